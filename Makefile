@@ -1,0 +1,47 @@
+# Everything a person needs: each target sets up what it uses, on a machine with only Python >= 3.11, pip and make.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: help setup demo test lint types contracts bench soak clean
+
+help:
+	@echo "make demo       a server and two devices: edit, go offline, conflict, converge"
+	@echo "make test       all tests"
+	@echo "make lint types contracts    the other stages of .ci/run"
+	@echo "make bench      the figures in docs/BENCHMARKS.md, measured on this machine"
+	@echo "make soak       the simulation for longer (SEEDS=5000)"
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml packages/sdbql/pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is %d.%d" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e packages/sdbql -e '.[dev]'
+	touch $(STAMP)
+
+demo: setup
+	$(BIN)/solidb-sync demo
+
+test: setup
+	$(BIN)/python -m pytest -n 2
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/mypy
+
+contracts: setup
+	$(BIN)/lint-imports
+
+bench: setup
+	$(BIN)/python -m benchmarks
+
+soak: setup
+	$(BIN)/python -m solidb_sync.testing.simulation --seeds $${SEEDS:-5000}
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -1,0 +1,32 @@
+"""SDBQL: a query language over JSON documents."""
+
+from sdbql.data_source import DataSource, DictSource
+from sdbql.engine import Filter, Query, parse, parse_filter, run
+from sdbql.errors import (
+    CollectionNotFoundError,
+    ExecutionError,
+    ParseError,
+    ParseLimitError,
+    QueryError,
+    QueryLimitError,
+    UnsupportedOfflineError,
+)
+from sdbql.limits import Limits
+
+__all__ = [
+    "CollectionNotFoundError",
+    "DataSource",
+    "DictSource",
+    "ExecutionError",
+    "Filter",
+    "Limits",
+    "ParseError",
+    "ParseLimitError",
+    "Query",
+    "QueryError",
+    "QueryLimitError",
+    "UnsupportedOfflineError",
+    "parse",
+    "parse_filter",
+    "run",
+]

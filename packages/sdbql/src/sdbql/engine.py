@@ -1,0 +1,210 @@
+"""The whole pipeline on one page: text, tokens, tree, analysis, plan, closures, rows.
+
+This is also the only place that knows the system's clock and random numbers, as defaults
+for a caller that gives none.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+from sdbql.analyser import Analysis, analyse, analyse_condition
+from sdbql.bind_values import bind_collection, bind_value
+from sdbql.data_source import DataSource, DictSource, Document
+from sdbql.errors import CollectionNotFoundError, ExecutionError, ParseLimitError, QueryError, QueryLimitError
+from sdbql.execution_context import ExecutionContext
+from sdbql.explain import explain
+from sdbql.frame import Frame, Layout
+from sdbql.interpreter import compile_plan
+from sdbql.limits import NESTING_DEPTH_MAX, PARSED_QUERIES_MAX, Limits
+from sdbql.parser import parse_condition, parse_query
+from sdbql.planner import make_plan
+
+BindVars = Mapping[str, Any]
+Source = DataSource | Mapping[str, Sequence[Document]]
+
+
+def run(
+    text: str,
+    bind_vars: BindVars | None = None,
+    source: Source | None = None,
+    *,
+    limits: Limits | None = None,
+    now_ms: int | None = None,
+    random_number: Callable[[], float] | None = None,
+) -> list[Any]:
+    """Run a query and return its results.
+
+    `source` is a `DataSource` or a plain dict of lists; without one there are no collections.
+    The clock (`now_ms`, milliseconds since 1970) and `random_number` (in [0, 1)) are the
+    system's unless given. Results may share parts with the documents: do not change them.
+
+    >>> run("FOR u IN users FILTER u.age >= @min RETURN u.name",
+    ...     {"min": 18}, {"users": [{"name": "Ann", "age": 30}, {"name": "Bo", "age": 12}]})
+    ['Ann']
+    """
+    return parse(text).run(bind_vars, source, limits=limits, now_ms=now_ms, random_number=random_number)
+
+
+@lru_cache(maxsize=PARSED_QUERIES_MAX)
+def parse(text: str) -> "Query":
+    """Return a query that can be run many times. Raises QueryError.
+
+    Everything that can be known without data is checked here: syntax, names of functions
+    and their arguments, and constructs that need a server.
+    """
+    with _errors_within(text), _nesting_bounded():
+        return Query(text, analyse(parse_query(text)))
+
+
+@lru_cache(maxsize=PARSED_QUERIES_MAX)
+def parse_filter(text: str) -> "Filter":
+    """Return a bare condition, such as `status == 'active'`, to test documents with.
+
+    A name in it is an attribute of the document, null when the document has none.
+    """
+    with _errors_within(text), _nesting_bounded():
+        return Filter(text, analyse_condition(parse_condition(text), _DOCUMENT))
+
+
+class Query:
+    """A query that has been read and checked; it keeps no state between runs."""
+
+    def __init__(self, text: str, analysis: Analysis) -> None:
+        self.text = text
+        self._analysis = analysis
+        self.plan = make_plan(analysis.body)
+        self._layout = Layout(compile_plan)
+        self._evaluate = compile_plan(self.plan, self._layout)
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return f"Query({self.text!r})"
+
+    @property
+    def collections(self) -> frozenset[str]:
+        """The names that are collections, or else unknown; `@@name` binds are not among them."""
+        return frozenset(read.name for read in self._analysis.collections)
+
+    @property
+    def bind_names(self) -> frozenset[str]:
+        """The bind parameters that a run must be given; a collection's starts with `@`."""
+        names = {bind.name for bind in self._analysis.binds}
+        return frozenset(names | {f"@{bind.name}" for bind in self._analysis.collection_binds})
+
+    def explain(self) -> str:
+        """Return the steps of the query as text, after all rewriting."""
+        return explain(self.plan, self.text)
+
+    def run(
+        self,
+        bind_vars: BindVars | None = None,
+        source: Source | None = None,
+        *,
+        limits: Limits | None = None,
+        now_ms: int | None = None,
+        random_number: Callable[[], float] | None = None,
+    ) -> list[Any]:
+        """Run the query and return its results; the arguments are those of `run`."""
+        with _errors_within(self.text):
+            context = _context(bind_vars, source, limits, now_ms, random_number)
+            frame = _new_frame(self._layout, self._analysis, context)
+            with _nesting_bounded(running=True):
+                results: list[Any] = self._evaluate(frame)
+                return results
+
+
+class Filter:
+    """A condition on one document."""
+
+    def __init__(self, text: str, analysis: Analysis) -> None:
+        self.text = text
+        self._analysis = analysis
+        self._layout = Layout(compile_plan)
+        self._document = self._layout.slot(_DOCUMENT)
+        self._evaluate = compile_plan(make_plan(analysis.body), self._layout)
+
+    def __str__(self) -> str:
+        return self.text
+
+    def matches(
+        self,
+        document: Document,
+        bind_vars: BindVars | None = None,
+        *,
+        limits: Limits | None = None,
+        now_ms: int | None = None,
+    ) -> bool:
+        """Tell whether the condition is true of the document. Raises QueryError."""
+        with _errors_within(self.text):
+            context = _context(bind_vars, None, limits, now_ms, None)
+            frame = _new_frame(self._layout, self._analysis, context)
+            frame[self._document] = document
+            with _nesting_bounded(running=True):
+                return bool(self._evaluate(frame)[0])
+
+
+_DOCUMENT = "document"
+
+
+def _context(
+    bind_vars: BindVars | None,
+    source: Source | None,
+    limits: Limits | None,
+    now_ms: int | None,
+    random_number: Callable[[], float] | None,
+) -> ExecutionContext:
+    return ExecutionContext(
+        source=DictSource(source or {}) if source is None or isinstance(source, Mapping) else source,
+        bind_vars=bind_vars or {},
+        now_ms=time.time_ns() // 1_000_000 if now_ms is None else now_ms,
+        random=random_number or random.random,
+        limits=limits or Limits(),
+    )
+
+
+def _new_frame(layout: Layout, analysis: Analysis, context: ExecutionContext) -> Frame:
+    """Return a frame with the binds in place; what the query reads must exist."""
+    frame = layout.new_frame(context)
+    for bind in analysis.binds:
+        frame[layout.slot(f"@{bind.name}")] = bind_value(bind, context.bind_vars)
+    for collection_bind in analysis.collection_binds:
+        name = bind_collection(collection_bind, context.bind_vars)
+        if not context.source.has_collection(name):
+            raise CollectionNotFoundError(name, collection_bind.span)
+        frame[layout.slot(f"@@{collection_bind.name}")] = name
+    for read in analysis.collections:
+        if context.source.has_collection(read.name):
+            continue
+        if read.as_source:
+            raise CollectionNotFoundError(read.name, read.span)
+        raise ExecutionError(f"Variable '{read.name}' not found", read.span)
+    return frame
+
+
+@contextmanager
+def _errors_within(text: str) -> Iterator[None]:
+    """Give the errors that pass through the text that their spans refer to."""
+    try:
+        yield
+    except QueryError as error:
+        error.within(text)
+        raise
+
+
+@contextmanager
+def _nesting_bounded(*, running: bool = False) -> Iterator[None]:
+    """Turn Python's own bound on recursion into an error of the language.
+
+    It is met before ours only by a caller that is itself deep in its stack.
+    """
+    try:
+        yield
+    except RecursionError:
+        kind: type[QueryLimitError] = QueryLimitError if running else ParseLimitError
+        raise kind.reached("nesting_depth_max", NESTING_DEPTH_MAX, "the nesting") from None

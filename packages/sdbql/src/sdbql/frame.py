@@ -1,0 +1,42 @@
+"""Where a running query keeps its variables: one list, a slot for each name.
+
+The analyser has given every variable of a query a name of its own, subqueries and lambdas
+included, so one list serves the whole run and nothing is ever copied to go into an inner
+scope. Steps and closures set slots in place; a step that must hold rows (sorting, grouping)
+saves the slots that differ between rows and puts them back. Slot 0 is the context.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sdbql.plan import Plan
+
+if TYPE_CHECKING:
+    from sdbql.execution_context import ExecutionContext
+
+Frame = list[Any]
+Evaluate = Callable[[Frame], Any]
+"""A compiled expression: the values of a frame in, a value out."""
+
+
+@dataclass(slots=True)
+class Layout:
+    """Which slot each name has, and how to compile the subqueries met on the way."""
+
+    compile_plan: Callable[[Plan, "Layout"], Evaluate]
+    slots: dict[str, int] = field(default_factory=dict)
+    private: int = 0
+
+    def slot(self, name: str) -> int:
+        """Return the slot of a variable; binds are known as `@name` and `@@name`."""
+        return self.slots.setdefault(name, len(self.slots) + 1)
+
+    def private_slot(self) -> int:
+        """Return a slot of its own for something to be remembered during one run."""
+        self.private += 1
+        return self.slot(f" {self.private}")
+
+    def new_frame(self, context: "ExecutionContext") -> Frame:
+        """Return an empty frame for one run."""
+        return [context, *[None] * len(self.slots)]

@@ -1,0 +1,1 @@
+"""The builtins, one module for each subject; `catalog` merges them."""

@@ -1,0 +1,77 @@
+"""What a builtin is, and how its arguments are read.
+
+A subject's module is a table of `Builtin`s; the table is the documentation. The number of
+arguments is checked once, by the analyser, from `least` and `most`.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from sdbql.errors import ExecutionError
+from sdbql.values import Value, display, is_number, type_name
+
+UNLIMITED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Builtin:
+    """A function of the language.
+
+    `call` gets the argument values in order, after the `ExecutionContext` when
+    `wants_context` is true. `takes_lambda` allows lambdas as arguments; they arrive as
+    callables. `grows` marks a result that may be longer than its arguments, so that its
+    length is checked against the limits. `total` promises never to raise.
+    """
+
+    name: str
+    call: Callable[..., Value]
+    least: int
+    most: int
+    wants_context: bool = False
+    takes_lambda: bool = False
+    grows: bool = False
+    total: bool = False
+
+    def arity(self) -> str:
+        """Return the number of arguments in words."""
+        if self.most == UNLIMITED:
+            return f"at least {self.least} argument(s)"
+        if self.least == self.most:
+            return f"{self.least} argument(s)"
+        return f"{self.least} to {self.most} argument(s)"
+
+
+Table = dict[str, Builtin]
+
+
+def table(builtins: Iterable[Builtin], aliases: dict[str, str] | None = None) -> Table:
+    """Return the builtins by name; an alias is the same function under another name."""
+    named = {builtin.name: builtin for builtin in builtins}
+    for alias, name in (aliases or {}).items():
+        named[alias] = replace(named[name], name=alias)
+    return named
+
+
+# --- reading arguments
+
+
+def text(value: Value) -> str:
+    """Return an argument as text: null is empty, anything else displays."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None else display(value)
+
+
+def integer(name: str, value: Value) -> int:
+    """Return an argument as an integer; 2.0 counts. Raises ExecutionError."""
+    if is_number(value) and value == int(value):
+        return int(value)
+    found = value if is_number(value) else type_name(value)
+    raise ExecutionError(f"{name}: argument must be an integer, found {found}")
+
+
+def numeric(name: str, value: Value) -> int | float:
+    """Return an argument that must be a number. Raises ExecutionError."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return value
+    raise ExecutionError(f"{name}: argument must be a number, found {type_name(value)}")

@@ -1,0 +1,87 @@
+"""Builtins that take a lambda. It arrives as a callable and gets one argument per element."""
+
+from collections.abc import Callable
+
+from sdbql.errors import ExecutionError
+from sdbql.execution_context import ExecutionContext
+from sdbql.functions.builtin import Builtin, table
+from sdbql.values import Value, type_name
+
+Function = Callable[..., Value]
+
+
+def _array(context: ExecutionContext, name: str, value: Value) -> list[Value]:
+    if not isinstance(value, list):
+        raise ExecutionError(f"{name} requires array, found {type_name(value)}")
+    context.spend(len(value))
+    return value
+
+
+def _function(name: str, value: Value) -> Function:
+    if not callable(value):
+        raise ExecutionError(f"{name} requires a lambda, such as: {name}(xs, x -> x > 1)")
+    function: Function = value
+    return function
+
+
+def keep(context: ExecutionContext, array: Value, condition: Value) -> Value:
+    """Return the elements for which the condition is true."""
+    elements, test = _array(context, "FILTER", array), _function("FILTER", condition)
+    return [element for element in elements if test(element)]
+
+
+def transform(context: ExecutionContext, array: Value, change: Value) -> Value:
+    """Return what the lambda makes of each element."""
+    elements, function = _array(context, "MAP", array), _function("MAP", change)
+    return [function(element) for element in elements]
+
+
+def reduce(context: ExecutionContext, array: Value, *rest: Value) -> Value:
+    """Fold from the left: (array, initial, lambda), (array, lambda, initial) or (array, lambda)."""
+    elements = _array(context, "REDUCE", array)
+    functions = [argument for argument in rest if callable(argument)]
+    initial = [argument for argument in rest if not callable(argument)]
+    if len(functions) != 1:
+        raise ExecutionError("REDUCE requires one lambda, such as: REDUCE(xs, 0, (sum, x) -> sum + x)")
+    result = initial[0] if initial else None
+    for element in elements:
+        result = functions[0](result, element)
+    return result
+
+
+def some(context: ExecutionContext, array: Value, condition: Value) -> Value:
+    """Tell whether the condition is true of at least one element."""
+    elements, test = _array(context, "ANY", array), _function("ANY", condition)
+    return any(test(element) for element in elements)
+
+
+def every(context: ExecutionContext, array: Value, condition: Value) -> Value:
+    """Tell whether the condition is true of all elements."""
+    elements, test = _array(context, "ALL", array), _function("ALL", condition)
+    return all(test(element) for element in elements)
+
+
+def none(context: ExecutionContext, array: Value, condition: Value) -> Value:
+    """Tell whether the condition is true of no element."""
+    elements, test = _array(context, "NONE", array), _function("NONE", condition)
+    return not any(test(element) for element in elements)
+
+
+def find(context: ExecutionContext, array: Value, condition: Value) -> Value:
+    """Return the first element for which the condition is true, or null."""
+    elements, test = _array(context, "FIND", array), _function("FIND", condition)
+    return next((element for element in elements if test(element)), None)
+
+
+HIGHER_ORDER_FUNCTIONS = table(
+    [
+        Builtin("FILTER", keep, 2, 2, wants_context=True, takes_lambda=True),
+        Builtin("MAP", transform, 2, 2, wants_context=True, takes_lambda=True),
+        Builtin("REDUCE", reduce, 2, 3, wants_context=True, takes_lambda=True),
+        Builtin("ANY", some, 2, 2, wants_context=True, takes_lambda=True),
+        Builtin("ALL", every, 2, 2, wants_context=True, takes_lambda=True),
+        Builtin("NONE", none, 2, 2, wants_context=True, takes_lambda=True),
+        Builtin("FIND", find, 2, 2, wants_context=True, takes_lambda=True),
+    ],
+    aliases={"SOME": "ANY", "EVERY": "ALL"},
+)

@@ -1,0 +1,281 @@
+"""Plan and data to rows: the definition of what SDBQL means.
+
+Each step becomes a generator over one shared frame: it sets its slots and yields, and the
+step after it runs with the frame as it is. So a row exists only while it is looked at,
+LIMIT stops the steps before it, and an error is raised when its row is reached.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+from sdbql import plan
+from sdbql.errors import ExecutionError
+from sdbql.expressions import compile_bounds, compile_expression
+from sdbql.frame import Evaluate, Frame, Layout
+from sdbql.grouping import compile_group
+from sdbql.hash_lookup import Lookup, compile_lookup
+from sdbql.row_order import compile_order, compile_top
+from sdbql.syntax_tree import Binary, CollectionBind, CollectionRead, Expression, Literal
+from sdbql.values import Value, hash_key, is_number, type_name
+
+Rows = Callable[[Frame], Iterator[None]]
+"""A compiled step: yields once for each row, with the row's values set in the frame."""
+
+CHUNK = 256
+"""How many rows are counted at once; counting each would cost as much as a filter."""
+
+
+def compile_plan(whole: plan.Plan, layout: Layout) -> Evaluate:
+    """Return a plan as a function from a frame to the list of its results."""
+    if not whole.distinct and (loop := _single_loop(whole)):
+        return _compile_loop(*loop, whole.value, layout)
+    rows, value = compile_step(whole.rows, layout), compile_expression(whole.value, layout)
+    if whole.distinct:
+        return _distinct(rows, value)
+
+    def run(frame: Frame) -> Value:
+        results = list(islice((value(frame) for _ in rows(frame)), frame[0].limits.rows_held_max + 1))
+        frame[0].hold(len(results))
+        return results
+
+    return run
+
+
+def _single_loop(whole: plan.Plan) -> tuple[plan.Iterate, Expression] | None:
+    """Return the parts of a plan that is FOR, at most one FILTER, and RETURN."""
+    match whole.rows:
+        case plan.Iterate(before=plan.Start()) as loop:
+            return loop, Literal(True)
+        case plan.Keep(before=plan.Iterate(before=plan.Start()) as loop, condition=condition):
+            return loop, condition
+        case _:
+            return None
+
+
+def _compile_loop(loop: plan.Iterate, condition: Expression, returned: Expression, layout: Layout) -> Evaluate:
+    """Return the commonest plan as one loop without generators: the same rows, sooner."""
+    elements, slot = compile_source(loop.source, layout), layout.slot(loop.variable)
+    keep, value = compile_expression(condition, layout), compile_expression(returned, layout)
+
+    def run(frame: Frame) -> Value:
+        context, results, remaining = frame[0], [], iter(elements(frame))
+        while chunk := list(islice(remaining, CHUNK)):
+            context.spend(len(chunk))
+            results += [value(frame) for frame[slot] in chunk if keep(frame)]
+            context.hold(len(results))
+        return results
+
+    return run
+
+
+def _distinct(rows: Rows, value: Evaluate) -> Evaluate:
+    def run(frame: Frame) -> Value:
+        first: dict[Any, Value] = {}
+        for _ in rows(frame):
+            result = value(frame)
+            first.setdefault(hash_key(result), result)
+            frame[0].hold(len(first))
+        return list(first.values())
+
+    return run
+
+
+def compile_step(step: plan.Step, layout: Layout) -> Rows:
+    """Return a step as a function from a frame to an iterator over its rows."""
+    return STEPS[type(step)](step, layout)
+
+
+def _start(step: plan.Start, layout: Layout) -> Rows:
+    def rows(frame: Frame) -> Iterator[None]:
+        yield
+
+    return rows
+
+
+# --- iterating
+
+
+def _iterate(step: plan.Iterate, layout: Layout, keep: Evaluate | None = None) -> Rows:
+    elements, slot = compile_source(step.source, layout), layout.slot(step.variable)
+    before = compile_step(step.before, layout)
+
+    def rows(frame: Frame) -> Iterator[None]:
+        spend = frame[0].spend
+        for _ in before(frame):
+            remaining = iter(elements(frame))
+            while chunk := list(islice(remaining, CHUNK)):
+                spend(len(chunk))
+                for frame[slot] in chunk:
+                    yield
+
+    def kept_rows(frame: Frame) -> Iterator[None]:
+        assert keep is not None
+        spend = frame[0].spend
+        for _ in before(frame):
+            remaining = iter(elements(frame))
+            while chunk := list(islice(remaining, CHUNK)):
+                spend(len(chunk))
+                for frame[slot] in chunk:
+                    if keep(frame):
+                        yield
+
+    return rows if keep is None else kept_rows
+
+
+def compile_source(source: Expression, layout: Layout) -> Callable[[Frame], Iterable[Value]]:
+    """Return what FOR iterates over: a range, which takes no memory, or an array."""
+    if isinstance(source, Binary) and source.operator == "..":
+        return compile_bounds(source, layout)
+    return compile_array(source, layout)
+
+
+def compile_array(source: Expression, layout: Layout) -> Callable[[Frame], list[Value]]:
+    """Return a function to the documents of a collection, or to a value that must be an array."""
+    evaluate, span = compile_expression(source, layout), source.span
+    if isinstance(source, CollectionRead | CollectionBind):
+        return evaluate
+
+    def array(frame: Frame) -> list[Value]:
+        value = evaluate(frame)
+        if not isinstance(value, list):
+            raise ExecutionError(f"FOR source must be an array, found {type_name(value)}", span)
+        return value
+
+    return array
+
+
+def _keep(step: plan.Keep, layout: Layout) -> Rows:
+    condition = compile_expression(step.condition, layout)
+    if isinstance(step.before, plan.Iterate):
+        return _iterate(step.before, layout, condition)
+    before = compile_step(step.before, layout)
+
+    def rows(frame: Frame) -> Iterator[None]:
+        for _ in before(frame):
+            if condition(frame):
+                yield
+
+    return rows
+
+
+def _assign(step: plan.Assign, layout: Layout) -> Rows:
+    before, slot = compile_step(step.before, layout), layout.slot(step.variable)
+    value = compile_expression(step.value, layout)
+
+    def rows(frame: Frame) -> Iterator[None]:
+        for _ in before(frame):
+            frame[slot] = value(frame)
+            yield
+
+    return rows
+
+
+# --- order, extent, groups
+
+
+def _slice(step: plan.Slice, layout: Layout) -> Rows:
+    before = compile_step(step.before, layout)
+    bounds = compile_extent(step.offset, step.count, layout)
+
+    def rows(frame: Frame) -> Iterator[None]:
+        offset, count = bounds(frame)
+        if count:
+            yield from islice(before(frame), offset, offset + count)
+
+    return rows
+
+
+def compile_extent(offset: Expression, count: Expression, layout: Layout) -> Callable[[Frame], tuple[int, int]]:
+    """Return the two numbers of a LIMIT, checked when they are evaluated."""
+    offset_value, count_value = compile_expression(offset, layout), compile_expression(count, layout)
+
+    def bounds(frame: Frame) -> tuple[int, int]:
+        return _extent(offset_value(frame), offset), _extent(count_value(frame), count)
+
+    return bounds
+
+
+def _extent(value: Value, node: Expression) -> int:
+    if is_number(value) and value == int(value) and value >= 0:
+        return int(value)
+    found = value if is_number(value) else type_name(value)
+    raise ExecutionError(f"LIMIT must be an integer of at least 0, found {found}", node.span)
+
+
+def _order(step: plan.Order, layout: Layout) -> Rows:
+    return compile_order(step, compile_step(step.before, layout), layout)
+
+
+def _top_rows(step: plan.TopRows, layout: Layout) -> Rows:
+    before = compile_step(step.before, layout)
+    return compile_top(step, before, compile_extent(step.offset, step.count, layout), layout)
+
+
+def _group(step: plan.Group, layout: Layout) -> Rows:
+    return compile_group(step, compile_step(step.before, layout), layout)
+
+
+# --- joining
+
+
+def _hash_join(step: plan.HashJoin, layout: Layout) -> Rows:
+    before, array = compile_step(step.before, layout), compile_array(step.source, layout)
+    slot = layout.slot(step.variable)
+    look_up = compile_lookup(slot, step.element_key, step.row_key, layout)
+
+    def rows(frame: Frame) -> Iterator[None]:
+        for _ in before(frame):
+            found = look_up(frame, array(frame))
+            for frame[slot] in found:
+                yield
+
+    return rows
+
+
+def _group_join(step: plan.GroupJoin, layout: Layout) -> Rows:
+    before, source = compile_step(step.before, layout), compile_expression(step.source, layout)
+    condition = compile_expression(step.condition, layout) if step.condition else None
+    candidate, slot = layout.slot(step.candidate), layout.slot(step.variable)
+    keeps_unmatched = step.keeps_unmatched
+    look_up: Lookup = _all_documents
+    if step.element_key is not None and step.row_key is not None:
+        look_up = compile_lookup(candidate, step.element_key, step.row_key, layout)
+
+    def matching(frame: Frame) -> list[Value]:
+        documents = look_up(frame, source(frame))
+        if condition is None:
+            return documents
+        matched = []
+        for frame[candidate] in documents:
+            if condition(frame):
+                matched.append(frame[candidate])
+        return matched
+
+    def rows(frame: Frame) -> Iterator[None]:
+        for _ in before(frame):
+            matched = matching(frame)
+            if matched or keeps_unmatched:
+                frame[slot] = matched
+                yield
+
+    return rows
+
+
+def _all_documents(frame: Frame, documents: list[Value]) -> list[Value]:
+    frame[0].spend(len(documents))
+    return documents
+
+
+STEPS: dict[type[plan.Step], Callable[[Any, Layout], Rows]] = {
+    plan.Start: _start,
+    plan.Iterate: _iterate,
+    plan.Keep: _keep,
+    plan.Assign: _assign,
+    plan.Slice: _slice,
+    plan.Order: _order,
+    plan.TopRows: _top_rows,
+    plan.Group: _group,
+    plan.HashJoin: _hash_join,
+    plan.GroupJoin: _group_join,
+}

@@ -1,0 +1,70 @@
+"""From an analysed query to a plan: one step for each clause, then the rewrites."""
+
+from typing import Any
+
+from sdbql import plan
+from sdbql.rewrites.rules import rewrite
+from sdbql.syntax_tree import (
+    BoundCollect,
+    BoundJoin,
+    Clause,
+    Filter,
+    For,
+    Let,
+    Limit,
+    QueryBody,
+    Sort,
+    Subquery,
+    rebuild,
+)
+
+
+def make_plan(body: QueryBody) -> plan.Plan:
+    """Return the plan of an analysed query, with every rule applied."""
+    steps: plan.Step = plan.Start()
+    for clause in body.clauses:
+        steps = _step(steps, _with_plans(clause))
+    assert body.returned is not None
+    returned = _with_plans(body.returned)
+    return plan.Plan(rewrite(steps), returned.value, returned.distinct, span=body.span)
+
+
+def _with_plans(node: Any) -> Any:
+    """Return the node with every subquery below it replaced by its plan."""
+    if isinstance(node, Subquery):
+        return plan.PlannedSubquery(make_plan(node.body), span=node.span)
+    return rebuild(node, _with_plans)
+
+
+def _step(before: plan.Step, clause: Clause) -> plan.Step:
+    match clause:
+        case For(variable=variable, source=source, span=span):
+            return plan.Iterate(before, variable, source, span=span)
+        case Let(variable=variable, value=value, span=span):
+            return plan.Assign(before, variable, value, span=span)
+        case Filter(condition=condition, span=span):
+            return plan.Keep(before, condition, span=span)
+        case Sort(keys=keys, span=span):
+            return plan.Order(before, keys, span=span)
+        case Limit(offset=offset, count=count, span=span):
+            return plan.Slice(before, offset, count, span=span)
+        case BoundCollect(keys=keys, aggregates=aggregates, constants=constants, span=span):
+            return plan.Group(before, keys, aggregates, constants, span=span)
+        case BoundJoin():
+            return _group_join(before, clause)
+        case _:
+            raise AssertionError(clause)
+
+
+def _group_join(before: plan.Step, clause: BoundJoin) -> plan.Step:
+    return plan.GroupJoin(
+        before,
+        clause.variable,
+        clause.candidate,
+        clause.source,
+        None,
+        None,
+        clause.condition,
+        keeps_unmatched=clause.kind == "LEFT",
+        span=clause.span,
+    )

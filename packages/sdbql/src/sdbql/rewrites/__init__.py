@@ -1,0 +1,1 @@
+"""Rules that turn a plan into a better plan with the same rows."""

@@ -1,0 +1,93 @@
+"""What the rules ask about conditions: their terms, their variables, whether they can fail.
+
+A rule may evaluate a condition for rows, or in an order, that the query as written would
+not. That changes nothing only if the condition can never raise an error, so each rule asks
+`is_total` before it moves anything.
+"""
+
+from collections.abc import Sequence
+
+from sdbql.functions import catalog
+from sdbql.plan import Keep, Step
+from sdbql.syntax_tree import (
+    ArrayLiteral,
+    Binary,
+    Bind,
+    Call,
+    Case,
+    CaseBranch,
+    CollectionBind,
+    CollectionRead,
+    Conditional,
+    Expression,
+    Index,
+    Literal,
+    Logical,
+    Member,
+    Node,
+    Unary,
+    Variable,
+    walk,
+)
+
+TOTAL_OPERATORS = frozenset(["==", "!=", "<", "<=", ">", ">=", "IN", "NOT IN", "LIKE", "NOT LIKE", "||", "??"])
+TOTAL_NODES = (
+    Literal,
+    Variable,
+    Bind,
+    CollectionBind,
+    CollectionRead,
+    Member,
+    Index,
+    Logical,
+    Conditional,
+    Case,
+    CaseBranch,
+    ArrayLiteral,
+)
+
+
+def terms(condition: Expression) -> tuple[Expression, ...]:
+    """Return the conditions that AND joins, in order."""
+    if isinstance(condition, Logical) and condition.operator == "AND":
+        return condition.operands
+    return (condition,)
+
+
+def joined(conditions: Sequence[Expression]) -> Expression:
+    """Return the conditions joined by AND; there must be at least one."""
+    if len(conditions) == 1:
+        return conditions[0]
+    span = conditions[0].span.to(conditions[-1].span)
+    return Logical("AND", tuple(conditions), span=span)
+
+
+def kept(before: Step, conditions: Sequence[Expression]) -> Step:
+    """Return the rows for which all conditions are true, or simply the rows if there are none."""
+    if not conditions:
+        return before
+    condition = joined(conditions)
+    return Keep(before, condition, span=condition.span)
+
+
+def variables(expression: Expression) -> frozenset[str]:
+    """Return the variables that stand anywhere in an expression."""
+    return frozenset([node.name for node in walk(expression) if isinstance(node, Variable)])
+
+
+def is_total(expression: Expression) -> bool:
+    """Tell whether evaluating the expression can never raise an error."""
+    return all(_is_total_node(node) for node in walk(expression))
+
+
+def _is_total_node(node: Node) -> bool:
+    match node:
+        case Binary():
+            return node.operator in TOTAL_OPERATORS
+        case Unary():
+            return node.operator == "NOT"
+        case Call():
+            builtin = catalog.find(node.name)
+            return builtin is not None and builtin.total
+        case _:
+            return isinstance(node, TOTAL_NODES)

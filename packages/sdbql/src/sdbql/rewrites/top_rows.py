@@ -1,0 +1,12 @@
+"""SORT followed by LIMIT keeps only the rows that LIMIT lets through."""
+
+from sdbql.plan import Order, Slice, Step, TopRows
+
+
+def top_rows(step: Step) -> Step:
+    """Apply the rule to one step, whose steps before are done already."""
+    match step:
+        case Slice(before=Order() as order):
+            return TopRows(order.before, order.keys, step.offset, step.count, span=order.span.to(step.span))
+        case _:
+            return step

@@ -1,0 +1,84 @@
+"""Local-first data for Python: a store that works offline, and a server it is kept in step with."""
+
+from sdbql import (
+    CollectionNotFoundError,
+    ExecutionError,
+    ParseError,
+    QueryError,
+    QueryLimitError,
+    UnsupportedOfflineError,
+)
+from solidb_sync.client.commands import SyncCommand
+from solidb_sync.client.config import SyncConfig
+from solidb_sync.client.conflicts import Conflict, ConflictResolution, ConflictStrategy, DocumentVersion
+from solidb_sync.client.events import ChangeEvent
+from solidb_sync.client.results import SyncResult
+from solidb_sync.client.sync_manager import SyncManager
+from solidb_sync.client.sync_manager import SyncManager as OfflineSyncManager
+from solidb_sync.client.transport.http_transport import HttpClient
+from solidb_sync.errors import (
+    AuthError,
+    ConfigError,
+    ConflictError,
+    ConnectionError,
+    CrdtTypeError,
+    EncryptionError,
+    FilterError,
+    ForbiddenError,
+    InvalidDocumentError,
+    NotFoundError,
+    ProtocolError,
+    ResyncRequiredError,
+    ServerError,
+    SoliDBError,
+    StorageCorruptError,
+    StorageError,
+    StorageFullError,
+    StoreLockedError,
+    SyncError,
+    SyncStoppedError,
+)
+from solidb_sync.model.version_vector import VersionVector
+from solidb_sync.storage.local_store import LocalStore
+
+__all__ = [
+    "AuthError",
+    "ChangeEvent",
+    "CollectionNotFoundError",
+    "ConfigError",
+    "Conflict",
+    "ConflictError",
+    "ConflictResolution",
+    "ConflictStrategy",
+    "ConnectionError",
+    "CrdtTypeError",
+    "DocumentVersion",
+    "EncryptionError",
+    "ExecutionError",
+    "FilterError",
+    "ForbiddenError",
+    "HttpClient",
+    "InvalidDocumentError",
+    "LocalStore",
+    "NotFoundError",
+    "OfflineSyncManager",
+    "ParseError",
+    "ProtocolError",
+    "QueryError",
+    "QueryLimitError",
+    "ResyncRequiredError",
+    "ServerError",
+    "SoliDBError",
+    "StorageCorruptError",
+    "StorageError",
+    "StorageFullError",
+    "StoreLockedError",
+    "SyncCommand",
+    "SyncConfig",
+    "SyncError",
+    "SyncManager",
+    "SyncResult",
+    "SyncStoppedError",
+    "UnsupportedOfflineError",
+    "VersionVector",
+]

@@ -1,0 +1,32 @@
+"""A document as reads show it: its fields, `_key` and `_id`, and on request how it stands with the server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from solidb_sync.json_value import decode
+from solidb_sync.storage.engine import EngineReader
+from solidb_sync.storage.records import ChangeState
+
+
+def shown_document(reader: EngineReader, collection: str, key: str, *, meta: bool) -> dict[str, Any] | None:
+    """Return one document, None when it is not there."""
+    row = reader.row(collection, key)
+    if row is None or row.body is None:
+        return None
+    document: dict[str, Any] = decode(row.body)
+    document["_key"] = key
+    document["_id"] = f"{collection}/{key}"
+    if meta:
+        document["_version"] = decode(row.vector)
+        document["_timestamp"] = row.stamp
+        document["_sync"] = {"state": sync_state(reader, collection, key)}
+    return document
+
+
+def sync_state(reader: EngineReader, collection: str, key: str) -> str:
+    """Return `synced`, `pending` (not all of it confirmed) or `rejected`."""
+    states = {change.state for change in reader.changes_of(collection, key)}
+    if ChangeState.REJECTED in states:
+        return "rejected"
+    return "pending" if states else "synced"

@@ -1,0 +1,158 @@
+"""The app's edits: checked, recorded with their pending change in one transaction, then made known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any
+
+from solidb_sync.client.events import with_identity
+from solidb_sync.client.notifications import Notifications
+from solidb_sync.errors import InvalidDocumentError, SyncError
+from solidb_sync.json_value import Canonical, JsonDocument, canonical
+from solidb_sync.protocol.limits import CHANGES_PER_BATCH_MAX
+from solidb_sync.storage.edits import DocumentChanged, Minted, check_room, record_delete, record_save
+from solidb_sync.storage.engine import StorageEngine
+from solidb_sync.storage.local_store import LocalStore, check_place
+from solidb_sync.storage.outbox import PUSH_BYTES_MAX
+from solidb_sync.storage.records import ChangeState
+from solidb_sync.storage.text_forms import decode_change, encode_change
+
+SYSTEM_FIELDS = frozenset({"_key", "_id", "_rev", "_version", "_timestamp", "_sync", "_crdt"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Edit:
+    """One edit of a transaction: `document` None deletes."""
+
+    collection: str
+    key: str
+    document: Canonical | None
+    merge: bool = True
+
+
+class LocalEdits:
+    """Records edits in a store and tells listeners."""
+
+    def __init__(self, store: LocalStore, notifications: Notifications, *, pending_max: int | None) -> None:
+        self._store = store
+        self._notifications = notifications
+        self._pending_max = pending_max
+
+    async def save(self, collection: str, key: str, document: JsonDocument, *, merge: bool) -> bool:
+        """Insert or update; returns whether anything changed."""
+        edit = _Edit(collection, key, checked_document(collection, key, document), merge)
+        return await self._record([edit])
+
+    async def delete(self, collection: str, key: str) -> bool:
+        """Delete; returns whether it was there."""
+        check_place(collection, key)
+        return await self._record([_Edit(collection, key, None)])
+
+    async def record_together(self, edits: list[_Edit]) -> bool:
+        """Record the edits of a transaction, all or none."""
+        if len(edits) > CHANGES_PER_BATCH_MAX:
+            raise SyncError(f"a transaction has at most {CHANGES_PER_BATCH_MAX} edits, found {len(edits)}")
+        size = sum(len(edit.document.text) for edit in edits if edit.document is not None)
+        if size > PUSH_BYTES_MAX:
+            raise SyncError(f"a transaction has at most {PUSH_BYTES_MAX} bytes of documents, found {size}")
+        return await self._record(edits, transaction=self._store.mint_id() if len(edits) > 1 else "")
+
+    async def _record(self, edits: list[_Edit], transaction: str = "") -> bool:
+        stamp = self._store.stamp()
+        minted = [Minted(self._store.mint_id(), stamp, transaction, len(edits) if transaction else 0) for _ in edits]
+        pending_max = self._pending_max
+
+        def work(engine: StorageEngine) -> list[DocumentChanged]:
+            check_room(engine, pending_max)
+            facts = [_apply(engine, mint, edit) for mint, edit in zip(minted, edits, strict=True)]
+            changed = [fact for fact in facts if fact is not None]
+            if transaction and len(changed) != len(edits):
+                _correct_size(engine, transaction, len(changed))
+            return changed
+
+        facts = await self._store.commit(work)
+        self._notifications.publish(facts)
+        return bool(facts)
+
+
+def _apply(engine: StorageEngine, minted: Minted, edit: _Edit) -> DocumentChanged | None:
+    place = (edit.collection, edit.key)
+    if edit.document is None:
+        return record_delete(engine, minted, place)
+    return record_save(engine, minted, place, edit.document, merge=edit.merge)
+
+
+def _correct_size(engine: StorageEngine, transaction: str, size: int) -> None:
+    """Write the true size into the changes of a transaction: edits that changed nothing left none."""
+    for change in engine.changes(state=ChangeState.PENDING):
+        if change.transaction == transaction:
+            wire = decode_change(change.wire)
+            wire.transaction_size = size
+            engine.replace_change(replace(change, wire=encode_change(wire)))
+
+
+def checked_document(collection: str, key: str, document: JsonDocument) -> Canonical:
+    """Return a document as it is kept: valid JSON, without the fields that reads add; raises `InvalidDocumentError`."""
+    check_place(collection, key)
+    if isinstance(document, dict) and any(isinstance(name, str) and name in SYSTEM_FIELDS for name in document):
+        if document.get("_key", key) != key:
+            raise InvalidDocumentError(f"document._key: {document['_key']!r} is not the key it is saved under, {key!r}")
+        document = {name: value for name, value in document.items() if name not in SYSTEM_FIELDS}
+    return canonical(document)
+
+
+class Transaction:
+    """Several edits that happen together: all or none, here and on the server.
+
+    Use it with `async with`; the edits are recorded when the block ends, and dropped when it ends with an exception.
+    """
+
+    def __init__(self, store: LocalStore, edits: LocalEdits) -> None:
+        self._store = store
+        self._edits = edits
+        self._waiting: list[_Edit] = []
+        self._is_open = False
+        self.has_changed = False
+
+    async def __aenter__(self) -> Transaction:
+        self._is_open = True
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._is_open = False
+        if kind is None and self._waiting:
+            self.has_changed = await self._edits.record_together(self._waiting)
+
+    async def save_document(self, collection: str, key: str, document: JsonDocument, *, merge: bool = True) -> None:
+        """Insert or update when the block ends."""
+        self._check_open()
+        self._waiting.append(_Edit(collection, key, checked_document(collection, key, document), merge))
+
+    async def delete_document(self, collection: str, key: str) -> None:
+        """Delete when the block ends."""
+        self._check_open()
+        check_place(collection, key)
+        self._waiting.append(_Edit(collection, key, None))
+
+    async def get_document(self, collection: str, key: str) -> dict[str, Any] | None:
+        """Return a document with the edits of this transaction."""
+        self._check_open()
+        found = self._store.get_document(collection, key)
+        document = None if found is None else found[0]
+        for edit in self._waiting:
+            if (edit.collection, edit.key) == (collection, key):
+                document = _after(document, edit)
+        return with_identity(document, collection, key)
+
+    def _check_open(self) -> None:
+        if not self._is_open:
+            raise SyncError("the transaction is not open; use it inside its `async with` block")
+
+
+def _after(document: JsonDocument | None, edit: _Edit) -> JsonDocument | None:
+    if edit.document is None:
+        return None
+    return {**(document or {}), **edit.document.value} if edit.merge else edit.document.value

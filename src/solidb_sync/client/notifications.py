@@ -1,0 +1,131 @@
+"""Tell listeners what changed, once each, after the commit, in order.
+
+A listener that reads slower than changes come is not allowed to hold up the others or to fill the memory: past
+`WAITING_EVENTS_MAX` its iterator ends with an error that says so, and it reads the collection again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Any
+
+from solidb_sync.client.events import ChangeEvent, change_event
+from solidb_sync.errors import SyncError
+from solidb_sync.storage.edits import DocumentChanged
+
+WAITING_EVENTS_MAX = 10_000
+LISTENERS_MAX = 1_000
+
+_logger = logging.getLogger("solidb_sync")
+
+
+class Notifications:
+    """The listeners of one manager."""
+
+    def __init__(self) -> None:
+        self._callbacks: list[Callable[[ChangeEvent], Any]] = []
+        self._streams: list[ChangeStream] = []
+
+    @property
+    def has_listeners(self) -> bool:
+        """True when somebody wants to know."""
+        return bool(self._callbacks or self._streams)
+
+    def publish(self, facts: Iterable[DocumentChanged]) -> None:
+        """Tell every listener; an exception in a callback is logged and stops nothing."""
+        if not self.has_listeners:
+            return
+        for fact in facts:
+            event = change_event(fact)
+            for stream in list(self._streams):
+                stream.offer(event)
+            for callback in list(self._callbacks):
+                self._call(callback, event)
+
+    def _call(self, callback: Callable[[ChangeEvent], Any], event: ChangeEvent) -> None:
+        try:
+            callback(event)
+        except Exception:
+            _logger.exception("a change listener raised for %s/%s", event.collection, event.key)
+
+    def add_callback(self, callback: Callable[[ChangeEvent], Any]) -> Callable[[], None]:
+        """Call `callback` with every event; returns a function that ends it."""
+        self._check_room()
+        self._callbacks.append(callback)
+
+        def unsubscribe() -> None:
+            if callback in self._callbacks:
+                self._callbacks.remove(callback)
+
+        return unsubscribe
+
+    def stream(self, collection: str | None, key: str | None, source: str | None) -> ChangeStream:
+        """Return an iterator over the events from now on that match."""
+        self._check_room()
+        stream = ChangeStream(self._forget, collection, key, source)
+        self._streams.append(stream)
+        return stream
+
+    def close(self) -> None:
+        """End every stream."""
+        for stream in list(self._streams):
+            stream.end()
+
+    def _forget(self, stream: ChangeStream) -> None:
+        if stream in self._streams:
+            self._streams.remove(stream)
+
+    def _check_room(self) -> None:
+        if len(self._callbacks) + len(self._streams) >= LISTENERS_MAX:
+            raise SyncError(f"{LISTENERS_MAX} listeners already; end those that are not used any more")
+
+
+class ChangeStream(AsyncIterator[ChangeEvent]):
+    """An async iterator of events, listening from the moment it is made; `aclose` ends it."""
+
+    def __init__(
+        self,
+        forget: Callable[[ChangeStream], None],
+        collection: str | None,
+        key: str | None,
+        source: str | None,
+    ) -> None:
+        self._forget = forget
+        self._wanted = (collection, key, source)
+        self._queue: asyncio.Queue[ChangeEvent | None] = asyncio.Queue()
+        self._overflowed = False
+        self._ended = False
+
+    def offer(self, event: ChangeEvent) -> None:
+        """Queue an event if it is wanted."""
+        found = (event.collection, event.key, event.source)
+        if any(wanted is not None and wanted != given for wanted, given in zip(self._wanted, found, strict=True)):
+            return
+        if self._queue.qsize() >= WAITING_EVENTS_MAX:
+            self._overflowed = True
+            self.end()
+            return
+        self._queue.put_nowait(event)
+
+    def end(self) -> None:
+        """End the iteration after what is queued."""
+        if not self._ended:
+            self._ended = True
+            self._forget(self)
+            self._queue.put_nowait(None)
+
+    async def __anext__(self) -> ChangeEvent:
+        if self._ended and self._queue.empty():
+            raise StopAsyncIteration
+        event = await self._queue.get()
+        if event is not None:
+            return event
+        if self._overflowed:
+            raise SyncError(f"more than {WAITING_EVENTS_MAX} changes waited to be read; read the documents again")
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Stop listening."""
+        self.end()

@@ -1,0 +1,65 @@
+"""What a round of sync did, and how the sync stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from solidb_sync.client.conflicts import Conflict
+
+
+@dataclass(frozen=True, slots=True)
+class SyncProblem:
+    """One thing that went wrong, in parts. `is_retryable`: the same may succeed later without a change."""
+
+    type: str
+    message: str
+    is_retryable: bool
+    collection: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncResult:
+    """What one round did.
+
+    `success`: no error, and nothing left that could have been sent. `pulled`: documents applied here. `pushed`: changes the
+    server answered for. `conflicts`: those found in this round. `errors`: texts for people; `error_details` the same in
+    parts.
+    """
+
+    success: bool
+    pulled: int = 0
+    pushed: int = 0
+    conflicts: list[Conflict] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    error_details: list[SyncProblem] = field(default_factory=list)
+
+    @property
+    def conflict_count(self) -> int:
+        """How many conflicts the round found."""
+        return len(self.conflicts)
+
+
+@dataclass(frozen=True, slots=True)
+class SyncStatus:
+    """How the sync stands: counts are of this device's changes, times ISO-8601 UTC, durations in milliseconds."""
+
+    is_running: bool
+    is_online: bool
+    is_syncing: bool
+    state: str
+    pending: int
+    held: int
+    rejected: int
+    conflicts: int
+    cursor: int
+    collections: tuple[str, ...]
+    last_sync: str | None
+    last_duration_ms: float | None
+    last_error: str | None
+    rounds: int
+    failed_rounds: int
+    consecutive_failures: int
+    requests: int
+    bytes_sent: int
+    bytes_received: int

@@ -1,0 +1,143 @@
+"""Rounds as the manager runs them: one at a time, shared by everybody who asks, with their outcome as a `SyncResult`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from solidb_sync.client.background_loop import RoundReport
+from solidb_sync.client.conflicts import public_conflict
+from solidb_sync.client.results import SyncProblem, SyncResult
+from solidb_sync.client.sync_round import RoundOutcome
+from solidb_sync.clock import Clock
+from solidb_sync.errors import (
+    AuthError,
+    ConnectionError,
+    ProtocolError,
+    ResyncRequiredError,
+    ServerError,
+    SoliDBError,
+)
+
+RoundBody = Callable[[RoundOutcome], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class RoundHistory:
+    """What the rounds so far came to."""
+
+    rounds: int = 0
+    failed: int = 0
+    last_duration_ms: float | None = None
+    last_success_ms: int | None = None
+    last_error: str | None = None
+    state: str = "idle"
+    is_reachable: bool = True
+
+
+class Rounds:
+    """Runs one round at a time; a second caller shares the one that is running."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._running: asyncio.Task[RoundReport] | None = None
+        self.history = RoundHistory()
+
+    @property
+    def is_running(self) -> bool:
+        """True from the beginning of a round to its end."""
+        return self._running is not None and not self._running.done()
+
+    async def run(self, body: RoundBody) -> tuple[RoundReport, bool]:
+        """Run a round, or wait for the one that runs; returns its report, and whether it was begun by this call."""
+        begins = not self.is_running
+        if begins:
+            self._running = asyncio.get_running_loop().create_task(self._one_round(body))
+        assert self._running is not None
+        return await asyncio.shield(self._running), begins
+
+    async def run_alone(self, body: RoundBody) -> RoundReport:
+        """Run a round of another kind, after the one that runs."""
+        while True:
+            report, began = await self.run(body)
+            if began:
+                return report
+
+    async def cancel(self) -> None:
+        """Break off the running round where nothing is half done; those who wait for it get its result so far."""
+        if self._running is not None and not self._running.done():
+            self._running.cancel()
+            await asyncio.wait([self._running])
+
+    async def _one_round(self, body: RoundBody) -> RoundReport:
+        begun = self._clock.monotonic()
+        outcome = RoundOutcome()
+        problem: Exception | None = None
+        try:
+            await body(outcome)
+        except asyncio.CancelledError:
+            problem = ConnectionError("the round was broken off: stopped, or taken offline")
+        except (SoliDBError, OSError) as raised:
+            problem = raised
+        report = _report(outcome, problem)
+        self._note(report, problem, (self._clock.monotonic() - begun) * 1000)
+        return report
+
+    def _note(self, report: RoundReport, problem: Exception | None, duration_ms: float) -> None:
+        history = self.history
+        history.rounds += 1
+        history.last_duration_ms = duration_ms
+        history.is_reachable = not isinstance(problem, ConnectionError)
+        history.state = _state_after(problem)
+        history.last_error = None if problem is None else str(problem)
+        if problem is None:
+            history.last_success_ms = self._clock.now_ms()
+        else:
+            history.failed += 1
+
+
+def _state_after(problem: Exception | None) -> str:
+    match problem:
+        case None:
+            return "idle"
+        case AuthError():
+            return "auth_required"
+        case ResyncRequiredError():
+            return "resync_required"
+        case ConnectionError():
+            return "offline"
+        case _:
+            return "failing"
+
+
+def _report(outcome: RoundOutcome, problem: Exception | None) -> RoundReport:
+    problems = [
+        SyncProblem(
+            "ChangeRejected", f"{change.collection}/{change.key}: {change.reason}", False, change.collection, change.key
+        )
+        for change in outcome.rejected
+    ]
+    if problem is not None:
+        problems.append(SyncProblem(type(problem).__name__, str(problem), is_retryable(problem)))
+    result = SyncResult(
+        success=not problems,
+        pulled=outcome.pulled,
+        pushed=outcome.pushed,
+        conflicts=[public_conflict(conflict) for conflict in outcome.conflicts],
+        errors=[problem.message for problem in problems],
+        error_details=problems,
+    )
+    return RoundReport(
+        result,
+        has_failed=problem is not None,
+        is_retryable=problem is not None and is_retryable(problem),
+        retry_after_seconds=problem.retry_after_seconds if isinstance(problem, ServerError) else None,
+    )
+
+
+def is_retryable(problem: Exception) -> bool:
+    """Return whether the same round may succeed a little later without anybody doing anything."""
+    if isinstance(problem, ServerError):
+        return problem.is_retryable
+    return isinstance(problem, (ConnectionError, ProtocolError))

@@ -1,0 +1,110 @@
+"""Which collections a device syncs, and what has to be caught up when that changes.
+
+The pull cursor speaks for a set of collections. A collection that joins later has documents below the cursor, so it first
+catches up with a cursor of its own (a *backfill*). Changes made while a collection was not synced get new dots when it
+joins: later changes of other collections have gone out before them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from solidb_sync.storage.engine import EngineReader, StorageEngine
+from solidb_sync.storage.outbox import readdress
+from solidb_sync.storage.records import ChangeState, Replica
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The collections to sync: `names`, or all (None) but the `excluded`."""
+
+    names: frozenset[str] | None
+    excluded: frozenset[str] = frozenset()
+
+    def __contains__(self, collection: object) -> bool:
+        if self.names is None:
+            return collection not in self.excluded
+        return collection in self.names
+
+
+def wanted_scope(reader: EngineReader, configured: Iterable[str]) -> Scope:
+    """Return the scope that the configuration and the subscriptions ask for."""
+    excluded = frozenset(reader.replica().excluded)
+    names = frozenset(configured)
+    if not names:
+        return Scope(None, excluded)
+    subscribed = {subscription.collection for subscription in reader.subscriptions()}
+    return Scope((names | subscribed) - excluded)
+
+
+def adopt_scope(engine: StorageEngine, wanted: Scope) -> None:
+    """Make the replica cover the wanted scope, noting which collections must catch up."""
+    replica = engine.replica()
+    if wanted.names is None:
+        if replica.covered is not None:
+            engine.save_replica(replace(replica, covered=None, cursor=0))
+            _readdress_except(engine, set(replica.covered))
+        return
+    if replica.covered is not None and set(replica.covered) == wanted.names:
+        return
+    joining = _joining(replica, wanted.names)
+    engine.save_replica(replace(replica, covered=tuple(sorted(wanted.names - joining))))
+    for collection in sorted(joining - engine.backfills().keys()):
+        begin_backfill(engine, collection)
+
+
+def _joining(replica: Replica, names: frozenset[str]) -> frozenset[str]:
+    if replica.cursor == 0 or replica.covered is None:
+        return frozenset()
+    return names - set(replica.covered)
+
+
+def begin_backfill(engine: StorageEngine, collection: str) -> None:
+    """Let a collection catch up from the beginning."""
+    engine.add_collection(collection)
+    engine.put_backfill(collection, 0)
+    pending = [change for change in engine.changes(state=ChangeState.PENDING) if change.collection == collection]
+    readdress(engine, pending)
+
+
+def end_backfill(engine: StorageEngine, collection: str) -> None:
+    """Let the cursor speak for a collection that has caught up."""
+    engine.drop_backfill(collection)
+    replica = engine.replica()
+    if replica.covered is not None:
+        engine.save_replica(replace(replica, covered=tuple(sorted({*replica.covered, collection}))))
+
+
+def _readdress_except(engine: StorageEngine, covered: set[str]) -> None:
+    pending = engine.changes(state=ChangeState.PENDING)
+    readdress(engine, [change for change in pending if change.collection not in covered])
+
+
+def include(engine: StorageEngine, collection: str) -> None:
+    """Take a collection back that was excluded: it catches up from the beginning."""
+    replica = engine.replica()
+    if collection in replica.excluded:
+        kept = tuple(name for name in replica.excluded if name != collection)
+        engine.save_replica(replace(replica, excluded=kept))
+        if replica.covered is None:
+            begin_backfill(engine, collection)
+
+
+def exclude(engine: StorageEngine, collection: str) -> None:
+    """Stop syncing a collection; what is queued for it stays queued."""
+    engine.drop_subscription(collection)
+    engine.drop_backfill(collection)
+    replica = engine.replica()
+    covered = None if replica.covered is None else tuple(name for name in replica.covered if name != collection)
+    excluded = tuple(sorted({*replica.excluded, collection}))
+    engine.save_replica(replace(replica, covered=covered, excluded=excluded))
+
+
+def purge(engine: StorageEngine, collection: str) -> int:
+    """Drop the documents of a collection that have no changes of this device; return how many."""
+    keys = [key for key, _ in engine.all_rows(collection)]
+    clean = [key for key in keys if not engine.has_changes_of(collection, key)]
+    for key in clean:
+        engine.drop_row(collection, key)
+    return len(clean)

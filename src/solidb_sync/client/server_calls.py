@@ -1,0 +1,85 @@
+"""The calls a device makes, with every kind of answer turned into a value or an error of ours."""
+
+from __future__ import annotations
+
+from solidb_sync.client.transport.transport import Transport, TransportAnswer
+from solidb_sync.errors import (
+    AuthError,
+    ConflictError,
+    ForbiddenError,
+    NotFoundError,
+    ResyncRequiredError,
+    ServerError,
+)
+from solidb_sync.protocol import endpoints
+from solidb_sync.protocol.codec import (
+    decode_error,
+    decode_message,
+    decode_sync_answer,
+    encode_message,
+    encode_sync_request,
+)
+from solidb_sync.protocol.limits import PROTOCOL
+from solidb_sync.protocol.messages import RegisterAnswer, RegisterRequest, SyncAnswer, SyncRequest
+
+ERROR_KINDS: dict[int, type[ServerError]] = {403: ForbiddenError, 404: NotFoundError, 409: ConflictError}
+
+
+class ServerCalls:
+    """One server database, as a device calls it; counts what goes over the wire."""
+
+    def __init__(self, transport: Transport, database: str) -> None:
+        self.transport = transport
+        self.database = database
+        self.requests = 0
+        self.bytes_sent = 0
+        self.bytes_received = 0
+
+    async def sync(self, request: SyncRequest, wires: list[str]) -> SyncAnswer:
+        """Push changes and pull a page."""
+        request.database = self.database
+        answer = await self._post(endpoints.DELTA, encode_sync_request(request, wires))
+        return decode_sync_answer(answer.body)
+
+    async def register(self, client_id: str, *, reset: bool, known: list[str]) -> RegisterAnswer:
+        """Ask for a new incarnation, and which of the `known` change ids the server has applied."""
+        request = RegisterRequest(client_id=client_id, protocol=PROTOCOL, reset=reset, known=known)
+        path = endpoints.path_for(endpoints.CLIENTS, self.database)
+        answer = await self._post(path, encode_message(request))
+        return decode_message(answer.body, RegisterAnswer)
+
+    async def health(self) -> None:
+        """Return when the server answers."""
+        _checked(await self.transport.exchange("GET", endpoints.HEALTH))
+
+    async def _post(self, path: str, body: bytes) -> TransportAnswer:
+        self.requests += 1
+        self.bytes_sent += len(body)
+        answer = await self.transport.exchange("POST", path, body=body)
+        self.bytes_received += len(answer.body)
+        return _checked(answer)
+
+
+def _checked(answer: TransportAnswer) -> TransportAnswer:
+    """Return a good answer; raise what any other means."""
+    if 200 <= answer.status < 300:
+        return answer
+    said = decode_error(answer.body, answer.status)
+    if answer.status == 401:
+        raise AuthError(f"the server does not accept the credentials: {said.error}")
+    if said.type == "ResyncRequired":
+        raise ResyncRequiredError(said.error)
+    kind = ERROR_KINDS.get(answer.status, ServerError)
+    raise kind(
+        said.error,
+        status=answer.status,
+        type=said.type,
+        retry_after_seconds=_retry_after(answer.headers.get("retry-after")),
+    )
+
+
+def _retry_after(header: str | None) -> float | None:
+    """Return the seconds of a Retry-After header; its date form is not used by our server and counts as absent."""
+    if header is None or not header.isascii() or not header.isdigit():
+        return None
+    return float(header)

@@ -1,0 +1,47 @@
+"""Gather how the sync stands into one record."""
+
+from __future__ import annotations
+
+from solidb_sync.client.results import SyncStatus
+from solidb_sync.client.rounds import Rounds
+from solidb_sync.client.scope import wanted_scope
+from solidb_sync.client.server_calls import ServerCalls
+from solidb_sync.storage.local_store import LocalStore
+from solidb_sync.storage.records import ChangeState
+from solidb_sync.storage.text_forms import iso_time
+
+
+def sync_status(
+    store: LocalStore,
+    server: ServerCalls,
+    rounds: Rounds,
+    *,
+    is_running: bool,
+    is_online: bool,
+    consecutive_failures: int,
+    configured: tuple[str, ...],
+) -> SyncStatus:
+    """Return the present state of a manager; `collections` is empty when all are synced."""
+    history = rounds.history
+    scope = store.view(lambda reader: wanted_scope(reader, configured))
+    return SyncStatus(
+        is_running=is_running,
+        is_online=is_online,
+        is_syncing=rounds.is_running,
+        state=history.state,
+        pending=store.view(lambda reader: reader.count_changes(ChangeState.PENDING)),
+        held=store.view(lambda reader: reader.count_changes(ChangeState.HELD)),
+        rejected=store.view(lambda reader: reader.count_changes(ChangeState.REJECTED)),
+        conflicts=len(store.view(lambda reader: reader.conflicts())),
+        cursor=store.view(lambda reader: reader.replica().cursor),
+        collections=tuple(sorted(scope.names or ())),
+        last_sync=None if history.last_success_ms is None else iso_time(history.last_success_ms),
+        last_duration_ms=history.last_duration_ms,
+        last_error=history.last_error,
+        rounds=history.rounds,
+        failed_rounds=history.failed,
+        consecutive_failures=consecutive_failures,
+        requests=server.requests,
+        bytes_sent=server.bytes_sent,
+        bytes_received=server.bytes_received,
+    )

@@ -1,0 +1,288 @@
+"""One round of sync: send what is pending, take what is new, until nothing is left of either.
+
+The walk: `_exchange` sends one request (changes and a page in one) -> `_record` writes results, conflicts, page and
+cursor in one transaction -> again while there is more. While one answer is being written to the disk, the next request is
+already on its way; it is written only after the one before it. Every loop is bounded, and an answer that neither settles a
+change nor moves the cursor ends the round with an error instead of asking for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+
+from solidb_sync.client.conflicts import record_conflicts
+from solidb_sync.client.notifications import Notifications
+from solidb_sync.client.scope import Scope, adopt_scope, end_backfill, wanted_scope
+from solidb_sync.client.server_calls import ServerCalls
+from solidb_sync.errors import ProtocolError, ResyncRequiredError
+from solidb_sync.protocol.limits import KNOWN_IDS_MAX, PROTOCOL
+from solidb_sync.protocol.messages import SyncAnswer, SyncRequest
+from solidb_sync.protocol.names import actor_name
+from solidb_sync.storage.edits import DocumentChanged
+from solidb_sync.storage.engine import EngineReader, StorageEngine
+from solidb_sync.storage.inbox import Page, apply_page
+from solidb_sync.storage.local_store import LocalStore
+from solidb_sync.storage.outbox import Batch, next_batch, readdress, settle
+from solidb_sync.storage.records import ChangeState, Replica, StoredChange, StoredConflict
+
+REQUESTS_PER_ROUND_MAX = 100_000
+NEW_INCARNATIONS_PER_ROUND_MAX = 3
+NOTHING = Batch([], [])
+
+
+@dataclass(slots=True)
+class RoundOutcome:
+    """What a round has done so far; filled as its answers are recorded."""
+
+    pulled: int = 0
+    pushed: int = 0
+    conflicts: list[StoredConflict] = field(default_factory=list)
+    rejected: list[StoredChange] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Recorded:
+    """What recording one answer did."""
+
+    made_progress: bool
+    needs_whole: bool
+    left_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """One request: the changes it carries, where its page starts, and which collections it is about."""
+
+    batch: Batch
+    cursor: int
+    limit: int
+    whole: bool = False
+    collection: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Position:
+    """Where a round stands ahead of the store: the cursor it reads from, and the last change it has sent."""
+
+    cursor: int
+    sent_upto: int = 0
+    whole: bool = False
+    has_unrecorded_results: bool = False
+
+    def after(self, ask: _Ask, answer: SyncAnswer) -> _Position:
+        """Return the position after an answer that settled every change of its request."""
+        return _Position(
+            cursor=answer.cursor if ask.limit else self.cursor,
+            sent_upto=ask.batch.changes[-1].id if ask.batch.changes else self.sent_upto,
+            has_unrecorded_results=bool(ask.batch.changes),
+        )
+
+
+class SyncRound:
+    """Runs rounds over one store and one server; never two at a time (the manager sees to that)."""
+
+    def __init__(
+        self,
+        store: LocalStore,
+        server: ServerCalls,
+        notifications: Notifications,
+        *,
+        batch_size: int,
+        collections: tuple[str, ...],
+    ) -> None:
+        self._store = store
+        self._server = server
+        self._notifications = notifications
+        self._batch_size = batch_size
+        self._configured = collections
+        self._scope = Scope(None)
+        self._outcome = RoundOutcome()
+        self._incarnations = 0
+
+    async def run(self, outcome: RoundOutcome) -> None:
+        """Drain the outbox and pull to the end, adding to `outcome`; raises whatever stopped it, with nothing lost."""
+        self._outcome = outcome
+        self._incarnations = 0
+        self._scope = await self._adopt_scope()
+        for collection in self._store.view(lambda reader: reader.backfills()):
+            await self._catch_up(collection)
+        await self._drain()
+        if self._store.view(lambda reader: reader.replica().is_resyncing):
+            await self._store.commit(_finish_resync)
+
+    async def _adopt_scope(self) -> Scope:
+        wanted = self._store.view(lambda reader: wanted_scope(reader, self._configured))
+        replica = self._store.view(lambda reader: reader.replica())
+        covered = None if replica.covered is None else frozenset(replica.covered)
+        if covered != wanted.names:
+            await self._store.commit(lambda engine: adopt_scope(engine, wanted))
+        return wanted
+
+    async def _catch_up(self, collection: str) -> None:
+        """Bring a collection that joined later up to the cursor of the others."""
+        for _ in range(REQUESTS_PER_ROUND_MAX):
+            cursor = self._store.view(lambda reader: reader.backfills().get(collection, 0))
+            ask = _Ask(NOTHING, cursor, self._batch_size, whole=True, collection=collection)
+            answer = await self._exchange(ask)
+            recorded = await self._record(ask, answer)
+            _check_progress(recorded, ask)
+            if not answer.has_more:
+                await self._store.commit(lambda engine: end_backfill(engine, collection))
+                return
+        raise ProtocolError(f"{collection}: more than {REQUESTS_PER_ROUND_MAX} pages")
+
+    async def _drain(self) -> None:
+        at = _Position(self._cursor())
+        recording: asyncio.Future[_Recorded] | None = None
+        try:
+            for _ in range(REQUESTS_PER_ROUND_MAX):
+                ask = self._next_ask(at)
+                if recording is not None and ask.limit and at.has_unrecorded_results:
+                    await recording  # which echoes the page may leave out depends on what is recorded
+                answer = await self._exchange(ask)
+                page_is_stale = recording is not None and (await recording).needs_whole
+                if answer.replica is not None:
+                    await self._begin_incarnation()
+                    at, recording = _Position(self._cursor()), None
+                    continue
+                recording = asyncio.ensure_future(self._record(ask, answer))
+                if not page_is_stale and _settles_everything(answer):
+                    at = at.after(ask, answer)
+                    if answer.has_more or not ask.limit or self._has_pending(at.sent_upto):
+                        continue
+                recorded, recording = await recording, None
+                _check_progress(recorded, ask)
+                at = _Position(self._cursor(), whole=page_is_stale or recorded.needs_whole)
+                if not (at.whole or answer.has_more or not ask.limit or self._has_pending(0)):
+                    return
+        finally:
+            if recording is not None:
+                await asyncio.gather(recording, return_exceptions=True)
+        raise ProtocolError(f"a round of more than {REQUESTS_PER_ROUND_MAX} requests")
+
+    def _next_ask(self, at: _Position) -> _Ask:
+        """Return the next request; only the one that carries the last changes also asks for a page."""
+        batch = self._store.view(lambda reader: self._batch(reader, at.sent_upto))
+        is_last = not batch.changes or not self._has_pending(batch.changes[-1].id)
+        return _Ask(batch, at.cursor, self._batch_size if is_last else 0, at.whole)
+
+    def _batch(self, reader: EngineReader, after: int) -> Batch:
+        return next_batch(reader, count=self._batch_size, after=after, covered=self._scope)
+
+    def _has_pending(self, after: int) -> bool:
+        return bool(self._store.view(lambda reader: next_batch(reader, count=1, after=after, covered=self._scope)).changes)
+
+    def _cursor(self) -> int:
+        return self._store.view(lambda reader: reader.replica().cursor)
+
+    async def _exchange(self, ask: _Ask) -> SyncAnswer:
+        replica = self._store.view(lambda reader: reader.replica())
+        answer = await self._server.sync(self._request(ask, replica), ask.batch.wires)
+        if replica.epoch and answer.epoch != replica.epoch:
+            raise ResyncRequiredError(
+                f"the server's database is another one than before (epoch {answer.epoch}, not {replica.epoch}); "
+                "nothing here was changed"
+            )
+        if ask.limit and (answer.cursor < ask.cursor or (answer.has_more and answer.cursor == ask.cursor)):
+            raise ProtocolError(f"cursor: {answer.cursor} leads nowhere from {ask.cursor}, the one asked from")
+        return answer
+
+    def _request(self, ask: _Ask, replica: Replica) -> SyncRequest:
+        actor = actor_name(replica.device_id, replica.incarnation)
+        settled = 0 if ask.collection else replica.settled
+        request = SyncRequest(
+            client_id=replica.device_id,
+            protocol=PROTOCOL,
+            actor="" if actor == replica.device_id else actor,
+            last_counter=replica.counter,
+            epoch=replica.epoch,
+            version_vector={actor: settled, "server": ask.cursor} if settled else {"server": ask.cursor},
+            limit=ask.limit,
+            full=ask.whole or replica.is_resyncing,
+            stored=replica.cursor if replica.cursor != ask.cursor and ask.collection is None else None,
+        )
+        if ask.collection is not None:
+            request.collections = [ask.collection]
+        elif self._scope.names is not None:
+            request.collections = sorted(replica.covered or ())
+        elif self._scope.excluded:
+            request.excluded = sorted(self._scope.excluded)
+        return request
+
+    async def _record(self, ask: _Ask, answer: SyncAnswer) -> _Recorded:
+        """Write an answer to the store: results, conflicts, page and cursor in one transaction."""
+        stamp = self._store.stamp()
+        wants_facts = self._notifications.has_listeners
+
+        def work(engine: StorageEngine) -> tuple[_Recorded, RoundOutcome, list[DocumentChanged]]:
+            return record_answer(engine, ask, answer, stamp=stamp, wants_facts=wants_facts)
+
+        recorded, did, facts = await self._store.commit(work)
+        self._notifications.publish(facts)
+        self._outcome.pulled += did.pulled
+        self._outcome.pushed += did.pushed
+        self._outcome.conflicts += did.conflicts
+        self._outcome.rejected += did.rejected
+        return recorded
+
+    async def _begin_incarnation(self) -> None:
+        """Go on under a new actor: this store's history and the server's have parted (restored or copied store)."""
+        self._incarnations += 1
+        if self._incarnations > NEW_INCARNATIONS_PER_ROUND_MAX:
+            raise ProtocolError(f"the server refused {NEW_INCARNATIONS_PER_ROUND_MAX} new incarnations in a row")
+        replica = self._store.view(lambda reader: reader.replica())
+        pending = self._store.view(lambda reader: reader.changes(state=ChangeState.PENDING))
+        known: set[str] = set()
+        incarnation = 0
+        for start in range(0, len(pending) or 1, KNOWN_IDS_MAX):
+            ids = [change.change_id for change in pending[start : start + KNOWN_IDS_MAX]]
+            answer = await self._server.register(replica.device_id, reset=start == 0, known=ids)
+            known.update(answer.known)
+            incarnation = max(incarnation, answer.incarnation)
+        await self._store.commit(lambda engine: new_incarnation(engine, incarnation, known))
+
+
+def record_answer(
+    engine: StorageEngine, ask: _Ask, answer: SyncAnswer, *, stamp: str, wants_facts: bool
+) -> tuple[_Recorded, RoundOutcome, list[DocumentChanged]]:
+    """Write one answer: results and conflicts, then the page; all in the caller's transaction."""
+    did = RoundOutcome()
+    if not engine.replica().epoch:
+        engine.save_replica(replace(engine.replica(), epoch=answer.epoch))
+    did.conflicts = record_conflicts(engine, answer.conflicts, stamp)
+    settled = settle(engine, ask.batch.changes, answer.results)
+    did.pushed, did.rejected = settled.acknowledged, settled.rejected
+    needs_whole, facts = False, list[DocumentChanged]()
+    if ask.limit:
+        page = Page(ask.cursor, answer.cursor, answer.server_changes, ask.collection)
+        applied = apply_page(engine, page, wants_facts=wants_facts)
+        did.pulled, facts, needs_whole = applied.pulled, applied.facts, applied.needs_whole
+    made_progress = bool(settled.acknowledged or settled.rejected or settled.asked_in_full)
+    left_open = settled.acknowledged + len(settled.rejected) < len(ask.batch.changes)
+    return _Recorded(made_progress, needs_whole, left_open), did, facts
+
+
+def new_incarnation(engine: StorageEngine, incarnation: int, known: set[str]) -> None:
+    """Take a new actor name; changes the server has not applied get new dots of it, in the same order."""
+    engine.save_replica(replace(engine.replica(), incarnation=incarnation, counter=0, settled=0))
+    readdress(engine, engine.changes(state=ChangeState.PENDING), known=known)
+
+
+def _finish_resync(engine: StorageEngine) -> None:
+    for collection, key in engine.unseen():
+        if not engine.has_changes_of(collection, key):
+            engine.drop_row(collection, key)
+    engine.clear_unseen()
+    engine.save_replica(replace(engine.replica(), is_resyncing=False))
+
+
+def _settles_everything(answer: SyncAnswer) -> bool:
+    """Return whether every change is settled by the answer, so that the next request need not wait for the disk."""
+    return all((result.original or result.status) in ("applied", "merged", "conflict") for result in answer.results)
+
+
+def _check_progress(recorded: _Recorded, ask: _Ask) -> None:
+    stuck_page = recorded.needs_whole and ask.whole
+    if stuck_page or (recorded.left_open and not recorded.made_progress):
+        raise ProtocolError("the server's answer settles nothing and leads nowhere; stopped asking")

@@ -1,0 +1,1 @@
+"""How requests reach the server: a protocol, and its implementation over HTTP."""

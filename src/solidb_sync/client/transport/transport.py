@@ -1,0 +1,39 @@
+"""What the sync needs of a network: one exchange, one stream. A simulation has its own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class TransportAnswer:
+    """An HTTP answer; header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Transport(Protocol):
+    """Carries requests to one server."""
+
+    @property
+    def database(self) -> str | None:
+        """The database this client was made for."""
+
+    async def exchange(
+        self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: bytes | None = None
+    ) -> TransportAnswer:
+        """Send one request and return whatever the server answered.
+
+        Raises `solidb_sync.errors.ConnectionError` when there was no answer; whether the server saw the request is then
+        unknown.
+        """
+
+    def listen(self, path: str, query: Mapping[str, str]) -> AsyncIterator[str]:
+        """Yield the lines of a stream as they arrive, until it breaks off (`ConnectionError`) or ends."""
+
+    async def close(self) -> None:
+        """Give back connections; a later exchange opens new ones."""

@@ -1,0 +1,43 @@
+"""The two clocks a program reads, behind one protocol so that tests and simulations can turn them by hand.
+
+Wall time is for people (`last_sync`, timestamps); monotonic time is for measuring. No decision about which edit wins
+depends on either.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """What time it is."""
+
+    def now_ms(self) -> int:
+        """Return the wall time in milliseconds since 1970-01-01 UTC."""
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back."""
+
+
+class SystemClock:
+    """The clocks of the operating system."""
+
+    def now_ms(self) -> int:
+        """Return the wall time in milliseconds since 1970-01-01 UTC."""
+        return time.time_ns() // 1_000_000
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back."""
+        return time.monotonic()
+
+
+def iso_text(milliseconds: int) -> str:
+    """Return a moment as ISO-8601 text in UTC, to the millisecond.
+
+    >>> iso_text(1705314600000)
+    '2024-01-15T10:30:00.000Z'
+    """
+    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{milliseconds % 1000:03d}Z"

@@ -1,0 +1,126 @@
+"""Every exception this package raises on purpose, as one tree.
+
+```
+SoliDBError
+├── ConfigError                 a setting is wrong: names the field, the value and what would be right
+├── ConnectionError             the server could not be reached, or did not answer in time: retry
+├── AuthError                   the server does not know these credentials: do not retry unchanged
+├── ServerError                 the server answered with an error (`status`, `type`)
+│   ├── NotFoundError           404
+│   ├── ConflictError           409
+│   └── ForbiddenError          403
+├── ProtocolError               an answer that is not what the protocol says
+├── SyncError
+│   ├── SyncStoppedError        the manager was stopped
+│   └── ResyncRequiredError     this replica and the server no longer share a history
+├── StorageError                the local store could not do it
+│   ├── StorageFullError        no room: nothing was written
+│   ├── StorageCorruptError     what is on disk is not what was written
+│   ├── StoreLockedError        another process has the store open for writing
+│   └── EncryptionError         wrong or missing key
+├── InvalidDocumentError        not a JSON document this system can keep unchanged
+├── CrdtTypeError               a field is already another kind of CRDT
+└── FilterError                 a sync filter that cannot be used
+```
+
+Errors of the query language (`QueryError` and its kinds) come from the `sdbql` distribution, which knows nothing of
+this tree.
+"""
+
+from __future__ import annotations
+
+import builtins
+
+
+class SoliDBError(Exception):
+    """Root of all errors raised on purpose by this package."""
+
+
+class ConfigError(SoliDBError, ValueError):
+    """A setting has a bad value; the message names field, value and range."""
+
+
+class ConnectionError(SoliDBError, builtins.ConnectionError):
+    """The server could not be reached or the exchange broke off; sending the same again is safe."""
+
+
+class AuthError(SoliDBError):
+    """The server does not accept the credentials."""
+
+
+class ServerError(SoliDBError):
+    """The server answered with an error.
+
+    `status` is the HTTP status, `type` the name in the answer, `retry_after_seconds` what the server asked for.
+    """
+
+    def __init__(self, message: str, *, status: int, type: str, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.type = type
+        self.retry_after_seconds = retry_after_seconds
+
+    @property
+    def is_retryable(self) -> bool:
+        """True when the same request may succeed later."""
+        return self.status in (408, 425, 429) or self.status >= 500
+
+
+class NotFoundError(ServerError):
+    """404: the thing named does not exist."""
+
+
+class ConflictError(ServerError):
+    """409: the request contradicts the state of the server."""
+
+
+class ForbiddenError(ServerError):
+    """403: these credentials may not do that."""
+
+
+class ProtocolError(SoliDBError):
+    """The other end sent something the protocol does not allow."""
+
+
+class SyncError(SoliDBError):
+    """Synchronisation could not go on."""
+
+
+class SyncStoppedError(SyncError):
+    """The manager has been stopped."""
+
+
+class ResyncRequiredError(SyncError):
+    """This replica and the server no longer share a history; see `SyncManager.full_resync`."""
+
+
+class StorageError(SoliDBError):
+    """The local store could not do what was asked; nothing was half done."""
+
+
+class StorageFullError(StorageError):
+    """There is no room; nothing was written."""
+
+
+class StorageCorruptError(StorageError):
+    """What is on disk is not what was written."""
+
+
+class StoreLockedError(StorageError):
+    """Another process has this store open for writing."""
+
+
+class EncryptionError(StorageError):
+    """The key is wrong or missing; the store was not touched."""
+
+
+class InvalidDocumentError(SoliDBError, ValueError):
+    """Not a JSON document that can be kept unchanged; the message names the place."""
+
+
+class CrdtTypeError(SoliDBError, TypeError):
+    """The field already holds another kind of CRDT."""
+
+
+class FilterError(SoliDBError, ValueError):
+    """A sync filter that cannot be used; the message says why."""

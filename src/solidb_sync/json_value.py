@@ -1,0 +1,288 @@
+"""JSON as this system keeps it: one text for one value, and nothing that changes silently.
+
+A document is kept as *canonical text*: compact UTF-8 JSON that decodes and encodes to itself, byte for byte. That one
+test (`is_canonical`) proves at C speed that a text has no duplicate keys, no NaN, no lone surrogates and no number that
+would be read back differently. What fails the test takes the slow road, which finds the exact place of the problem or
+rewrites the text (spaces, escapes, exponents) without changing the value.
+
+Integers outside 64 bits are kept as floats when that is exact, and refused when it is not: SQLite, JavaScript and
+Python disagree about them otherwise.
+
+>>> canonical({"name": "Zoë", "age": 30}).text
+b'{"name":"Zo\\xc3\\xab","age":30}'
+>>> canonical({"when": float("nan")})
+Traceback (most recent call last):
+solidb_sync.errors.InvalidDocumentError: document.when: NaN and infinity are not JSON; use null or a string
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any, NamedTuple
+
+import msgspec
+
+from solidb_sync.errors import InvalidDocumentError
+
+JsonValue = None | bool | int | float | str | list[Any] | dict[str, Any]
+JsonDocument = dict[str, Any]
+
+DOCUMENT_BYTES_MAX = 1024 * 1024
+DEPTH_MAX = 64
+NUMBER_DIGITS_MAX = 32
+INTEGER_MIN, INTEGER_MAX = -(2**63), 2**63 - 1
+
+_LONG_DIGITS = re.compile(rb"[0-9]{19}")
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+
+
+class JsonTextError(ValueError):
+    """A text that is not strict JSON; the message says what and where."""
+
+
+def encode(value: object) -> bytes:
+    """Return the compact JSON text of a value already known to be JSON."""
+    return _encode(value)
+
+
+def decode(text: bytes | str | memoryview) -> Any:
+    """Return the value of a text already known to be canonical."""
+    return _decode(text)
+
+
+def is_canonical(text: bytes, value: object) -> bool:
+    """Return whether `text` is the canonical text of `value`, the value it decodes to, within the depth limit."""
+    if text.count(b"{") + text.count(b"[") > DEPTH_MAX and depth_exceeds(value, DEPTH_MAX):
+        return False
+    return _LONG_DIGITS.search(text) is None and _encode(value) == text
+
+
+class Canonical(NamedTuple):
+    """A document as it is kept: its canonical text, and a private copy of its value."""
+
+    text: bytes
+    value: JsonDocument
+
+
+def canonical(document: object, *, where: str = "document") -> Canonical:
+    """Return a Python mapping as it is kept, or raise `InvalidDocumentError` naming the place that is wrong.
+
+    Accepts dict with string keys, list, str, int, float, bool and None, to a depth of 64 and 1 MiB of text. A tuple,
+    a date or any other type is refused rather than turned into something else.
+    """
+    if not isinstance(document, dict):
+        raise InvalidDocumentError(f"{where}: expected an object (a dict), found {type_name(document)}")
+    try:
+        text = _encode(document)
+        value = _decode(text)
+        is_clean = value == document and is_canonical(text, value)
+    except (ValueError, TypeError, RecursionError):
+        is_clean = False
+    if not is_clean:
+        value = checked(document, where)
+        text = _encode(value)
+    check_size(len(text), where)
+    return Canonical(text, value)
+
+
+def check_size(bytes_count: int, where: str) -> None:
+    """Raise unless a document of this size may be kept."""
+    if bytes_count > DOCUMENT_BYTES_MAX:
+        raise InvalidDocumentError(
+            f"{where}: {bytes_count} bytes of JSON, at most {DOCUMENT_BYTES_MAX} are kept in one document"
+        )
+
+
+def checked(value: object, where: str, depth: int = 1) -> Any:
+    """Return the value with wide integers made exact floats; raise `InvalidDocumentError` at the first thing not JSON."""
+    match value:
+        case None | bool():
+            return value
+        case int():
+            return checked_integer(value, where)
+        case float():
+            if not math.isfinite(value):
+                raise InvalidDocumentError(f"{where}: NaN and infinity are not JSON; use null or a string")
+            return value
+        case str():
+            return checked_string(value, where)
+        case list():
+            check_depth(depth, where)
+            return [checked(element, f"{where}[{at}]", depth + 1) for at, element in enumerate(value)]
+        case dict():
+            check_depth(depth, where)
+            return {
+                checked_name(name, where): checked(element, f"{where}.{name}", depth + 1) for name, element in value.items()
+            }
+        case _:
+            raise InvalidDocumentError(
+                f"{where}: {type_name(value)} is not JSON; use a dict, list, string, number, bool or None"
+            )
+
+
+def checked_integer(value: int, where: str) -> int | float:
+    """Return an integer that every part of the system reads alike: 64 bits, or an exact float."""
+    if INTEGER_MIN <= value <= INTEGER_MAX:
+        return int(value)
+    if value.bit_length() <= 1024:
+        try:
+            if int(float(value)) == value:
+                return float(value)
+        except OverflowError:
+            pass
+    raise InvalidDocumentError(
+        f"{where}: an integer of {value.bit_length()} bits cannot be kept exactly; keep it as a string"
+    )
+
+
+def checked_string(value: str, where: str) -> str:
+    """Return a string that has a UTF-8 form."""
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as problem:
+        raise InvalidDocumentError(f"{where}: a lone surrogate at character {problem.start}") from None
+    return str(value)
+
+
+def checked_name(name: object, where: str) -> str:
+    """Return an attribute name, which must be a string."""
+    if not isinstance(name, str):
+        raise InvalidDocumentError(f"{where}: attribute names are strings, found {type_name(name)} {name!r}")
+    return checked_string(name, where)
+
+
+def check_depth(depth: int, where: str) -> None:
+    """Raise when a value is nested deeper than the limit."""
+    if depth > DEPTH_MAX:
+        raise InvalidDocumentError(f"{where}: nested deeper than {DEPTH_MAX} levels")
+
+
+def depth_exceeds(value: object, levels: int) -> bool:
+    """Return whether the containers of a decoded value nest deeper than `levels`."""
+    layer: list[object] = [value]
+    for _ in range(levels + 1):
+        layer = (
+            [
+                element
+                for container in layer
+                if isinstance(container, (dict, list))
+                for element in (container.values() if isinstance(container, dict) else container)
+                if isinstance(element, (dict, list))
+            ]
+            if any(isinstance(container, (dict, list)) for container in layer)
+            else []
+        )
+        if not layer:
+            return False
+    return True
+
+
+def strict_text(text: bytes) -> bytes:
+    """Return the canonical text of strict JSON from outside, or raise `JsonTextError` saying what is wrong.
+
+    Strict means: UTF-8, no duplicate keys, no NaN or infinity, no lone surrogates, no number written with more than
+    32 digits, at most 64 levels. Text that is canonical already is returned as it is.
+    """
+    try:
+        value = _decode(text)
+        if is_canonical(text, value):
+            return text
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        pass  # the slow road below finds the place
+    return _encode(_strictly_decoded(text))
+
+
+def _strictly_decoded(text: bytes) -> object:
+    try:
+        decoded = text.decode("utf-8")
+    except UnicodeDecodeError as problem:
+        raise JsonTextError(f"not UTF-8 at byte {problem.start}") from None
+    _check_nesting(decoded)
+    try:
+        value = json.loads(
+            decoded,
+            object_pairs_hook=_object_without_duplicates,
+            parse_int=_strict_integer,
+            parse_float=_strict_float,
+            parse_constant=_no_constant,
+        )
+        return checked(value, "body")
+    except json.JSONDecodeError as problem:
+        raise JsonTextError(f"not JSON at line {problem.lineno}, column {problem.colno}: {problem.msg}") from None
+    except InvalidDocumentError as problem:
+        raise JsonTextError(str(problem)) from None
+
+
+def _check_nesting(text: str) -> None:
+    depth, in_string, escaped = 0, False, False
+    for character in text:
+        if in_string:
+            if escaped:
+                escaped = False
+            elif character == "\\":
+                escaped = True
+            elif character == '"':
+                in_string = False
+        elif character == '"':
+            in_string = True
+        elif character in "[{":
+            depth += 1
+            if depth > DEPTH_MAX + ENVELOPE_DEPTH:
+                raise JsonTextError(f"nested deeper than {DEPTH_MAX + ENVELOPE_DEPTH} levels")
+        elif character in "]}":
+            depth -= 1
+
+
+ENVELOPE_DEPTH = 8
+
+
+def _object_without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise JsonTextError(f"the key {name!r} stands twice in one object")
+            seen.add(name)
+    return value
+
+
+def _strict_integer(digits: str) -> int:
+    if len(digits.lstrip("-")) > NUMBER_DIGITS_MAX:
+        raise JsonTextError(f"a number of {len(digits)} digits, at most {NUMBER_DIGITS_MAX} are read")
+    return int(digits)
+
+
+def _strict_float(digits: str) -> float:
+    if sum(character.isdigit() for character in digits) > NUMBER_DIGITS_MAX:
+        raise JsonTextError(f"a number of {len(digits)} characters, at most {NUMBER_DIGITS_MAX} digits are read")
+    value = float(digits)
+    if math.isinf(value):
+        raise JsonTextError(f"the number {digits} is out of range")
+    return value
+
+
+def _no_constant(name: str) -> object:
+    raise JsonTextError(f"{name} is not JSON")
+
+
+def type_name(value: object) -> str:
+    """Return the JSON name of a value's type, or the Python name of a type JSON does not have."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a string"
+        case list():
+            return "an array"
+        case dict():
+            return "an object"
+        case _:
+            return type(value).__name__

@@ -1,0 +1,1 @@
+"""The nouns: version vector, document, delta, change, conflict. Pure values."""

@@ -1,0 +1,105 @@
+"""Which edit last wrote each field of a document: a dot and a commit sequence for each path.
+
+The map is sparse: a path without an entry has its nearest ancestor's, the root (`""`) has the entry of the edit that
+created the document. Writing a path drops the entries below it. A path with an entry whose field is absent is a removed
+field. The number of entries is bounded: past `ENTRIES_MAX` they are folded into one at the root, stamped with the
+server's own dot, which no device's vector covers by accident: folding can report an overlap too many, never one too few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from solidb_sync.json_value import decode, encode
+from solidb_sync.model.delta import Path, is_prefix, parse_path, path_text
+from solidb_sync.model.version_vector import Dot, VersionVector
+
+ENTRIES_MAX = 256
+SERVER_ACTOR = "server"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldWrite:
+    """The edit that last wrote a field, and the sequence number under which the server took it."""
+
+    dot: Dot
+    seq: int
+
+
+class FieldDots:
+    """An immutable sparse map from path to the write it last had."""
+
+    __slots__ = ("_writes",)
+
+    def __init__(self, writes: Mapping[Path, FieldWrite]) -> None:
+        self._writes = dict(writes)
+
+    @classmethod
+    def created(cls, dot: Dot, seq: int) -> FieldDots:
+        """Return the dots of a document that one edit created whole."""
+        return cls({(): FieldWrite(dot, seq)})
+
+    @classmethod
+    def from_json(cls, text: bytes | str) -> FieldDots:
+        """Read the stored form, `{path: [actor, counter, seq]}` with `""` for the root."""
+        return cls(
+            {
+                parse_path(path) if path else (): FieldWrite(Dot(actor, counter), seq)
+                for path, (actor, counter, seq) in decode(text).items()
+            }
+        )
+
+    def to_json(self) -> bytes:
+        """Return the stored form."""
+        return encode(
+            {
+                path_text(path) if path else "": [write.dot.actor, write.dot.counter, write.seq]
+                for path, write in self._writes.items()
+            }
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FieldDots) and self._writes == other._writes
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._writes.items()))
+
+    def __repr__(self) -> str:
+        return f"FieldDots({self._writes})"
+
+    def write_at(self, path: Path) -> FieldWrite:
+        """Return the last write of a path: its own or its nearest ancestor's."""
+        for depth in range(len(path), 0, -1):
+            write = self._writes.get(path[:depth])
+            if write is not None:
+                return write
+        return self._writes[()]
+
+    def unseen(self, path: Path, base: VersionVector) -> bool:
+        """Return whether an edit that `base` had not seen wrote `path`, something in it, or something around it."""
+        if not base.covers(self.write_at(path).dot):
+            return True
+        return any(
+            not base.covers(write.dot)
+            for written, write in self._writes.items()
+            if len(written) > len(path) and is_prefix(path, written)
+        )
+
+    def written(self, paths: Iterable[Path], dot: Dot, seq: int) -> FieldDots:
+        """Return the dots after one edit wrote these paths."""
+        writes = dict(self._writes)
+        stamp = FieldWrite(dot, seq)
+        for path in paths:
+            for below in [known for known in writes if len(known) > len(path) and is_prefix(path, known)]:
+                del writes[below]
+            writes[path] = stamp
+        if len(writes) > ENTRIES_MAX:
+            return FieldDots({(): FieldWrite(Dot(SERVER_ACTOR, seq), seq)})
+        return FieldDots(writes)
+
+    def written_since(self, seq: int) -> list[Path] | None:
+        """Return the paths written after `seq`, or None when the whole document was (created, or folded)."""
+        if self._writes[()].seq > seq:
+            return None
+        return [path for path, write in self._writes.items() if write.seq > seq]

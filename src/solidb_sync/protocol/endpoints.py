@@ -1,0 +1,22 @@
+"""The paths of the sync protocol: the only place where they are spelt."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+DELTA = "/_api/sync/delta"
+PULL = "/_api/sync/pull/{database}"
+PUSH = "/_api/sync/push/{database}"
+STATUS = "/_api/sync/status/{database}"
+STREAM = "/_api/sync/stream/{database}"
+CLIENTS = "/_api/sync/clients/{database}"
+HEALTH = "/_api/health"
+
+
+def path_for(template: str, database: str) -> str:
+    """Return the path of an endpoint for one database.
+
+    >>> path_for(PULL, "mydb")
+    '/_api/sync/pull/mydb'
+    """
+    return template.replace("{database}", quote(database, safe=""))

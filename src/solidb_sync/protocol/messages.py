@@ -1,0 +1,217 @@
+"""The messages of the sync protocol, as typed structs: a superset of what the first documentation printed.
+
+Every field that a plain HTTP user may leave out has a default, and unknown fields are ignored, so that a request written
+by hand works. Documents and field values travel as raw JSON text (`msgspec.Raw`): both ends move the bytes and decode
+only what they must look into.
+
+Two kinds of vector share one notation. A *document vector* (`base_version`, `version_vector` of a change) says which
+edits a version includes. A *database vector* (`version_vector` of a request, `server_version` of an answer) holds, under
+`server`, the pull cursor: the last commit sequence scanned; and under an actor's own name the highest counter whose
+outcome that actor has stored (in a request) or that the server has accepted (in an answer).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from solidb_sync.protocol.limits import PROTOCOL
+
+
+class WireChange(Struct, omit_defaults=True, gc=False):
+    """One edit on its way to the server.
+
+    An insert carries `document`; an update `delta` and `unset`, and `document` beside them when the server asked for the
+    full copy; a delete nothing. `id` and `counter` make the edit recognisable when it is sent again. Changes that share
+    a `transaction` are applied all or none; they stand together in one request, and `transaction_size` is their number.
+    """
+
+    collection: str
+    key: str
+    operation: str
+    id: str = ""
+    counter: int = 0
+    document: Raw | UnsetType = UNSET
+    delta: Raw | UnsetType = UNSET
+    unset: list[str] = []
+    base_version: dict[str, int] = {}
+    timestamp: str = ""
+    transaction: str = ""
+    transaction_size: int = 0
+
+
+class SyncRequest(Struct, omit_defaults=True):
+    """Push and pull in one: the body of `/delta`, `/push` and (without changes) `/pull`.
+
+    `protocol` is absent (0) in a request written by hand. `actor` is `client_id` unless the store has had more than one
+    life. `last_counter` is the highest counter the actor has ever given out: a server that has seen more knows that the
+    store went back in time. `collections` limits the pull to these, `excluded` leaves these out. `limit` 0 asks for no
+    pull. `full` asks for whole documents instead of deltas. `stored` is the cursor the client has durably stored, when
+    that is behind the one it reads from.
+    """
+
+    client_id: str
+    database: str = ""
+    protocol: int = 0
+    actor: str = ""
+    last_counter: int = 0
+    epoch: str = ""
+    version_vector: dict[str, int] = {}
+    changes: list[WireChange] = []
+    collections: list[str] | None = None
+    excluded: list[str] = []
+    limit: int | None = None
+    full: bool = False
+    stored: int | None = None
+
+
+class LooseSyncRequest(Struct):
+    """A request whose changes are still undecoded, so that one bad change fails alone."""
+
+    client_id: str
+    database: str = ""
+    protocol: int = 0
+    actor: str = ""
+    last_counter: int = 0
+    epoch: str = ""
+    version_vector: dict[str, int] = {}
+    changes: list[Raw] = []
+    collections: list[str] | None = None
+    excluded: list[str] = []
+    limit: int | None = None
+    full: bool = False
+    stored: int | None = None
+
+
+class ChangeError(Struct, omit_defaults=True):
+    """Why one change was refused; `type` is a stable name, `message` names the field."""
+
+    type: str
+    message: str
+
+
+class ChangeResult(Struct, omit_defaults=True, gc=False):
+    """What became of one change; results stand in the order of the request.
+
+    `status`: `applied` (author and server hold the same version now), `merged` (concurrent, no overlap), `conflict`
+    (concurrent and overlapping; decided, see `conflicts`), `duplicate` (recognised; `original` is the recorded status),
+    `rejected` (refused for good), `need_full` (send again with the full document), `skipped` (not looked at because
+    of an earlier one: send again).
+    """
+
+    change_id: str
+    status: str
+    seq: int = 0
+    original: str = ""
+    error: ChangeError | None = None
+
+
+class WireVersion(Struct, omit_defaults=True, frozen=True):
+    """One side of a conflict: a document (absent: deleted) and the edits it includes."""
+
+    document: Raw | UnsetType = UNSET
+    version_vector: dict[str, int] = {}
+    timestamp: str = ""
+    deleted: bool = False
+
+
+class WireConflict(Struct, omit_defaults=True):
+    """A conflict the server found in this request, and how it was decided.
+
+    `local_version` is the arriving edit, `remote_version` what the server held before; `winner` is `local` or `remote`.
+    """
+
+    id: str
+    change_id: str
+    collection: str
+    key: str
+    strategy: str
+    winner: str
+    fields: list[str] = []
+    local_version: WireVersion = WireVersion()
+    remote_version: WireVersion = WireVersion()
+
+
+class ServerChange(Struct, omit_defaults=True, gc=False):
+    """The current state of one document on its way to a device: whole (`document`), or what changed since the cursor.
+
+    `operation`: `insert` (whole document), `update` (fields), `delete`.
+    """
+
+    collection: str
+    key: str
+    operation: str
+    document: Raw | UnsetType = UNSET
+    delta: Raw | UnsetType = UNSET
+    unset: list[str] = []
+    version_vector: Raw = Raw(b"{}")
+    seq: int = 0
+    timestamp: str = ""
+
+
+class Replica(Struct, omit_defaults=True):
+    """Why the server took none of the changes: this life of the store can't go on.
+
+    `reset` is `reused` (a counter came twice), `rolled_back` (the server has seen more of this actor than it knows of
+    itself), or `fenced`. The device registers for a new incarnation and sends again.
+    """
+
+    reset: str
+    message: str
+
+
+class SyncAnswer(Struct):
+    """The answer to a push, a pull, or both; every field is written, empty ones too."""
+
+    server_version: dict[str, int]
+    server_changes: list[ServerChange] = []
+    conflicts: list[WireConflict] = []
+    results: list[ChangeResult] = []
+    cursor: int = 0
+    has_more: bool = False
+    target_seq: int = 0
+    epoch: str = ""
+    server_time: str = ""
+    protocol: int = PROTOCOL
+    replica: Replica | None = None
+
+
+class RegisterRequest(Struct, omit_defaults=True):
+    """Register a device; `reset` asks for a new incarnation and which of the pending `known` ids were applied already."""
+
+    client_id: str
+    protocol: int = 0
+    reset: bool = False
+    known: list[str] = []
+
+
+class RegisterAnswer(Struct):
+    """The incarnation to go on with, and those of the asked ids that the server has already applied."""
+
+    client_id: str
+    incarnation: int
+    known: list[str]
+    epoch: str
+    server_time: str
+    server_version: dict[str, int]
+    protocol: int = PROTOCOL
+
+
+class StatusAnswer(Struct):
+    """What the server knows of one client."""
+
+    client_id: str
+    server_version: dict[str, int]
+    pending_for_client: int
+    last_sync: str | None
+    collections_synced: list[str]
+
+
+class ErrorAnswer(Struct, omit_defaults=True):
+    """The body of every answer that is not 2xx."""
+
+    error: str
+    code: int
+    type: str
+    details: dict[str, Any] | None = None

@@ -1,0 +1,1 @@
+"""Judgement over concurrent versions. Pure: no I/O, no clock."""

@@ -1,0 +1,41 @@
+"""Put the server together: settings, storage and a clock in, an ASGI application out. Nothing is global."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+
+from solidb_sync.clock import Clock
+from solidb_sync.server.config import ServerConfig
+from solidb_sync.server.databases import Databases
+from solidb_sync.server.http import auth_routes, document_routes, health_routes, sync_routes
+from solidb_sync.server.http.answers import answer_http_exception
+from solidb_sync.server.http.context import ServerContext
+from solidb_sync.server.storage.backend import ServerBackend
+
+
+def build_app(
+    config: ServerConfig, backend: ServerBackend, clock: Clock, *, random_bytes: Callable[[int], bytes] = os.urandom
+) -> Starlette:
+    """Return the server as an ASGI application; the caller opens and closes the backend.
+
+    The context of the server is in `app.state.context`. Before the backend is closed, `shut_down` sends the listeners
+    away and writes what is still in memory.
+    """
+    app = Starlette(
+        routes=[*sync_routes.ROUTES, *health_routes.ROUTES, *document_routes.ROUTES, *auth_routes.ROUTES],
+        exception_handlers={HTTPException: answer_http_exception},
+    )
+    app.router.redirect_slashes = False
+    app.state.context = ServerContext(config, backend, Databases(backend, clock), clock, random_bytes)
+    return app
+
+
+async def shut_down(app: Starlette) -> None:
+    """Send every listener away and write the notes on devices; the backend may be closed afterwards."""
+    context: ServerContext = app.state.context
+    context.doorbell.close()
+    await context.databases.write_all_notes()

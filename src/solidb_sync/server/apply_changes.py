@@ -1,0 +1,210 @@
+"""Apply the changes of one request to a database, inside one transaction.
+
+The rules are those of docs/PROTOCOL.md, in their order. Everything is judged in memory over a `WorkingSet` and written
+in bulk at the end; whatever raises leaves nothing behind, because the caller's transaction is taken back. Nothing here
+outlives the request: another request may share the commit, and sees the outcome through the database only.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from solidb_sync.protocol.limits import PROTOCOL
+from solidb_sync.protocol.messages import ChangeError, ChangeResult, Replica
+from solidb_sync.server.judge_change import CounterGap, CounterReused, Verdict, encode_error, judge_change
+from solidb_sync.server.proposed_change import ProposedChange
+from solidb_sync.server.refusals import resync_required
+from solidb_sync.server.storage.backend import WriteSession
+from solidb_sync.server.storage.records import ActorState, ConflictRecord, Head
+from solidb_sync.server.sync_request import SyncCall
+from solidb_sync.server.working_set import UNSETTLED_STATUSES, WorkingSet
+
+
+@dataclass(slots=True)
+class PushOutcome:
+    """What became of the changes, in their order; `highest` is the actor's highest counter taken afterwards.
+
+    `known_to_author` is the highest counter of this request that the author knows to be applied exactly as it was made.
+    """
+
+    results: list[ChangeResult]
+    conflicts: list[ConflictRecord] = field(default_factory=list)
+    replica: Replica | None = None
+    highest: int = 0
+    known_to_author: int = 0
+    newest: int = 0
+    is_news: bool = False
+    """True when a document changed."""
+
+
+def apply_changes(session: WriteSession, call: SyncCall, now_ms: int) -> PushOutcome:
+    """Judge and write every change of a request; raises `RequestRefused` when the histories differ, with no effect."""
+    head = session.head()
+    check_history(call, head)
+    actor = session.actor(call.actor) or ActorState(call.actor, call.client_id, 0, False)
+    working = WorkingSet(session, head, actor, now_ms)
+    working.load(call.changes)
+    replica = replica_reset(call, actor)
+    if replica is None and actor.is_fenced and not all(change.id in working.known for change in call.changes):
+        replica = Replica("fenced", f"{call.actor!r} has used one counter for two changes")
+    if replica is not None:
+        return PushOutcome(_skipped(call.changes), replica=replica, highest=actor.highest, newest=head.newest)
+    try:
+        outcome = _apply_in_order(working, call)
+    except CounterGap as gap:
+        raise resync_required(f"{gap}: the server has lost a part of this device's history", epoch=head.epoch) from gap
+    outcome.conflicts += session.conflicts_of(
+        [result.change_id for result in outcome.results if result.original == "conflict"]
+    )
+    working.finish(call.client_id)
+    outcome.highest, outcome.newest = working.highest, working.newest
+    outcome.is_news = working.newest > head.newest
+    return outcome
+
+
+def check_history(call: SyncCall, head: Head) -> None:
+    """Raise `RequestRefused` (410) when the device has seen what this database has never had.
+
+    A request written by hand (without `protocol`) may carry any cursor: one beyond the newest sequence is read as none
+    at all.
+    """
+    if call.epoch and call.epoch != head.epoch:
+        raise resync_required(f"epoch: {call.epoch[:64]!r} is not this database's", epoch=head.epoch)
+    if call.cursor > head.newest and call.protocol >= PROTOCOL:
+        raise resync_required(
+            f"version_vector.server: {call.cursor} is beyond the newest sequence, {head.newest}", epoch=head.epoch
+        )
+
+
+def replica_reset(call: SyncCall, actor: ActorState | None) -> Replica | None:
+    """Return why this life of the store has to end when the server has seen more of it than it knows of itself."""
+    if call.protocol >= PROTOCOL and actor is not None and call.last_counter < actor.highest:
+        return Replica(
+            "rolled_back",
+            f"the server has {actor.highest} changes of {call.actor!r}, the device knows of {call.last_counter}",
+        )
+    return None
+
+
+def _apply_in_order(working: WorkingSet, call: SyncCall) -> PushOutcome:
+    outcome = PushOutcome([])
+    scattered = scattered_transactions(call.changes)
+    for unit in units(call.changes):
+        if unit[0].is_plain_insert and _take_plain_insert(working, unit[0], outcome):
+            continue
+        try:
+            verdicts = _judge_unit(working, unit, call.acknowledged, scattered)
+        except CounterReused as reused:
+            working.is_fenced = True
+            outcome.replica = Replica("reused", str(reused))
+            outcome.results += _skipped(call.changes[len(outcome.results) :])
+            break
+        for verdict in verdicts:
+            _record(working, verdict, outcome)
+        working.flush_when_full()
+    return outcome
+
+
+def _take_plain_insert(working: WorkingSet, change: ProposedChange, outcome: PushOutcome) -> bool:
+    seq = working.take_new_document(change)
+    if not seq:
+        return False
+    outcome.known_to_author = change.counter
+    outcome.results.append(ChangeResult(change.id, "applied", seq))
+    working.flush_when_full()
+    return True
+
+
+def units(changes: Sequence[ProposedChange]) -> Iterator[Sequence[ProposedChange]]:
+    """Yield the changes that stand or fall together: neighbours of one transaction, and every other change alone."""
+    if not any(change.transaction for change in changes):
+        yield from ((change,) for change in changes)
+        return
+    for transaction, members in groupby(changes, key=lambda change: change.transaction):
+        if transaction:
+            yield list(members)
+        else:
+            yield from ((change,) for change in members)
+
+
+def scattered_transactions(changes: Sequence[ProposedChange]) -> set[str]:
+    """Return the transactions whose changes do not all stand together."""
+    runs = [transaction for transaction, _ in groupby(changes, key=lambda change: change.transaction) if transaction]
+    return {transaction for transaction, count in Counter(runs).items() if count > 1}
+
+
+def _judge_unit(
+    working: WorkingSet, unit: Sequence[ProposedChange], own_entry: int, scattered: set[str]
+) -> Sequence[Verdict]:
+    if not unit[0].transaction:
+        return (judge_change(working, unit[0], own_entry=own_entry),)
+    return _judge_transaction(working, unit, own_entry, _transaction_problem(unit, scattered))
+
+
+def _transaction_problem(unit: Sequence[ProposedChange], scattered: set[str]) -> str | None:
+    if unit[0].transaction in scattered:
+        return "its changes do not stand together in the request"
+    if any(change.transaction_size not in (0, len(unit)) for change in unit):
+        sizes = sorted({change.transaction_size for change in unit} - {0})
+        return f"{len(unit)} of its changes are in this request, it has {' or '.join(map(str, sizes))}"
+    return None
+
+
+def _judge_transaction(
+    working: WorkingSet, unit: Sequence[ProposedChange], own_entry: int, problem: str | None
+) -> Sequence[Verdict]:
+    """Judge changes that are all applied or none. A transaction that is not a whole one is rejected change by change."""
+    working.begin_group()
+    keep = False
+    try:
+        verdicts = [judge_change(working, change, own_entry=own_entry) for change in unit]
+        fresh = [verdict for verdict in verdicts if verdict.status != "duplicate"]
+        failed = next((verdict for verdict in fresh if verdict.status == "rejected"), None)
+        waits = any(verdict.status in UNSETTLED_STATUSES for verdict in fresh)
+        keep = problem is None and failed is None and not waits
+    finally:
+        working.end_group(keep=keep)
+    if problem is not None or failed is not None:
+        at = unit[0].at if failed is None else failed.change.at
+        reason = problem or f"changes[{at}] of the same transaction was rejected"
+        _reject_together(fresh, f"transaction {unit[0].transaction!r}: {reason}")
+    elif waits:
+        _skip_together(fresh)
+    return verdicts
+
+
+def _reject_together(verdicts: Sequence[Verdict], reason: str) -> None:
+    for verdict in verdicts:
+        if verdict.status != "rejected":
+            verdict.error = ChangeError("TransactionRejected", f"changes[{verdict.change.at}]: {reason}")
+        verdict.status, verdict.seq, verdict.conflict = "rejected", 0, None
+
+
+def _skip_together(verdicts: Sequence[Verdict]) -> None:
+    for verdict in verdicts:
+        if verdict.status != "need_full":
+            verdict.status, verdict.seq, verdict.conflict = "skipped", 0, None
+
+
+def _record(working: WorkingSet, verdict: Verdict, outcome: PushOutcome) -> None:
+    change, status = verdict.change, verdict.status
+    if status == "duplicate":
+        if verdict.original == "rejected":
+            working.blocked.add(change.name)
+    else:
+        working.record(change, verdict.dot, status, verdict.seq, encode_error(verdict.error))
+        if status == "rejected":
+            working.blocked.add(change.name)
+    if verdict.conflict is not None:
+        working.writes.conflicts.append(verdict.conflict)
+        outcome.conflicts.append(verdict.conflict)
+    if "applied" in (status, verdict.original) and verdict.dot.actor == working.actor:
+        outcome.known_to_author = max(outcome.known_to_author, verdict.dot.counter)
+    outcome.results.append(ChangeResult(change.id, status, verdict.seq, verdict.original, verdict.error))
+
+
+def _skipped(changes: Sequence[ProposedChange]) -> list[ChangeResult]:
+    return [ChangeResult(change.id, "skipped") for change in changes]

@@ -1,0 +1,145 @@
+"""Collect one page of a pull: the documents that changed after a cursor, in the order of their latest change.
+
+The change log has one live entry for each document, so the cost of a page follows the page, never the database: the log
+is scanned from the cursor, then the documents of each collection in the page are fetched with one statement a chunk,
+and put back in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from msgspec import Raw
+
+from solidb_sync.clock import iso_text
+from solidb_sync.json_value import decode, encode
+from solidb_sync.model.delta import path_text, value_at
+from solidb_sync.model.field_dots import FieldDots
+from solidb_sync.protocol.limits import PULL_BYTES_MAX
+from solidb_sync.protocol.messages import ServerChange
+from solidb_sync.server.storage.backend import ReadSession
+from solidb_sync.server.storage.records import LogEntry, StoredDocument
+
+CHUNK_ENTRIES = 64
+"""How many documents are fetched at a time, so that the byte limit bounds what is in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class PullQuery:
+    """What a device asks for. `echo` is its actor, and the counter up to which it knows its own changes to be applied."""
+
+    cursor: int
+    limit: int
+    collections: Sequence[str] | None
+    echo: tuple[str, int]
+    is_full: bool = False
+
+
+@dataclass(slots=True)
+class Page:
+    """Documents, the last sequence scanned, and the newest one there was; `authors` made the changes in it."""
+
+    changes: list[ServerChange]
+    cursor: int
+    has_more: bool
+    target_seq: int
+    authors: dict[str, int] = field(default_factory=dict)
+
+
+def collect_changes(session: ReadSession, query: PullQuery) -> Page:
+    """Return the next page after a cursor. A cursor beyond the newest sequence is read as 0: everything is new."""
+    newest = session.head().newest
+    cursor = query.cursor if query.cursor <= newest else 0
+    page = Page([], newest, False, newest)
+    if cursor == newest or query.limit == 0:
+        page.cursor = cursor
+        return page
+    names = session.collection_ids(query.collections)
+    wanted = None if query.collections is None else list(names)
+    entries = session.log_after(cursor, wanted=wanted, echo=query.echo, limit=query.limit + 1)
+    if len(entries) <= query.limit:
+        _end_of_scan(session, page, cursor)
+    else:
+        page.cursor, page.has_more = entries[query.limit - 1].seq, True
+    _fill(session, page, entries[: query.limit], names, since=0 if query.is_full else cursor)
+    return page
+
+
+def _end_of_scan(session: ReadSession, page: Page, cursor: int) -> None:
+    """Say how far a scan came that did not fill its page: to its own bound, or to the end."""
+    bound = session.scanned_to(cursor)
+    if bound is not None and bound < page.target_seq:
+        page.cursor, page.has_more = bound, True
+
+
+def _fill(session: ReadSession, page: Page, entries: Sequence[LogEntry], names: dict[int, str], *, since: int) -> None:
+    """Put the documents into the page, as many as fit into its bytes and at least one."""
+    bytes_sent, last_seq = 0, 0
+    for entry, stored in _documents(session, entries):
+        change, size = server_change(names[entry.collection], stored, since=since)
+        if bytes_sent and bytes_sent + size > PULL_BYTES_MAX:
+            page.cursor, page.has_more = last_seq, True
+            return
+        bytes_sent += size
+        last_seq = entry.seq
+        page.changes.append(change)
+        page.authors[entry.author] = max(entry.counter, page.authors.get(entry.author, 0))
+
+
+def _documents(session: ReadSession, entries: Sequence[LogEntry]) -> Iterator[tuple[LogEntry, StoredDocument]]:
+    for begin in range(0, len(entries), CHUNK_ENTRIES):
+        chunk = entries[begin : begin + CHUNK_ENTRIES]
+        rows: dict[int, list[int]] = {}
+        for entry in chunk:
+            rows.setdefault(entry.collection, []).append(entry.row)
+        found = {
+            stored.seq: stored for collection, wanted in rows.items() for stored in session.documents_at(collection, wanted)
+        }
+        for entry in chunk:
+            yield entry, found[entry.seq]
+
+
+def server_change(collection: str, stored: StoredDocument, *, since: int) -> tuple[ServerChange, int]:
+    """Return a document as the change that brings a device from `since` to its current version, and its size in bytes."""
+    change = ServerChange(
+        collection=collection,
+        key=stored.key,
+        operation="delete",
+        version_vector=Raw(stored.vector.encode()),
+        seq=stored.seq,
+        timestamp=iso_text(stored.updated_ms),
+    )
+    envelope = len(stored.vector) + len(stored.key)
+    if stored.body is None:
+        return change, envelope
+    body = stored.body.encode()
+    if since:
+        fields = _fields_since(stored, body, since)
+        if fields is not None:
+            delta, change.unset = fields
+            change.operation, change.delta = "update", Raw(delta)
+            return change, envelope + len(delta)
+    change.operation, change.document = "insert", Raw(body)
+    return change, envelope + len(body)
+
+
+def _fields_since(stored: StoredDocument, body: bytes, since: int) -> tuple[bytes, list[str]] | None:
+    """Return the fields written and those removed after `since`, None when the whole document is called for."""
+    paths = FieldDots.from_json(stored.dots).written_since(since)
+    if paths is None:
+        return None
+    document = decode(body)
+    values: dict[str, Any] = {}
+    removed: list[str] = []
+    for path in paths:
+        is_present, value = value_at(document, path)
+        if is_present:
+            values[path_text(path)] = value
+        else:
+            removed.append(path_text(path))
+    delta = encode(values)
+    if len(delta) + sum(len(text) for text in removed) >= len(body):
+        return None
+    return delta, removed

@@ -1,0 +1,67 @@
+"""The settings of a server, checked when they are made."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from solidb_sync.errors import ConfigError
+
+PORT_DEFAULT = 6745
+ADMIN_KEY_CHARACTERS_MIN = 32
+HEARTBEAT_SECONDS_MAX = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """Where a server keeps its files, where it listens, and who administers it.
+
+    `admin_key` may do everything in every database; empty means there is no such key. `port` 0 picks a free one.
+    `heartbeat_seconds` is the time between the comment lines of an open event stream.
+    """
+
+    data_dir: Path
+    host: str = "127.0.0.1"
+    port: int = PORT_DEFAULT
+    admin_key: str = field(default="", repr=False)
+    heartbeat_seconds: float = 15.0
+
+    def __post_init__(self) -> None:
+        if not self.host:
+            raise ConfigError("host: '' is not a host; use an address such as 127.0.0.1")
+        if not 0 <= self.port <= 65535:
+            raise ConfigError(f"port: {self.port} is not a port; use 0 (a free one) to 65535")
+        if self.admin_key and len(self.admin_key) < ADMIN_KEY_CHARACTERS_MIN:
+            raise ConfigError(
+                f"admin_key: has {len(self.admin_key)} characters; use at least {ADMIN_KEY_CHARACTERS_MIN} random ones"
+            )
+        if not 0 < self.heartbeat_seconds <= HEARTBEAT_SECONDS_MAX:
+            raise ConfigError(
+                f"heartbeat_seconds: {self.heartbeat_seconds} is out of range; "
+                f"use more than 0, at most {HEARTBEAT_SECONDS_MAX:g}"
+            )
+
+
+def check_may_listen(config: ServerConfig, *, has_keys: bool) -> None:
+    """Raise `ConfigError` when the server would listen to other machines without anybody having a key to it."""
+    if is_loopback(config.host) or config.admin_key or has_keys:
+        return
+    raise ConfigError(
+        f"host: {config.host} can be reached from other machines, but there is no API key yet; "
+        "set SOLIDB_API_KEY, create a key with `solidb-sync token create`, or listen on 127.0.0.1"
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can reach a host name.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("localhost"), is_loopback("0.0.0.0")
+    (True, True, True, False)
+    """
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

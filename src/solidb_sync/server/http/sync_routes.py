@@ -1,0 +1,150 @@
+"""The routes of the sync protocol."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from solidb_sync.protocol import endpoints
+from solidb_sync.protocol.messages import RegisterAnswer, StatusAnswer, SyncAnswer, SyncRequest
+from solidb_sync.server.auth.permissions import Principal
+from solidb_sync.server.http import query
+from solidb_sync.server.http.answers import answered
+from solidb_sync.server.http.body import read_body
+from solidb_sync.server.http.context import context_of, open_database, principal_of
+from solidb_sync.server.live.event_stream import send_event_stream
+from solidb_sync.server.refusals import bad_request, not_found
+from solidb_sync.server.registration import read_registration, register
+from solidb_sync.server.sync_request import SyncCall, check_client, checked_call, read_sync_request
+from solidb_sync.server.sync_round import sync_round
+from solidb_sync.server.sync_status import sync_status
+
+
+async def delta(request: Request) -> SyncAnswer:
+    """Push and pull in one request; the body names the database."""
+    principal = principal_of(request)
+    name, call = read_sync_request(await read_body(request))
+    if not name:
+        raise bad_request("database: required, but missing")
+    return await _round(request, principal, name, call, can_pull=True)
+
+
+async def push(request: Request) -> SyncAnswer:
+    """Push without a pull; the path names the database."""
+    principal = principal_of(request)
+    _, call = read_sync_request(await read_body(request))
+    return await _round(request, principal, request.path_params["database"], call, can_pull=False, is_write=True)
+
+
+async def pull(request: Request) -> SyncAnswer:
+    """Pull, by a request with a body."""
+    principal = principal_of(request)
+    _, call = read_sync_request(await read_body(request))
+    if call.changes:
+        raise bad_request("changes: a pull takes none; push them, or use /_api/sync/delta")
+    return await _round(request, principal, request.path_params["database"], call, can_pull=True)
+
+
+async def pull_by_query(request: Request) -> SyncAnswer:
+    """Pull, by a query string."""
+    principal = principal_of(request)
+    asked = SyncRequest(
+        client_id=query.required(request, "client_id"),
+        protocol=query.whole_number(request, "protocol") or 0,
+        actor=request.query_params.get("actor", ""),
+        last_counter=query.whole_number(request, "last_counter") or 0,
+        epoch=request.query_params.get("epoch", ""),
+        version_vector=query.vector(request, "version_vector"),
+        collections=query.names(request, "collections"),
+        limit=query.whole_number(request, "limit"),
+        full=query.boolean(request, "full"),
+    )
+    return await _round(request, principal, request.path_params["database"], checked_call(asked, []), can_pull=True)
+
+
+async def _round(
+    request: Request, principal: Principal, name: str, call: SyncCall, *, can_pull: bool, is_write: bool = False
+) -> SyncAnswer:
+    context = context_of(request)
+    database = open_database(request, principal, name, is_write=is_write or bool(call.changes))
+    return await sync_round(database, call, clock=context.clock, ring=context.doorbell.ring, can_pull=can_pull)
+
+
+async def status(request: Request) -> StatusAnswer:
+    """Say what is known of a device."""
+    principal = principal_of(request)
+    client_id = query.required(request, "client_id")
+    check_client(client_id)
+    database = open_database(request, principal, request.path_params["database"], is_write=False)
+    note = database.notes.newest(client_id)
+    return await database.read(lambda session: sync_status(session, client_id, note), is_small=False)
+
+
+async def register_client(request: Request) -> RegisterAnswer:
+    """Register a device, or give it a new incarnation."""
+    principal = principal_of(request)
+    asked = read_registration(await read_body(request))
+    database = open_database(request, principal, request.path_params["database"], is_write=False)
+    now_ms = context_of(request).clock.now_ms()
+    return await database.write(lambda session: register(session, asked, now_ms))
+
+
+async def forget_client(request: Request) -> dict[str, Any]:
+    """Forget what is known of a device."""
+    principal = principal_of(request)
+    client_id = request.path_params["client_id"]
+    check_client(client_id)
+    database = open_database(request, principal, request.path_params["database"], is_write=True)
+    was_noted = database.notes.forget(client_id)
+    was_stored = await database.write(lambda session: session.forget_client(client_id))
+    if not was_noted and not was_stored:
+        raise not_found("ClientNotFound", f"there is no client {client_id!r}")
+    return {"deleted": True}
+
+
+async def stream(request: Request) -> Response:
+    """Open a doorbell stream."""
+    principal = principal_of(request)
+    client_id = query.required(request, "client_id")
+    check_client(client_id)
+    database = open_database(request, principal, request.path_params["database"], is_write=False)
+    seen = request.headers.get("last-event-id", "")
+    missed = None
+    if seen.isascii() and seen.isdigit() and len(seen) <= 16:
+        newest = (await database.read(lambda session: session.head())).newest
+        missed = newest if newest > int(seen) else None
+    return _EventStream(request, database.name, client_id, missed)
+
+
+class _EventStream(Response):
+    """A response that lasts as long as its listener listens."""
+
+    def __init__(self, request: Request, database: str, client_id: str, missed: int | None) -> None:
+        super().__init__()
+        context = context_of(request)
+        self._listening = context.doorbell.listening(database, client_id)
+        self._listener = self._listening.__enter__()
+        self._send = partial(send_event_stream, self._listener, missed, context.config.heartbeat_seconds)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._send(scope, receive, send)
+        finally:
+            self._listening.__exit__(None, None, None)
+
+
+ROUTES = [
+    Route(endpoints.DELTA, answered(delta), methods=["POST"]),
+    Route(endpoints.PULL, answered(pull), methods=["POST"]),
+    Route(endpoints.PULL, answered(pull_by_query), methods=["GET"]),
+    Route(endpoints.PUSH, answered(push), methods=["POST"]),
+    Route(endpoints.STATUS, answered(status), methods=["GET"]),
+    Route(endpoints.STREAM, answered(stream), methods=["GET"]),
+    Route(endpoints.CLIENTS, answered(register_client), methods=["POST"]),
+    Route(endpoints.CLIENTS + "/{client_id}", answered(forget_client), methods=["DELETE"]),
+]

@@ -1,0 +1,147 @@
+"""Judge one change of a push by the rules of the protocol, in their order.
+
+The verdict of a change has its effect on the working set at once; recording it is left to the caller, who may have to
+take back the effect of a whole transaction first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from msgspec import Raw
+
+from solidb_sync.clock import iso_text
+from solidb_sync.json_value import DEPTH_MAX, DOCUMENT_BYTES_MAX, decode, depth_exceeds, encode
+from solidb_sync.model.delta import path_text
+from solidb_sync.model.version_vector import COUNTER_MAX, Dot
+from solidb_sync.protocol.messages import ChangeError, WireVersion
+from solidb_sync.reconcile.decision import Decision, Edit, Operation, Overruled, Version, decide
+from solidb_sync.server.proposed_change import ProposedChange, too_large_text
+from solidb_sync.server.refusals import bad_request
+from solidb_sync.server.storage.records import ConflictRecord
+from solidb_sync.server.working_set import UNSETTLED_STATUSES, WorkingSet
+
+STRATEGY = "last_write_wins"
+
+
+class CounterGap(Exception):  # noqa: N818 - an outcome of the whole request
+    """A counter came that is beyond the next one: the server has lost history."""
+
+
+class CounterReused(Exception):  # noqa: N818 - an outcome that stops the request
+    """A counter came a second time for another change: two stores count under one name."""
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What becomes of one change; a duplicate has the recorded status in `original` and is not recorded again."""
+
+    change: ProposedChange
+    dot: Dot
+    status: str
+    seq: int = 0
+    original: str = ""
+    error: ChangeError | None = None
+    conflict: ConflictRecord | None = None
+
+
+def judge_change(working: WorkingSet, change: ProposedChange, *, own_entry: int) -> Verdict:
+    """Return the verdict on a change, with its effect on the working set.
+
+    `own_entry` is the highest counter the request says its actor has used. Raises `CounterGap` or `CounterReused`, before
+    any effect.
+    """
+    known = working.known.get(change.id)
+    if known is not None:
+        if change.counter == working.highest + 1:
+            working.highest += 1
+        dot = Dot(known.actor, known.counter)
+        if known.status not in UNSETTLED_STATUSES:
+            error = decode_error(known.detail)
+            return Verdict(change, dot, "duplicate", seq=known.seq, original=known.status, error=error)
+    else:
+        dot = Dot(working.actor, _take_counter(working, change, own_entry))
+    if change.error is not None:
+        return Verdict(change, dot, "rejected", error=change.error)
+    if change.name in working.blocked or working.must_wait(change):
+        return Verdict(change, dot, "skipped")
+    return _decided(working, change, dot)
+
+
+def _take_counter(working: WorkingSet, change: ProposedChange, own_entry: int) -> int:
+    counter = change.counter
+    if not counter:
+        working.highest = max(working.highest, own_entry)
+        counter = working.highest + 1
+    if counter > COUNTER_MAX:
+        raise bad_request(f"version_vector.{working.actor}: there is no counter after {COUNTER_MAX}")
+    if counter <= working.highest:
+        raise CounterReused(f"counter {counter} of {working.actor!r} was used before, for another change than {change.id!r}")
+    if counter > working.highest + 1:
+        raise CounterGap(f"changes[{change.at}].counter: {counter} comes before {working.highest + 1} has been seen")
+    working.highest = counter
+    return counter
+
+
+def _decided(working: WorkingSet, change: ProposedChange, dot: Dot) -> Verdict:
+    current, current_ms = working.current(change.name)
+    edit = change.edit(dot)
+    seq = working.newest + 1
+    decision = decide(current, edit, seq=seq, trusted_base=working.trusted(edit.base))
+    if decision is None:
+        return Verdict(change, dot, "need_full")
+    body = None if decision.version.document is None else encode(decision.version.document).decode()
+    error = _result_error(change, decision, body)
+    if error is not None:
+        return Verdict(change, dot, "rejected", error=error)
+    working.put(change.name, decision.version, dot, body=body, is_applied=decision.is_fast_forward)
+    if decision.overruled is not None:
+        conflict = _conflict_record(change, edit, decision, decision.overruled, current_ms, working.now_ms)
+        return Verdict(change, dot, "conflict", seq=seq, conflict=conflict)
+    return Verdict(change, dot, "applied" if decision.is_fast_forward else "merged", seq=seq)
+
+
+def _result_error(change: ProposedChange, decision: Decision, body: str | None) -> ChangeError | None:
+    """Return why the document that would come out can't be kept; a whole document was measured when it came in."""
+    if body is None or (change.operation is Operation.INSERT and decision.created):
+        return None
+    size = len(body.encode())
+    if size > DOCUMENT_BYTES_MAX:
+        return ChangeError("DocumentTooLarge", f"changes[{change.at}].delta: makes a document of {too_large_text(size)}")
+    if depth_exceeds(decision.version.document, DEPTH_MAX):
+        return ChangeError("DocumentTooDeep", f"changes[{change.at}].delta: makes a document deeper than {DEPTH_MAX} levels")
+    return None
+
+
+def _conflict_record(
+    change: ProposedChange, edit: Edit, decision: Decision, overruled: Overruled, current_ms: int, now_ms: int
+) -> ConflictRecord:
+    document = decision.version.document if edit.document is None else edit.document
+    arrived = Version(document, edit.base.with_dot(edit.dot), decision.version.dots)
+    return ConflictRecord(
+        change_id=change.id,
+        collection=change.name[0],
+        key=change.name[1],
+        strategy=STRATEGY,
+        winner="local",
+        fields=encode([path_text(path) for path in overruled.paths]).decode(),
+        local=encode(_wire_version(arrived, change.timestamp)).decode(),
+        remote=encode(_wire_version(overruled.version, iso_text(current_ms))).decode(),
+        at_ms=now_ms,
+    )
+
+
+def _wire_version(version: Version, timestamp: str) -> WireVersion:
+    if version.document is None:
+        return WireVersion(version_vector=dict(version.vector), timestamp=timestamp, deleted=True)
+    return WireVersion(Raw(encode(version.document)), dict(version.vector), timestamp)
+
+
+def encode_error(error: ChangeError | None) -> str:
+    """Return the stored form of an error."""
+    return "" if error is None else encode(error).decode()
+
+
+def decode_error(detail: str) -> ChangeError | None:
+    """Return the error of a stored outcome."""
+    return ChangeError(**decode(detail)) if detail else None

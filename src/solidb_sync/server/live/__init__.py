@@ -1,0 +1,1 @@
+"""Doorbells: telling devices that there is news."""

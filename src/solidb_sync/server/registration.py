@@ -1,0 +1,62 @@
+"""Give a device a new incarnation: a fresh name to count under, after its store went back in time or met its double."""
+
+from __future__ import annotations
+
+import msgspec
+
+from solidb_sync.clock import iso_text
+from solidb_sync.json_value import JsonTextError
+from solidb_sync.protocol.limits import CHANGE_ID_CHARACTERS_MAX, KNOWN_IDS_MAX, PROTOCOLS_SUPPORTED
+from solidb_sync.protocol.messages import RegisterAnswer, RegisterRequest
+from solidb_sync.protocol.names import actor_name
+from solidb_sync.server.refusals import bad_request, too_large, unsupported_protocol
+from solidb_sync.server.storage.backend import WriteSession
+from solidb_sync.server.strict_body import strict_body
+from solidb_sync.server.sync_request import check_client
+from solidb_sync.server.type_problems import field_problem
+from solidb_sync.server.working_set import APPLIED_STATUSES
+
+_decoder = msgspec.json.Decoder(RegisterRequest)
+
+
+def read_registration(body: bytes) -> RegisterRequest:
+    """Return a checked request, or raise `RequestRefused` naming the field that is wrong."""
+    try:
+        text, value = strict_body(body)
+    except JsonTextError as problem:
+        raise bad_request(f"body: {problem}") from problem
+    try:
+        request = _decoder.decode(text)
+    except msgspec.ValidationError as problem:
+        raise bad_request(field_problem(problem, value)) from problem
+    lowest, highest = PROTOCOLS_SUPPORTED
+    if request.protocol and not lowest <= request.protocol <= highest:
+        raise unsupported_protocol(request.protocol, PROTOCOLS_SUPPORTED)
+    check_client(request.client_id)
+    if len(request.known) > KNOWN_IDS_MAX:
+        raise too_large(f"known: {len(request.known)} ids, at most {KNOWN_IDS_MAX} are looked up in one request")
+    for at, change_id in enumerate(request.known):
+        if len(change_id) > CHANGE_ID_CHARACTERS_MAX:
+            raise bad_request(f"known[{at}]: at most {CHANGE_ID_CHARACTERS_MAX} characters")
+    return request
+
+
+def register(session: WriteSession, request: RegisterRequest, now_ms: int) -> RegisterAnswer:
+    """Return the incarnation to go on with, and which of the asked changes have had their effect."""
+    incarnation = session.incarnation(request.client_id)
+    if request.reset:
+        incarnation += 1
+    session.save_incarnation(request.client_id, incarnation)
+    applied = {outcome.change_id for outcome in session.outcomes(request.known) if outcome.status in APPLIED_STATUSES}
+    head = session.head()
+    name = actor_name(request.client_id, incarnation)
+    actor = session.actor(name)
+    own = {name: actor.highest} if actor is not None else {}
+    return RegisterAnswer(
+        client_id=request.client_id,
+        incarnation=incarnation,
+        known=[change_id for change_id in request.known if change_id in applied],
+        epoch=head.epoch,
+        server_time=iso_text(now_ms),
+        server_version={**own, "server": head.newest},
+    )

@@ -1,0 +1,154 @@
+"""What the server asks of its storage, so that another database can take the place of SQLite.
+
+Work is a plain function over a session. `write` runs it in a transaction and returns its result after the commit: what the
+caller learns is durable. A session that sees its own transaction's earlier work sees that of other callers in the same group
+commit too, so nothing about a database may be remembered outside of a session before the commit.
+`read` runs work on one consistent snapshot of what is committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol, TypeVar
+
+from solidb_sync.server.storage.records import (
+    ActorState,
+    ApiKey,
+    ClientNote,
+    Collection,
+    ConflictRecord,
+    FoundDocument,
+    Head,
+    LogEntry,
+    Outcome,
+    StoredDocument,
+    Unsettled,
+    Writes,
+)
+
+Result = TypeVar("Result")
+
+
+class ReadSession(Protocol):
+    """One consistent view of a database."""
+
+    def head(self) -> Head:
+        """Return the epoch and the newest sequence."""
+
+    def actor(self, actor: str) -> ActorState | None:
+        """Return what is known of an actor, None when nothing is."""
+
+    def collection_ids(self, names: Iterable[str] | None) -> dict[int, str]:
+        """Return number and name of these collections, all of them for None; unknown ones are left out."""
+
+    def log_after(self, cursor: int, *, wanted: Sequence[int] | None, echo: tuple[str, int], limit: int) -> list[LogEntry]:
+        """Return the first log entries after the cursor, in order, within `SCAN_ROWS_MAX` scanned entries.
+
+        `wanted` are the collections asked for. Entries of `echo`'s actor up to its counter, whose author holds that
+        version, are passed over.
+        """
+
+    def scanned_to(self, cursor: int) -> int | None:
+        """Return the sequence at which a scan from the cursor meets its bound, None when it reaches the end."""
+
+    def count_after(self, cursor: int, *, wanted: Sequence[int] | None, echo: tuple[str, int]) -> int:
+        """Return how many entries a pull from the cursor would send, counting at most `SCAN_ROWS_MAX` entries."""
+
+    def documents_at(self, collection: int, rows: Sequence[int]) -> list[StoredDocument]:
+        """Return the documents at these rows, in any order."""
+
+    def document(self, collection: str, key: str) -> StoredDocument | None:
+        """Return one document, a tombstone too."""
+
+    def live_documents(self, collection: str, *, after: str, limit: int) -> list[StoredDocument]:
+        """Return the documents with a key beyond `after`, by key, without tombstones."""
+
+    def collections(self) -> list[Collection]:
+        """Return every collection, by name."""
+
+    def client(self, client_id: str) -> ClientNote | None:
+        """Return what was last stored of a device."""
+
+
+class WriteSession(ReadSession, Protocol):
+    """A view that can be written to, inside one transaction."""
+
+    def outcomes(self, change_ids: Sequence[str]) -> list[Outcome]:
+        """Return the recorded outcomes of those changes that have one."""
+
+    def unsettled(self, actor: str) -> list[Unsettled]:
+        """Return the changes last sent by this actor that are not settled, in the order of their counters."""
+
+    def highest_counters(self, actors: Sequence[str]) -> dict[str, int]:
+        """Return the highest counter taken of those actors that are known."""
+
+    def find(self, collection: str, keys: Sequence[str]) -> list[FoundDocument]:
+        """Return the records of those keys that have one."""
+
+    def body(self, collection: str, row: int) -> str | None:
+        """Return the text of a document, None for a tombstone."""
+
+    def conflicts_of(self, change_ids: Sequence[str]) -> list[ConflictRecord]:
+        """Return the recorded conflicts of these changes."""
+
+    def write(self, writes: Writes) -> None:
+        """Write all of it; a new document's row number is set in its `DocumentWrite`."""
+
+    def save_newest(self, newest: int) -> None:
+        """Set the newest sequence."""
+
+    def save_actor(self, state: ActorState) -> None:
+        """Insert or replace what is known of an actor."""
+
+    def save_clients(self, notes: Sequence[ClientNote]) -> None:
+        """Insert or replace what is known of devices, keeping their incarnations."""
+
+    def incarnation(self, client_id: str) -> int:
+        """Return the newest incarnation given out or used by a client, 0 for the first."""
+
+    def save_incarnation(self, client_id: str, incarnation: int) -> None:
+        """Record that an incarnation has been given out."""
+
+    def forget_client(self, client_id: str) -> bool:
+        """Drop what is known of a device except its incarnation, so that none is given out twice."""
+
+
+class DatabaseBackend(Protocol):
+    """One database."""
+
+    async def write(self, work: Callable[[WriteSession], Result]) -> Result:
+        """Run `work` in a transaction and return its result after the commit."""
+
+    async def read(self, work: Callable[[ReadSession], Result], *, is_small: bool = True) -> Result:
+        """Run `work` on a snapshot; work that may take milliseconds is not small and must not hold up the event loop."""
+
+    def close(self) -> None:
+        """Finish queued writes and release the files."""
+
+
+class ServerBackend(Protocol):
+    """All databases of a server, and the API keys to them."""
+
+    def database(self, name: str, *, create: bool) -> DatabaseBackend | None:
+        """Return an open database, None when there is none and it may not be created."""
+
+    def database_names(self) -> list[str]:
+        """Return the names of all databases, in order."""
+
+    def add_api_key(self, key: ApiKey) -> None:
+        """Store a key, and create the database it is for when that is missing."""
+
+    def find_api_key(self, digest: bytes) -> ApiKey | None:
+        """Return the key with this digest."""
+
+    def api_keys(self) -> list[ApiKey]:
+        """Return all keys, oldest first."""
+
+    def remove_api_key(self, key_id: str) -> bool:
+        """Delete a key; False when there is none."""
+
+    def check(self) -> None:
+        """Raise `StorageError` unless the storage answers."""
+
+    def close(self) -> None:
+        """Close every database."""

@@ -1,0 +1,161 @@
+"""What goes in and out of a server database: plain rows, with documents and vectors as JSON text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from solidb_sync.reconcile.decision import Version
+
+DocumentName = tuple[str, str]
+"""A collection and a key."""
+
+
+class Head(NamedTuple):
+    """Which history this is, and the newest sequence in it."""
+
+    epoch: str
+    newest: int
+
+
+class ActorState(NamedTuple):
+    """One life of a device's store, as far as the server has seen it."""
+
+    actor: str
+    client_id: str
+    highest: int
+    is_fenced: bool
+
+
+class Outcome(NamedTuple):
+    """What became of one change; `detail` is a `ChangeError` as JSON text, or empty."""
+
+    actor: str
+    counter: int
+    change_id: str
+    status: str
+    seq: int
+    detail: str
+
+
+class Unsettled(NamedTuple):
+    """A change whose outcome is not final, with the dot it was last sent under."""
+
+    change_id: str
+    actor: str
+    counter: int
+    collection: str
+    key: str
+
+
+class FoundDocument(NamedTuple):
+    """The record of a document, without its body."""
+
+    row: int
+    key: str
+    seq: int
+    updated_ms: int
+    vector: str
+    dots: str
+    is_deleted: bool
+
+
+class StoredDocument(NamedTuple):
+    """A document as it is read out; a tombstone has no body."""
+
+    row: int
+    key: str
+    seq: int
+    updated_ms: int
+    vector: str
+    dots: str
+    body: str | None
+
+
+class LogEntry(NamedTuple):
+    """An entry of the change log: where the latest change of a document stands, and whose it is."""
+
+    seq: int
+    collection: int
+    row: int
+    author: str
+    counter: int
+
+
+class Collection(NamedTuple):
+    """A collection and how many live documents it has."""
+
+    name: str
+    live_count: int
+
+
+class ClientNote(NamedTuple):
+    """What a device was last seen to do; `collections` is JSON text."""
+
+    client_id: str
+    actor: str
+    acknowledged: int
+    cursor: int
+    collections: str
+    last_sync_ms: int | None
+
+
+class ConflictRecord(NamedTuple):
+    """A decided conflict; `fields`, `local` and `remote` are JSON text."""
+
+    change_id: str
+    collection: str
+    key: str
+    strategy: str
+    winner: str
+    fields: str
+    local: str
+    remote: str
+    at_ms: int
+
+
+class ApiKey(NamedTuple):
+    """An API key without its secret."""
+
+    id: str
+    digest: bytes
+    name: str
+    database: str
+    read_only: bool
+    created_ms: int
+
+
+@dataclass(slots=True)
+class DocumentWrite:
+    """The next version of a document on its way into the database.
+
+    `row` 0 means the document has no record yet; `old_seq` is its entry in the log that this one takes the place of (0:
+    none). `version` is the decoded form, kept while the same request may go on editing the document.
+    """
+
+    collection: str
+    key: str
+    row: int
+    old_seq: int
+    seq: int
+    body: str | None
+    vector: str
+    dots: str
+    author: str
+    counter: int
+    is_applied: bool
+    updated_ms: int
+    version: Version | None = None
+
+
+@dataclass(slots=True)
+class Writes:
+    """Everything one request writes; all of it goes into the caller's transaction."""
+
+    documents: Sequence[DocumentWrite] = ()
+    new_outcomes: list[Outcome] = field(default_factory=list)
+    changed_outcomes: list[Outcome] = field(default_factory=list)
+    conflicts: list[ConflictRecord] = field(default_factory=list)
+    unsettled: list[Unsettled] = field(default_factory=list)
+    settled: list[str] = field(default_factory=list)

@@ -1,0 +1,222 @@
+"""Reads and writes over one connection to a database file; the caller holds the transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import apsw
+
+from solidb_sync.errors import StorageFullError
+from solidb_sync.json_value import encode
+from solidb_sync.server.storage.records import (
+    ActorState,
+    ClientNote,
+    Collection,
+    ConflictRecord,
+    FoundDocument,
+    Head,
+    LogEntry,
+    Outcome,
+    StoredDocument,
+    Unsettled,
+    Writes,
+)
+from solidb_sync.server.storage.sqlite import statements as sql
+from solidb_sync.server.storage.sqlite.document_writer import write_documents
+
+SCAN_ROWS_MAX = 20_000
+"""How many log entries one pull looks at when none of them is wanted."""
+
+COLLECTIONS_MAX = 10_000
+
+
+class SqliteReadSession:
+    """Implements `ReadSession`."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+
+    def head(self) -> Head:
+        """Return the epoch and the newest sequence."""
+        return Head(*self._one(sql.HEAD))
+
+    def actor(self, actor: str) -> ActorState | None:
+        """Return what is known of an actor, None when nothing is."""
+        row = self._first(sql.ACTOR, actor)
+        return row and ActorState(row[0], row[1], row[2], bool(row[3]))
+
+    def collection_ids(self, names: Iterable[str] | None) -> dict[int, str]:
+        """Return number and name of these collections, all of them for None; unknown ones are left out."""
+        if names is None:
+            return dict(self._connection.execute(sql.COLLECTIONS))
+        return dict(self._connection.execute(sql.COLLECTIONS_NAMED, (json_list(names),)))
+
+    def log_after(self, cursor: int, *, wanted: Sequence[int] | None, echo: tuple[str, int], limit: int) -> list[LogEntry]:
+        """Return the first wanted log entries after the cursor, in order."""
+        bindings = {**_scan_bindings(cursor, wanted, echo), "limit": limit}
+        return [LogEntry._make(row) for row in self._connection.execute(sql.LOG_AFTER, bindings)]
+
+    def scanned_to(self, cursor: int) -> int | None:
+        """Return the sequence at which a scan from the cursor meets its bound, None when it reaches the end."""
+        row = self._first(sql.SCANNED_TO, cursor, SCAN_ROWS_MAX - 1)
+        return row and int(row[0])
+
+    def count_after(self, cursor: int, *, wanted: Sequence[int] | None, echo: tuple[str, int]) -> int:
+        """Return how many entries a pull from the cursor would send, counting at most `SCAN_ROWS_MAX` entries."""
+        return int(next(self._connection.execute(sql.COUNT_AFTER, _scan_bindings(cursor, wanted, echo)))[0])
+
+    def documents_at(self, collection: int, rows: Sequence[int]) -> list[StoredDocument]:
+        """Return the documents at these rows, in any order."""
+        statement = sql.for_collection(sql.DOCUMENTS_AT, collection)
+        return [StoredDocument._make(row) for row in self._connection.execute(statement, (json_list(rows),))]
+
+    def document(self, collection: str, key: str) -> StoredDocument | None:
+        """Return one document, a tombstone too."""
+        number = self.collection_id(collection)
+        if number is None:
+            return None
+        row = self._first(sql.for_collection(sql.DOCUMENT, number), key)
+        return row and StoredDocument._make(row)
+
+    def live_documents(self, collection: str, *, after: str, limit: int) -> list[StoredDocument]:
+        """Return the documents with a key beyond `after`, by key, without tombstones."""
+        number = self.collection_id(collection)
+        if number is None:
+            return []
+        rows = self._connection.execute(sql.for_collection(sql.LIVE_DOCUMENTS, number), (after, limit))
+        return [StoredDocument._make(row) for row in rows]
+
+    def collections(self) -> list[Collection]:
+        """Return every collection, by name."""
+        known: list[Any] = self._connection.execute(sql.COLLECTIONS).fetchall()
+        return [Collection(name, self._one(sql.for_collection(sql.COUNT_LIVE, number))[0]) for number, name in known]
+
+    def client(self, client_id: str) -> ClientNote | None:
+        """Return what was last stored of a device."""
+        row = self._first(sql.CLIENT, client_id)
+        return row and ClientNote._make(row)
+
+    def collection_id(self, name: str) -> int | None:
+        """Return the number of a collection."""
+        row = self._first(sql.COLLECTION_ID, name)
+        return row and int(row[0])
+
+    def _first(self, statement: str, *bindings: Any) -> Any:
+        rows = self._connection.execute(statement, bindings).fetchall()
+        return rows[0] if rows else None
+
+    def _one(self, statement: str, *bindings: Any) -> tuple[Any, ...]:
+        (row,) = self._connection.execute(statement, bindings).fetchall()
+        return tuple(row)
+
+
+class SqliteWriteSession(SqliteReadSession):
+    """Implements `WriteSession`."""
+
+    def outcomes(self, change_ids: Sequence[str]) -> list[Outcome]:
+        """Return the recorded outcomes of those changes that have one."""
+        return [Outcome._make(row) for row in self._connection.execute(sql.OUTCOMES, (json_list(change_ids),))]
+
+    def unsettled(self, actor: str) -> list[Unsettled]:
+        """Return the changes last sent by this actor that are not settled, in the order of their counters."""
+        return [Unsettled._make(row) for row in self._connection.execute(sql.UNSETTLED, (actor,))]
+
+    def highest_counters(self, actors: Sequence[str]) -> dict[str, int]:
+        """Return the highest counter taken of those actors that are known."""
+        return dict(self._connection.execute(sql.HIGHEST_COUNTERS, (json_list(actors),)))
+
+    def find(self, collection: str, keys: Sequence[str]) -> list[FoundDocument]:
+        """Return the records of those keys that have one."""
+        number = self.collection_id(collection)
+        if number is None:
+            return []
+        rows = self._connection.execute(sql.for_collection(sql.FIND, number), (json_list(keys),))
+        return [FoundDocument._make(row) for row in rows]
+
+    def body(self, collection: str, row: int) -> str | None:
+        """Return the text of a document, None for a tombstone."""
+        number = self.collection_id(collection)
+        assert number is not None
+        text: str | None = self._one(sql.for_collection(sql.BODY, number), row)[0]
+        return text
+
+    def conflicts_of(self, change_ids: Sequence[str]) -> list[ConflictRecord]:
+        """Return the recorded conflicts of these changes."""
+        return [ConflictRecord._make(row) for row in self._connection.execute(sql.CONFLICTS, (json_list(change_ids),))]
+
+    def write(self, writes: Writes) -> None:
+        """Write all of it; a new document's row number is set in its `DocumentWrite`."""
+        by_collection: dict[str, list[Any]] = {}
+        for write in writes.documents:
+            by_collection.setdefault(write.collection, []).append(write)
+        for name, documents in by_collection.items():
+            write_documents(self._connection, self._existing_collection(name), documents)
+        self._many(sql.ADD_OUTCOME, writes.new_outcomes)
+        self._many(
+            sql.CHANGE_OUTCOME,
+            [
+                (changed.status, changed.seq, changed.detail, changed.actor, changed.counter)
+                for changed in writes.changed_outcomes
+            ],
+        )
+        self._many(sql.ADD_CONFLICT, writes.conflicts)
+        self._many(sql.DELETE_SETTLED, [(change_id,) for change_id in writes.settled])
+        self._many(sql.ADD_UNSETTLED, writes.unsettled)
+
+    def save_newest(self, newest: int) -> None:
+        """Set the newest sequence."""
+        self._connection.execute(sql.SAVE_NEWEST, (newest,))
+
+    def save_actor(self, state: ActorState) -> None:
+        """Insert or replace what is known of an actor."""
+        self._connection.execute(sql.SAVE_ACTOR, state)
+
+    def save_clients(self, notes: Sequence[ClientNote]) -> None:
+        """Insert or replace what is known of devices, keeping their incarnations."""
+        self._many(sql.SAVE_CLIENT, notes)
+
+    def incarnation(self, client_id: str) -> int:
+        """Return the newest incarnation given out or used by a client, 0 for the first."""
+        row = self._first(sql.INCARNATION, client_id)
+        used = [actor.partition("~")[2] for (actor,) in self._connection.execute(sql.ACTORS_OF_CLIENT, (client_id,))]
+        return max([row[0] if row else 0, *(int(number) for number in used if number.isdigit())])
+
+    def save_incarnation(self, client_id: str, incarnation: int) -> None:
+        """Record that an incarnation has been given out."""
+        self._connection.execute(sql.SAVE_INCARNATION, (client_id, incarnation))
+
+    def forget_client(self, client_id: str) -> bool:
+        """Drop what is known of a device except its incarnation, so that none is given out twice."""
+        is_known = self.client(client_id) is not None
+        self._connection.execute(sql.FORGET_CLIENT, (client_id,))
+        return is_known
+
+    def _existing_collection(self, name: str) -> int:
+        number = self.collection_id(name)
+        if number is not None:
+            return number
+        if self._one(sql.COUNT_COLLECTIONS)[0] >= COLLECTIONS_MAX:
+            raise StorageFullError(f"there are {COLLECTIONS_MAX} collections already; {name!r} was not created")
+        created = int(self._one(sql.ADD_COLLECTION, name)[0])
+        self._connection.execute(sql.for_collection(sql.CREATE_COLLECTION_TABLE, created))
+        return created
+
+    def _many(self, statement: str, rows: Sequence[Any]) -> None:
+        if rows:
+            self._connection.executemany(statement, rows)
+
+
+def json_list(values: Iterable[Any]) -> str:
+    """Return a JSON array to bind in the place of a list."""
+    return encode(list(values)).decode()
+
+
+def _scan_bindings(cursor: int, wanted: Sequence[int] | None, echo: tuple[str, int]) -> dict[str, Any]:
+    return {
+        "cursor": cursor,
+        "scan": SCAN_ROWS_MAX,
+        "actor": echo[0],
+        "acknowledged": echo[1],
+        "wanted": None if wanted is None else json_list(wanted),
+    }

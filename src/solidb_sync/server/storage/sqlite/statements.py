@@ -1,0 +1,148 @@
+"""Every SQL statement of the server. Values are bound, never written into the text.
+
+The only part of a statement that is put together is the table of a collection, `c_<number>`; the number is the collection's
+integer id, checked by `for_collection`.
+"""
+
+from __future__ import annotations
+
+HEAD = "SELECT epoch, newest FROM meta"
+CREATE_HEAD = "INSERT INTO meta (id, epoch, newest) VALUES (1, ?, 0)"
+SAVE_NEWEST = "UPDATE meta SET newest = ?"
+
+ACTOR = "SELECT actor, client_id, highest, is_fenced FROM actors WHERE actor = ?"
+HIGHEST_COUNTERS = """
+SELECT actor, highest FROM actors
+WHERE actor IN (SELECT value FROM json_each(?))"""
+SAVE_ACTOR = """
+INSERT INTO actors (actor, client_id, highest, is_fenced) VALUES (?, ?, ?, ?)
+ON CONFLICT (actor) DO UPDATE SET highest = excluded.highest, is_fenced = excluded.is_fenced"""
+ACTORS_OF_CLIENT = "SELECT actor FROM actors WHERE client_id = ?"
+
+CLIENT = """
+SELECT client_id, actor, acknowledged, cursor, collections, last_sync_ms FROM clients
+WHERE client_id = ? AND last_sync_ms IS NOT NULL"""
+SAVE_CLIENT = """
+INSERT INTO clients (client_id, incarnation, actor, acknowledged, cursor, collections, last_sync_ms)
+VALUES (?, 0, ?, ?, ?, ?, ?)
+ON CONFLICT (client_id) DO UPDATE SET
+    actor = excluded.actor,
+    acknowledged = excluded.acknowledged,
+    cursor = excluded.cursor,
+    collections = excluded.collections,
+    last_sync_ms = excluded.last_sync_ms"""
+INCARNATION = "SELECT incarnation FROM clients WHERE client_id = ?"
+SAVE_INCARNATION = """
+INSERT INTO clients (client_id, incarnation, actor, acknowledged, cursor, collections, last_sync_ms)
+VALUES (?, ?, '', 0, 0, 'null', NULL)
+ON CONFLICT (client_id) DO UPDATE SET incarnation = excluded.incarnation"""
+FORGET_CLIENT = """
+UPDATE clients SET actor = '', acknowledged = 0, cursor = 0, collections = 'null', last_sync_ms = NULL
+WHERE client_id = ?"""
+
+OUTCOMES = """
+SELECT actor, counter, change_id, status, seq, detail FROM outcomes
+WHERE change_id IN (SELECT value FROM json_each(?))"""
+ADD_OUTCOME = """
+INSERT INTO outcomes (actor, counter, change_id, status, seq, detail) VALUES (?, ?, ?, ?, ?, ?)"""
+CHANGE_OUTCOME = "UPDATE outcomes SET status = ?, seq = ?, detail = ? WHERE actor = ? AND counter = ?"
+
+UNSETTLED = """
+SELECT change_id, actor, counter, collection, key FROM unsettled
+WHERE actor = ?
+ORDER BY counter"""
+ADD_UNSETTLED = """
+INSERT OR REPLACE INTO unsettled (change_id, actor, counter, collection, key) VALUES (?, ?, ?, ?, ?)"""
+DELETE_SETTLED = "DELETE FROM unsettled WHERE change_id = ?"
+
+CONFLICTS = """
+SELECT change_id, collection, key, strategy, winner, fields, local, remote, at_ms FROM conflict_log
+WHERE change_id IN (SELECT value FROM json_each(?))
+ORDER BY id"""
+ADD_CONFLICT = """
+INSERT INTO conflict_log (change_id, collection, key, strategy, winner, fields, local, remote, at_ms)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+
+COLLECTION_ID = "SELECT id FROM collections WHERE name = ?"
+COLLECTIONS = "SELECT id, name FROM collections ORDER BY name"
+COLLECTIONS_NAMED = "SELECT id, name FROM collections WHERE name IN (SELECT value FROM json_each(?))"
+COUNT_COLLECTIONS = "SELECT count(*) FROM collections"
+ADD_COLLECTION = "INSERT INTO collections (name) VALUES (?) RETURNING id"
+
+# The inner LIMIT bounds the scan, the outer one the answer; the inner query yields its rows one by one.
+LOG_AFTER = """
+SELECT seq, collection, doc, author, counter FROM (
+    SELECT seq, collection, doc, author, counter, is_applied FROM latest
+    WHERE seq > :cursor
+    ORDER BY seq
+    LIMIT :scan
+)
+WHERE NOT (is_applied AND author = :actor AND counter <= :acknowledged)
+  AND (:wanted IS NULL OR collection IN (SELECT value FROM json_each(:wanted)))
+ORDER BY seq
+LIMIT :limit"""
+COUNT_AFTER = """
+SELECT count(*) FROM (
+    SELECT seq, collection, author, counter, is_applied FROM latest
+    WHERE seq > :cursor
+    ORDER BY seq
+    LIMIT :scan
+)
+WHERE NOT (is_applied AND author = :actor AND counter <= :acknowledged)
+  AND (:wanted IS NULL OR collection IN (SELECT value FROM json_each(:wanted)))"""
+SCANNED_TO = "SELECT seq FROM latest WHERE seq > ? ORDER BY seq LIMIT 1 OFFSET ?"
+ADD_LATEST = "INSERT INTO latest (seq, collection, doc, author, counter, is_applied) VALUES (?, ?, ?, ?, ?, ?)"
+DELETE_LATEST = "DELETE FROM latest WHERE seq = ?"
+
+# doc is the document's number in the log; the key has its own unique index.
+CREATE_COLLECTION_TABLE = """
+CREATE TABLE {table} (
+    doc INTEGER PRIMARY KEY,
+    k TEXT NOT NULL UNIQUE,
+    body BLOB,
+    vector TEXT NOT NULL,
+    dots TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL
+) STRICT"""
+NEXT_ROW = "SELECT coalesce(max(doc), 0) + 1 FROM {table}"
+FIND = """
+SELECT doc, k, seq, updated_ms, vector, dots, body IS NULL FROM {table}
+WHERE k IN (SELECT value FROM json_each(?))"""
+BODY = "SELECT json(body) FROM {table} WHERE doc = ?"
+DOCUMENTS_AT = """
+SELECT doc, k, seq, updated_ms, vector, dots, json(body) FROM {table}
+WHERE doc IN (SELECT value FROM json_each(?))"""
+DOCUMENT = "SELECT doc, k, seq, updated_ms, vector, dots, json(body) FROM {table} WHERE k = ?"
+LIVE_DOCUMENTS = """
+SELECT doc, k, seq, updated_ms, vector, dots, json(body) FROM {table}
+WHERE k > ? AND body IS NOT NULL
+ORDER BY k
+LIMIT ?"""
+COUNT_LIVE = "SELECT count(*) FROM {table} WHERE body IS NOT NULL"
+ADD_DOCUMENT = """
+INSERT INTO {table} (doc, k, body, vector, dots, seq, updated_ms) VALUES (?, ?, jsonb(?), ?, ?, ?, ?)"""
+CHANGE_DOCUMENT = """
+UPDATE {table} SET body = jsonb(?), vector = ?, dots = ?, seq = ?, updated_ms = ? WHERE doc = ?"""
+
+DATABASES = "SELECT name FROM databases ORDER BY name"
+COUNT_DATABASES = "SELECT count(*) FROM databases"
+DATABASE_ID = "SELECT id FROM databases WHERE name = ?"
+ADD_DATABASE = "INSERT INTO databases (name, created_ms) VALUES (?, ?)"
+
+API_KEY_BY_DIGEST = """
+SELECT id, digest, name, database, read_only, created_ms FROM api_keys
+WHERE digest = ?"""
+API_KEYS = "SELECT id, digest, name, database, read_only, created_ms FROM api_keys ORDER BY created_ms, id"
+ADD_API_KEY = """
+INSERT INTO api_keys (id, digest, name, database, read_only, created_ms) VALUES (?, ?, ?, ?, ?, ?)"""
+DELETE_API_KEY = "DELETE FROM api_keys WHERE id = ? RETURNING id"
+
+
+def for_collection(statement: str, collection: int) -> str:
+    """Return a statement over the table of one collection.
+
+    >>> for_collection(COUNT_LIVE, 3)
+    'SELECT count(*) FROM c_3 WHERE body IS NOT NULL'
+    """
+    return statement.replace("{table}", f"c_{int(collection)}")

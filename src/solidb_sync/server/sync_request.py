@@ -1,0 +1,159 @@
+"""Read a request to push or pull: the body's bytes in, a checked `SyncCall` out.
+
+The typed decode takes the whole request in one go. When that fails because of a single change, the request is read
+again with its changes still closed, and each is opened alone: one bad change never fails its batch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from solidb_sync.json_value import JsonTextError, decode
+from solidb_sync.model.version_vector import COUNTER_MAX
+from solidb_sync.protocol.limits import (
+    CHANGE_ID_CHARACTERS_MAX,
+    CHANGES_PER_BATCH_MAX,
+    PROTOCOLS_SUPPORTED,
+    PULL_CHANGES_DEFAULT,
+    PULL_CHANGES_MAX,
+)
+from solidb_sync.protocol.messages import LooseSyncRequest, SyncRequest, WireChange
+from solidb_sync.protocol.names import actor_belongs_to, client_id_problem
+from solidb_sync.server.proposed_change import ProposedChange, propose, unreadable, vector_problem
+from solidb_sync.server.refusals import bad_request, too_large, unsupported_protocol
+from solidb_sync.server.strict_body import strict_body
+from solidb_sync.server.type_problems import field_problem
+
+ACTOR_CHARACTERS_MAX = 160
+COLLECTIONS_ASKED_MAX = 1_000
+
+_tight = msgspec.json.Decoder(SyncRequest)
+_loose = msgspec.json.Decoder(LooseSyncRequest)
+_one_change = msgspec.json.Decoder(WireChange)
+
+
+@dataclass(frozen=True, slots=True)
+class SyncCall:
+    """A checked request. `cursor` is the last sequence the device has scanned, `limit` 0 means no pull."""
+
+    client_id: str
+    actor: str
+    protocol: int
+    last_counter: int
+    epoch: str
+    vector: Mapping[str, int]
+    cursor: int
+    stored: int
+    changes: list[ProposedChange]
+    collections: list[str] | None
+    limit: int
+    is_full: bool
+
+    @property
+    def acknowledged(self) -> int:
+        """The highest counter of its own whose outcome the device has stored."""
+        return self.vector.get(self.actor, 0)
+
+
+def read_sync_request(body: bytes) -> tuple[str, SyncCall]:
+    """Return the database a body names (empty: none) and the request in it."""
+    try:
+        text, value = strict_body(body)
+    except JsonTextError as problem:
+        raise bad_request(f"body: {problem}") from problem
+    try:
+        request = _tight.decode(text)
+    except msgspec.ValidationError:
+        return _read_loosely(text, value)
+    _check_batch(len(request.changes))
+    names: dict[str, str | None] = {}
+    changes = [propose(at, wire, request.client_id, names) for at, wire in enumerate(request.changes)]
+    return request.database, checked_call(request, changes)
+
+
+def _read_loosely(text: bytes, value: Any) -> tuple[str, SyncCall]:
+    try:
+        request = _loose.decode(text)
+    except msgspec.ValidationError as problem:
+        raise bad_request(field_problem(problem, value)) from problem
+    _check_batch(len(request.changes))
+    names: dict[str, str | None] = {}
+    changes = [_open_change(at, raw, request.client_id, names) for at, raw in enumerate(request.changes)]
+    return request.database, checked_call(request, changes)
+
+
+def _open_change(at: int, raw: msgspec.Raw, client_id: str, names: dict[str, str | None]) -> ProposedChange:
+    try:
+        wire = _one_change.decode(raw)
+    except msgspec.ValidationError as problem:
+        value = decode(memoryview(raw))
+        return _salvaged(at, value, client_id, bytes(raw), field_problem(problem, value, prefix=f"changes[{at}]"))
+    return propose(at, wire, client_id, names)
+
+
+def _salvaged(at: int, value: Any, client_id: str, text: bytes, message: str) -> ProposedChange:
+    """Keep what can still be read of a bad change: its id, its counter and which document it is about."""
+    fields = value if isinstance(value, dict) else {}
+    change_id, counter = fields.get("id"), fields.get("counter")
+    if not isinstance(change_id, str) or not 0 < len(change_id) <= CHANGE_ID_CHARACTERS_MAX:
+        change_id = "h-" + hashlib.blake2b(client_id.encode() + b"\n" + text, digest_size=20).hexdigest()
+    if not isinstance(counter, int) or isinstance(counter, bool) or not 0 < counter <= COUNTER_MAX:
+        counter = 0
+    name = str(fields.get("collection", "")), str(fields.get("key", ""))
+    return unreadable(at, change_id, counter, name, message)
+
+
+def checked_call(request: SyncRequest | LooseSyncRequest, changes: list[ProposedChange]) -> SyncCall:
+    """Return the request with its defaults filled in, or raise `RequestRefused` naming the field that is wrong."""
+    lowest, highest = PROTOCOLS_SUPPORTED
+    if request.protocol and not lowest <= request.protocol <= highest:
+        raise unsupported_protocol(request.protocol, PROTOCOLS_SUPPORTED)
+    actor = request.actor or request.client_id
+    check_client(request.client_id, actor)
+    problem = vector_problem(request.version_vector)
+    if problem is not None:
+        raise bad_request(f"version_vector{problem[0]}: {problem[1]}")
+    _check_count("last_counter", request.last_counter)
+    _check_count("stored", request.stored)
+    _check_count("limit", request.limit)
+    if request.collections is not None and len(request.collections) > COLLECTIONS_ASKED_MAX:
+        raise bad_request(f"collections: {len(request.collections)} names, at most {COLLECTIONS_ASKED_MAX} are read")
+    cursor = request.version_vector.get("server", 0)
+    return SyncCall(
+        client_id=request.client_id,
+        actor=actor,
+        protocol=request.protocol,
+        last_counter=request.last_counter,
+        epoch=request.epoch,
+        vector=request.version_vector,
+        cursor=cursor,
+        stored=cursor if request.stored is None else request.stored,
+        changes=changes,
+        collections=request.collections,
+        limit=PULL_CHANGES_DEFAULT if request.limit is None else min(request.limit, PULL_CHANGES_MAX),
+        is_full=request.full,
+    )
+
+
+def check_client(client_id: str, actor: str = "") -> None:
+    """Raise `RequestRefused` unless these name a device and one of its lives."""
+    problem = client_id_problem(client_id)
+    if problem is not None:
+        raise bad_request(f"client_id: {problem}")
+    if actor and (len(actor) > ACTOR_CHARACTERS_MAX or not actor_belongs_to(actor, client_id)):
+        raise bad_request(f"actor: expected {client_id!r} or {client_id + '~n'!r}, found {actor[:ACTOR_CHARACTERS_MAX]!r}")
+
+
+def _check_batch(count: int) -> None:
+    if count > CHANGES_PER_BATCH_MAX:
+        raise too_large(f"changes: {count} of them, at most {CHANGES_PER_BATCH_MAX} are taken in one request")
+
+
+def _check_count(field: str, count: int | None) -> None:
+    if count is not None and not 0 <= count <= COUNTER_MAX:
+        raise bad_request(f"{field}: expected 0 to {COUNTER_MAX}, found {count}")

@@ -1,0 +1,107 @@
+"""One round with a device: take its changes, tell the others, send what is new to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+from msgspec import UNSET
+
+from solidb_sync.clock import Clock, iso_text
+from solidb_sync.json_value import decode
+from solidb_sync.protocol.messages import Replica, SyncAnswer, WireConflict, WireVersion
+from solidb_sync.server.apply_changes import PushOutcome, apply_changes, check_history, replica_reset
+from solidb_sync.server.collect_changes import Page, PullQuery, collect_changes
+from solidb_sync.server.databases import SMALL_READ_ENTRIES, Database
+from solidb_sync.server.storage.backend import ReadSession
+from solidb_sync.server.storage.records import ConflictRecord, Head
+from solidb_sync.server.sync_request import SyncCall
+
+CONFLICT_BYTES_MAX = 8 * 1024 * 1024
+"""How much conflict text one answer carries; later conflicts come without their documents, which are in the log."""
+
+_versions = msgspec.json.Decoder(WireVersion)
+
+Ring = Callable[[str, int, str], None]
+"""Called after a commit with the database, its newest sequence and the author."""
+
+
+async def sync_round(database: Database, call: SyncCall, *, clock: Clock, ring: Ring, can_pull: bool = True) -> SyncAnswer:
+    """Push, then pull; each is left out when there is nothing to do for it."""
+    outcome = PushOutcome([])
+    if call.changes:
+        outcome = await database.write(lambda session: apply_changes(session, call, clock.now_ms()))
+        if outcome.is_news:
+            ring(database.name, outcome.newest, call.client_id)
+    head, highest, replica, is_small = await database.read(lambda session: _standing(session, call))
+    replica = outcome.replica or replica
+    if replica is not None:
+        return _answer(call, head, Page([], call.cursor, False, head.newest), outcome, highest, replica, clock)
+    query = PullQuery(
+        cursor=call.cursor,
+        limit=call.limit if can_pull else 0,
+        collections=call.collections,
+        echo=(call.actor, max(call.acknowledged, outcome.known_to_author)),
+        is_full=call.is_full,
+    )
+    page = await database.read(lambda session: collect_changes(session, query), is_small=is_small or not query.limit)
+    database.notes.note(call)
+    await database.write_notes_when_due()
+    return _answer(call, head, page, outcome, highest, None, clock)
+
+
+def _standing(session: ReadSession, call: SyncCall) -> tuple[Head, int, Replica | None, bool]:
+    """Return where database and device stand, and whether little has happened since the device's cursor."""
+    head = session.head()
+    check_history(call, head)
+    actor = session.actor(call.actor)
+    replica = None if call.changes else replica_reset(call, actor)
+    is_small = head.newest - call.cursor <= SMALL_READ_ENTRIES or call.limit <= SMALL_READ_ENTRIES // 4
+    return head, actor.highest if actor else 0, replica, is_small
+
+
+def _answer(
+    call: SyncCall, head: Head, page: Page, outcome: PushOutcome, highest: int, replica: Replica | None, clock: Clock
+) -> SyncAnswer:
+    version = {**page.authors, "server": page.cursor}
+    if highest:
+        version[call.actor] = highest
+    return SyncAnswer(
+        server_version=version,
+        server_changes=page.changes,
+        conflicts=wire_conflicts(outcome.conflicts),
+        results=outcome.results,
+        cursor=page.cursor,
+        has_more=page.has_more,
+        target_seq=page.target_seq,
+        epoch=head.epoch,
+        server_time=iso_text(clock.now_ms()),
+        replica=replica,
+    )
+
+
+def wire_conflicts(records: list[ConflictRecord]) -> list[WireConflict]:
+    """Return conflicts as they are sent, with both versions as long as they fit."""
+    conflicts, bytes_sent = [], 0
+    for record in records:
+        bytes_sent += len(record.local) + len(record.remote)
+        with_documents = bytes_sent <= CONFLICT_BYTES_MAX
+        conflicts.append(
+            WireConflict(
+                id=f"conflict-{record.change_id}",
+                change_id=record.change_id,
+                collection=record.collection,
+                key=record.key,
+                strategy=record.strategy,
+                winner=record.winner,
+                fields=decode(record.fields),
+                local_version=_wire_version(record.local, with_document=with_documents),
+                remote_version=_wire_version(record.remote, with_document=with_documents),
+            )
+        )
+    return conflicts
+
+
+def _wire_version(text: str, *, with_document: bool) -> WireVersion:
+    version = _versions.decode(text)
+    return version if with_document else msgspec.structs.replace(version, document=UNSET)

@@ -1,0 +1,225 @@
+"""What one push knows while it is being judged: read in a few statements, and written in a few more.
+
+The working set stands between the judgement, which is about single changes, and the database, which is fast in bulk. It
+holds the next versions that earlier changes of the same request made, and takes back those of a transaction that fails.
+All of it belongs to one request inside one database transaction and is dropped afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from solidb_sync.json_value import decode, encode
+from solidb_sync.model.field_dots import SERVER_ACTOR, FieldDots
+from solidb_sync.model.version_vector import Dot, VersionVector
+from solidb_sync.reconcile.decision import Version
+from solidb_sync.server.proposed_change import ProposedChange
+from solidb_sync.server.storage.backend import WriteSession
+from solidb_sync.server.storage.records import (
+    ActorState,
+    DocumentName,
+    DocumentWrite,
+    FoundDocument,
+    Head,
+    Outcome,
+    Unsettled,
+    Writes,
+)
+
+HELD_BYTES_MAX = 16 * 1024 * 1024
+"""How much document text is held before it is written into the open transaction."""
+
+
+class WorkingSet:
+    """The state of one push."""
+
+    def __init__(self, session: WriteSession, head: Head, actor: ActorState, now_ms: int) -> None:
+        self._session = session
+        self._head = head
+        self._began_with = actor
+        self.actor = actor.actor
+        self.actor_text = encode(actor.actor).decode()
+        self.highest = actor.highest
+        self.is_fenced = actor.is_fenced
+        self.newest = head.newest
+        self.now_ms = now_ms
+        self.known: dict[str, Outcome] = {}
+        self.blocked: set[DocumentName] = set()
+        """Documents with a change of this request that is not settled."""
+        self.writes = Writes()
+        self._waiting: dict[DocumentName, list[Unsettled]] = {}
+        self._limits: dict[str, int] = {}
+        self._found: dict[DocumentName, FoundDocument] = {}
+        self._pending: dict[DocumentName, DocumentWrite] = {}
+        self._held_bytes = 0
+        self._undo: list[tuple[DocumentName, DocumentWrite | None]] | None = None
+        self._newest_before_group = head.newest
+
+    def load(self, changes: Sequence[ProposedChange]) -> None:
+        """Read what these changes are about."""
+        session = self._session
+        self.known = {outcome.change_id: outcome for outcome in session.outcomes([change.id for change in changes])}
+        for unsettled in session.unsettled(self.actor):
+            self._waiting.setdefault((unsettled.collection, unsettled.key), []).append(unsettled)
+        keys: dict[str, set[str]] = {}
+        for change in changes:
+            if change.error is None:
+                keys.setdefault(change.name[0], set()).add(change.name[1])
+        for collection, wanted in keys.items():
+            for found in session.find(collection, list(wanted)):
+                self._found[collection, found.key] = found
+        actors = {actor for change in changes for actor in change.base}
+        actors.discard(self.actor)
+        if actors:
+            self._limits = session.highest_counters(list(actors))
+
+    def trusted(self, base: VersionVector) -> VersionVector:
+        """Return the part of a vector that the server knows to exist."""
+        return base.clipped({**self._limits, self.actor: self.highest, SERVER_ACTOR: self.newest}) if base else base
+
+    def must_wait(self, change: ProposedChange) -> bool:
+        """Return whether the change was made on top of one that an earlier request left unsettled."""
+        waiting = self._waiting.get(change.name)
+        return waiting is not None and any(
+            earlier.change_id != change.id and change.base.get(earlier.actor, 0) >= earlier.counter for earlier in waiting
+        )
+
+    def current(self, name: DocumentName) -> tuple[Version | None, int]:
+        """Return the newest version of a document and when it was made; None when it has no record."""
+        pending = self._pending.get(name)
+        if pending is not None:
+            if pending.version is None:
+                pending.version = _version(pending.body, pending.vector, pending.dots)
+            return pending.version, self.now_ms
+        found = self._found.get(name)
+        if found is None:
+            return None, 0
+        body = None if found.is_deleted else self._session.body(name[0], found.row)
+        return _version(body, found.vector, found.dots), found.updated_ms
+
+    def take_new_document(self, change: ProposedChange) -> int:
+        """Take a plain insert of a document that has no record, and return its sequence; 0 when it is no such case.
+
+        It comes to the same as judging it: applied, its own dot in vector and field dots. It only costs less.
+        """
+        name, counter = change.name, change.counter
+        if (
+            counter != self.highest + 1
+            or change.id in self.known
+            or name in self._found
+            or name in self._pending
+            or name in self.blocked
+            or name in self._waiting
+        ):
+            return 0
+        self.highest = counter
+        self.newest = seq = self.newest + 1
+        actor, text, body = self.actor, self.actor_text, change.document
+        assert body is not None
+        vector, dots = f"{{{text}:{counter}}}", f'{{"":[{text},{counter},{seq}]}}'
+        self._pending[name] = DocumentWrite(
+            name[0], name[1], 0, 0, seq, body, vector, dots, actor, counter, True, self.now_ms
+        )
+        self.known[change.id] = outcome = Outcome(actor, counter, change.id, "applied", seq, "")
+        self.writes.new_outcomes.append(outcome)
+        self._held_bytes += len(body)
+        return seq
+
+    def put(self, name: DocumentName, version: Version, dot: Dot, *, body: str | None, is_applied: bool) -> int:
+        """Make this the document's newest version, under the next sequence, and return that."""
+        before, found = self._pending.get(name), self._found.get(name)
+        if self._undo is not None:
+            self._undo.append((name, before))
+        self.newest += 1
+        self._pending[name] = DocumentWrite(
+            collection=name[0],
+            key=name[1],
+            row=found.row if found else 0,
+            old_seq=found.seq if found else 0,
+            seq=self.newest,
+            body=body,
+            vector=version.vector.to_json().decode(),
+            dots=version.dots.to_json().decode(),
+            author=dot.actor,
+            counter=dot.counter,
+            is_applied=is_applied,
+            updated_ms=self.now_ms,
+            version=version,
+        )
+        self._held_bytes += len(body or "")
+        return self.newest
+
+    def begin_group(self) -> None:
+        """Remember the versions from here on, so that they can be taken back."""
+        self._undo = []
+        self._newest_before_group = self.newest
+
+    def end_group(self, *, keep: bool) -> None:
+        """Keep the versions made since `begin_group`, or take them back."""
+        assert self._undo is not None
+        if not keep:
+            for name, before in reversed(self._undo):
+                if before is None:
+                    del self._pending[name]
+                else:
+                    self._pending[name] = before
+            self.newest = self._newest_before_group
+        self._undo = None
+
+    def record(self, change: ProposedChange, dot: Dot, status: str, seq: int, detail: str) -> None:
+        """Record the outcome of a change under its dot, in the place of an earlier one that was not final."""
+        outcome = Outcome(dot.actor, dot.counter, change.id, status, seq, detail)
+        before = self.known.get(change.id)
+        (self.writes.new_outcomes if before is None else self.writes.changed_outcomes).append(outcome)
+        self.known[change.id] = outcome
+        if status in UNSETTLED_STATUSES:
+            self.blocked.add(change.name)
+            if not change.is_handwritten:
+                self.writes.unsettled.append(Unsettled(change.id, self.actor, change.counter or dot.counter, *change.name))
+        elif before is not None:
+            self.writes.settled.append(change.id)
+            self.writes.unsettled = [waiting for waiting in self.writes.unsettled if waiting.change_id != change.id]
+        if change.name in self._waiting:
+            self._stop_waiting(change, change.counter or dot.counter, is_applied=status in APPLIED_STATUSES)
+
+    def _stop_waiting(self, change: ProposedChange, counter: int, *, is_applied: bool) -> None:
+        """Wait no longer for this change, nor, when it was applied, for those it was made without."""
+        left = []
+        for earlier in self._waiting[change.name]:
+            if is_applied and earlier.counter < counter:
+                self.writes.settled.append(earlier.change_id)
+            elif earlier.change_id != change.id:
+                left.append(earlier)
+        self._waiting[change.name] = left
+
+    def flush_when_full(self) -> None:
+        """Write what is held when it is much."""
+        if self._held_bytes > HELD_BYTES_MAX:
+            self._flush()
+
+    def finish(self, client_id: str) -> None:
+        """Write everything that is left."""
+        self._flush()
+        if self.newest != self._head.newest:
+            self._session.save_newest(self.newest)
+        state = ActorState(self.actor, client_id, self.highest, self.is_fenced)
+        if state != self._began_with:
+            self._session.save_actor(state)
+
+    def _flush(self) -> None:
+        self.writes.documents = list(self._pending.values())
+        self._session.write(self.writes)
+        for name, write in self._pending.items():
+            self._found[name] = FoundDocument(
+                write.row, write.key, write.seq, write.updated_ms, write.vector, write.dots, write.body is None
+            )
+        self._pending, self._held_bytes, self.writes = {}, 0, Writes()
+
+
+UNSETTLED_STATUSES = frozenset({"need_full", "skipped"})
+APPLIED_STATUSES = frozenset({"applied", "merged", "conflict"})
+
+
+def _version(body: str | None, vector: str, dots: str) -> Version:
+    document = None if body is None else decode(body)
+    return Version(document, VersionVector(decode(vector)), FieldDots.from_json(dots))

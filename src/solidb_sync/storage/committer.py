@@ -1,0 +1,239 @@
+"""Group commit: many small transactions from many callers, one flush to the disk.
+
+All writing to one database goes through one committer. `ThreadCommitter` owns a thread; while it waits for the disk, the
+next callers queue up, and all of them share the next commit. Each piece of work runs in a savepoint of its own: one that
+raises takes back only itself. Nobody is answered before the commit, so an answer means durable. `InlineCommitter` commits
+every piece of work at once, on the caller's thread: for a simulation, or a program that wants no threads.
+
+A commit that failed at the disk leaves no way to know what is there, so the committer refuses everything after it: the
+database has to be opened again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from solidb_sync.errors import StorageError, StorageFullError
+
+Result = TypeVar("Result")
+
+QUEUE_MAX = 100_000
+GROUP_MAX = 1_000
+CLOSE_TIMEOUT_SECONDS = 30.0
+
+
+class Transactions(Protocol):
+    """What a committer needs of a database."""
+
+    def begin(self) -> None:
+        """Begin a write transaction."""
+
+    def commit(self) -> None:
+        """Make it durable, or raise `StorageError`."""
+
+    def rollback(self) -> None:
+        """Take it back; harmless when there is none."""
+
+    def savepoint(self) -> None:
+        """Mark a place inside the transaction."""
+
+    def release(self) -> None:
+        """Keep what was done since the mark."""
+
+    def rollback_to_savepoint(self) -> bool:
+        """Take back what was done since the mark; False when the whole transaction is gone with it."""
+
+
+class Committer(Protocol):
+    """Runs work inside transactions of one database."""
+
+    async def run(self, work: Callable[[], Result]) -> Result:
+        """Run `work` in a transaction and return its result after the commit."""
+
+    def run_blocking(self, work: Callable[[], Result]) -> Result:
+        """Do the same for a caller without an event loop."""
+
+    def close(self) -> None:
+        """Finish what is queued and refuse what comes later."""
+
+
+@dataclass(slots=True)
+class _Entry:
+    work: Callable[[], Any]
+    future: asyncio.Future[Any] | concurrent.futures.Future[Any]
+    loop: asyncio.AbstractEventLoop | None
+    result: Any = None
+    error: BaseException | None = None
+
+
+class InlineCommitter:
+    """One transaction a call, on the caller's thread."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+        self._broken: StorageError | None = None
+        self._closed = False
+
+    async def run(self, work: Callable[[], Result]) -> Result:
+        """Run `work` in a transaction of its own."""
+        return self.run_blocking(work)
+
+    def run_blocking(self, work: Callable[[], Result]) -> Result:
+        """Run `work` in a transaction of its own."""
+        _check_usable(self._closed, self._broken)
+        self._transactions.begin()
+        try:
+            result = work()
+        except BaseException:
+            self._transactions.rollback()
+            raise
+        try:
+            self._transactions.commit()
+        except StorageError as problem:
+            self._transactions.rollback()
+            self._broken = None if isinstance(problem, StorageFullError) else problem
+            raise
+        return result
+
+    def close(self) -> None:
+        """Refuse what comes later."""
+        self._closed = True
+
+
+class ThreadCommitter:
+    """A thread that owns the writing connection and commits in groups."""
+
+    def __init__(self, transactions: Transactions, *, name: str = "committer") -> None:
+        self._transactions = transactions
+        self._queue: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
+        self._broken: StorageError | None = None
+        self._closed = False
+        self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
+        self._thread.start()
+
+    async def run(self, work: Callable[[], Result]) -> Result:
+        """Run `work` in the next group and return its result after that group's commit.
+
+        A caller that is cancelled no longer waits, but the work is done all the same.
+        """
+        loop = asyncio.get_running_loop()
+        entry = _Entry(work, loop.create_future(), loop)
+        self._put(entry)
+        result: Result = await entry.future  # type: ignore[misc]
+        return result
+
+    def run_blocking(self, work: Callable[[], Result]) -> Result:
+        """Do the same, blocking the calling thread."""
+        future: concurrent.futures.Future[Result] = concurrent.futures.Future()
+        self._put(_Entry(work, future, None))
+        return future.result()
+
+    def close(self) -> None:
+        """Commit what is queued, end the thread, refuse what comes later."""
+        if self._closed:
+            return
+        self._closed = True
+        self._queue.put(None)
+        if threading.current_thread() is not self._thread:
+            self._thread.join(CLOSE_TIMEOUT_SECONDS)
+
+    def _put(self, entry: _Entry) -> None:
+        _check_usable(self._closed, self._broken)
+        if self._queue.qsize() >= QUEUE_MAX:
+            raise StorageError(f"{QUEUE_MAX} writes are waiting for the disk; try again when it is less busy")
+        self._queue.put(entry)
+
+    def _serve(self) -> None:
+        is_last = False
+        while not is_last:
+            group, is_last = self._next_group()
+            if group:
+                self._commit_group(group)
+                _answer(group)
+
+    def _next_group(self) -> tuple[list[_Entry], bool]:
+        first = self._queue.get()
+        if first is None:
+            return [], True
+        group = [first]
+        while len(group) < GROUP_MAX:
+            try:
+                entry = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if entry is None:
+                return group, True
+            group.append(entry)
+        return group, False
+
+    def _commit_group(self, group: list[_Entry]) -> None:
+        done: list[_Entry] = []
+        try:
+            if self._broken is not None:
+                raise self._broken
+            self._transactions.begin()
+            for entry in group:
+                self._run_one(entry)
+                done.append(entry)
+            self._transactions.commit()
+        except StorageError as problem:
+            self._transactions.rollback()
+            if not isinstance(problem, StorageFullError):
+                self._broken = problem
+            for entry in group:
+                entry.error = entry.error or problem
+        except BaseException as problem:  # noqa: BLE001 - the thread must live, and every caller must be answered
+            self._transactions.rollback()
+            for entry in group:
+                entry.error = entry.error or problem
+
+    def _run_one(self, entry: _Entry) -> None:
+        self._transactions.savepoint()
+        try:
+            entry.result = entry.work()
+        except BaseException as problem:
+            entry.error = problem
+            if not self._transactions.rollback_to_savepoint():
+                raise StorageError(f"the transaction was lost: {problem}") from problem
+        self._transactions.release()
+
+
+def _check_usable(closed: bool, broken: StorageError | None) -> None:
+    if closed:
+        raise StorageError("the database is closed")
+    if broken is not None:
+        raise StorageError(f"an earlier commit failed; close the database and open it again: {broken}") from broken
+
+
+def _answer(group: list[_Entry]) -> None:
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Entry]] = {}
+    for entry in group:
+        if entry.loop is None:
+            _settle(entry)
+        else:
+            by_loop.setdefault(entry.loop, []).append(entry)
+    for loop, entries in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_settle_all, entries)
+        except RuntimeError:
+            continue  # that loop is closed: nobody waits any more
+
+
+def _settle_all(entries: list[_Entry]) -> None:
+    for entry in entries:
+        _settle(entry)
+
+
+def _settle(entry: _Entry) -> None:
+    if entry.future.done():
+        return
+    if entry.error is not None:
+        entry.future.set_exception(entry.error)
+    else:
+        entry.future.set_result(entry.result)

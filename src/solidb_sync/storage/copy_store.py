@@ -1,0 +1,43 @@
+"""Copy everything one engine holds into a new SQLite store."""
+
+from __future__ import annotations
+
+import os
+
+from solidb_sync.errors import StorageError
+from solidb_sync.storage.engine import EngineReader, StorageEngine
+from solidb_sync.storage.sqlite.connection import FileLocation, create_private_file
+from solidb_sync.storage.sqlite.sqlite_engine import SqliteEngine
+
+
+def copy_to_sqlite(source: EngineReader, path: str) -> None:
+    """Write a consistent copy of `source` into a new file."""
+    if os.path.exists(path):
+        raise StorageError(f"{path}: exists already; a backup goes into a new file")
+    create_private_file(path)
+    target = SqliteEngine(FileLocation(path))
+    try:
+        target.begin()
+        copy_records(source, target)
+        target.commit()
+    finally:
+        target.close()
+
+
+def copy_records(source: EngineReader, target: StorageEngine) -> None:
+    """Copy all records into an engine that has a transaction open and nothing in it."""
+    target.save_replica(source.replica())
+    for collection in source.collections():
+        target.add_collection(collection)
+        for key, row in source.all_rows(collection):
+            target.put_row(collection, key, row)
+    for collection, key, base in source.bases():
+        target.put_base(collection, key, base)
+    for change in source.changes(state=None):
+        target.add_change(change)
+    for subscription in source.subscriptions():
+        target.put_subscription(subscription)
+    for collection, cursor in source.backfills().items():
+        target.put_backfill(collection, cursor)
+    for conflict in source.conflicts():
+        target.put_conflict(conflict)

@@ -1,0 +1,118 @@
+"""Record one edit of the app: document, pending change, counter and base copy, all in the caller's transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from solidb_sync.errors import StorageFullError
+from solidb_sync.json_value import Canonical, JsonDocument, check_size, decode, encode
+from solidb_sync.model.delta import diff
+from solidb_sync.protocol.messages import WireChange
+from solidb_sync.storage.engine import StorageEngine
+from solidb_sync.storage.overlay import keep_base_apart
+from solidb_sync.storage.records import ChangeState, StoredChange, StoredRow
+from solidb_sync.storage.text_forms import delta_fields, encode_change, text_with_dot
+
+
+@dataclass(frozen=True, slots=True)
+class Minted:
+    """What the outside gives to an edit: its change id, the time, the transaction it belongs to, and who makes it."""
+
+    change_id: str
+    stamp: str
+    transaction: str = ""
+    transaction_size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentChanged:
+    """A document is not what it was: the fact that listeners are told. `document` None is a deletion."""
+
+    collection: str
+    key: str
+    document: JsonDocument | None
+    old_document: JsonDocument | None
+    vector: str
+    source: str
+
+
+def record_save(
+    engine: StorageEngine, minted: Minted, place: tuple[str, str], document: Canonical, *, merge: bool
+) -> DocumentChanged | None:
+    """Insert or update a document; None when it changes nothing."""
+    collection, key = place
+    row = engine.row(collection, key)
+    if row is None or row.body is None:
+        change = WireChange(collection, key, "insert", document=msgspec.Raw(document.text))
+        return _record(engine, minted, row, change, _Sides(None, document.value, document.text.decode()))
+    before: JsonDocument = decode(row.body)
+    after = {**before, **document.value} if merge else document.value
+    delta = diff(before, after)
+    if not delta:
+        return None
+    text = encode(after)
+    check_size(len(text), "document")
+    values, unset = delta_fields(delta)
+    change = WireChange(collection, key, "update", delta=values, unset=unset)
+    return _record(engine, minted, row, change, _Sides(before, after, text.decode()))
+
+
+def record_delete(engine: StorageEngine, minted: Minted, place: tuple[str, str]) -> DocumentChanged | None:
+    """Delete a document; None when it is not there."""
+    collection, key = place
+    row = engine.row(collection, key)
+    if row is None or row.body is None:
+        return None
+    change = WireChange(collection, key, "delete")
+    return _record(engine, minted, row, change, _Sides(decode(row.body), None, None))
+
+
+@dataclass(frozen=True, slots=True)
+class _Sides:
+    before: JsonDocument | None
+    after: JsonDocument | None
+    body: str | None
+
+
+def _record(
+    engine: StorageEngine, minted: Minted, row: StoredRow | None, change: WireChange, sides: _Sides
+) -> DocumentChanged:
+    collection, key = change.collection, change.key
+    base = "{}" if row is None else row.vector
+    dot = engine.next_dot()
+    change.id = minted.change_id
+    change.counter = dot.counter
+    change.base_version = decode(base)
+    change.timestamp = minted.stamp
+    change.transaction = minted.transaction
+    change.transaction_size = minted.transaction_size
+    vector = text_with_dot(base, dot)
+    keep_base_apart(engine, collection, key, row)
+    engine.put_row(collection, key, StoredRow(sides.body, vector, minted.stamp))
+    engine.add_change(pending_change(change, dot.actor))
+    return DocumentChanged(collection, key, sides.after, sides.before, vector, "local")
+
+
+def pending_change(change: WireChange, actor: str) -> StoredChange:
+    """Return the record of a change that waits to be sent."""
+    return StoredChange(
+        id=0,
+        collection=change.collection,
+        key=change.key,
+        state=ChangeState.PENDING,
+        change_id=change.id,
+        actor=actor,
+        counter=change.counter,
+        transaction=change.transaction,
+        needs_full=False,
+        wire=encode_change(change),
+        reason="",
+    )
+
+
+def check_room(engine: StorageEngine, pending_max: int | None) -> None:
+    """Raise `StorageFullError` when no further change may wait."""
+    if pending_max is not None and engine.count_changes(ChangeState.PENDING) >= pending_max:
+        raise StorageFullError(f"max_pending_changes: {pending_max} changes wait for the server already; nothing was saved")

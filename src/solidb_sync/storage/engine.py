@@ -1,0 +1,151 @@
+"""The protocol of a local storage engine: rows, base copies, changes, and the few other things a replica keeps.
+
+An engine knows nothing of sync: it stores records and finds them again, inside transactions driven by a committer. The
+conformance suite in `testing/` is the other half of this definition; every engine passes it.
+
+All methods but the transaction verbs are called inside a transaction, on the committer's thread; the reading ones also
+outside of one, through `reader()`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from solidb_sync.model.version_vector import Dot
+from solidb_sync.storage.committer import Transactions
+from solidb_sync.storage.records import (
+    ChangeState,
+    Replica,
+    StoredBase,
+    StoredChange,
+    StoredConflict,
+    StoredRow,
+    Subscription,
+)
+
+
+class EngineReader(Protocol):
+    """What can be read; outside a transaction every call sees the last commit."""
+
+    def replica(self) -> Replica:
+        """Return who this store is."""
+
+    def collections(self) -> list[str]:
+        """Return the known collections by name, empty ones too."""
+
+    def row(self, collection: str, key: str) -> StoredRow | None:
+        """Return what is kept under a key, tombstones too."""
+
+    def live_rows(self, collection: str) -> Iterator[tuple[str, StoredRow]]:
+        """Yield the documents of a collection by key, without tombstones."""
+
+    def all_rows(self, collection: str) -> Iterator[tuple[str, StoredRow]]:
+        """Yield everything kept of a collection by key, tombstones too."""
+
+    def base(self, collection: str, key: str) -> StoredBase | None:
+        """Return the base copy kept apart for a document with changes, if any."""
+
+    def bases(self) -> Iterator[tuple[str, str, StoredBase]]:
+        """Yield all base copies kept apart."""
+
+    def has_changes(self) -> bool:
+        """Return whether any change is kept, in any state."""
+
+    def has_changes_of(self, collection: str, key: str) -> bool:
+        """Return whether any change of this document is kept, in any state."""
+
+    def changes_of(self, collection: str, key: str) -> list[StoredChange]:
+        """Return the changes of one document, oldest first."""
+
+    def changes(self, *, state: ChangeState | None, after: int = 0, limit: int | None = None) -> list[StoredChange]:
+        """Return changes, oldest first, with an id greater than `after`; `state` None for all."""
+
+    def count_changes(self, state: ChangeState) -> int:
+        """Return how many changes are in a state."""
+
+    def subscriptions(self) -> list[Subscription]:
+        """Return the subscriptions by collection."""
+
+    def backfills(self) -> dict[str, int]:
+        """Return the collections that are still catching up with the cursor, each with its own cursor."""
+
+    def conflicts(self) -> list[StoredConflict]:
+        """Return the conflict log, oldest first."""
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Hold one state for all reads inside the `with` block."""
+
+    def damage(self) -> list[str]:
+        """Return what the engine itself finds damaged."""
+
+
+class StorageEngine(EngineReader, Transactions, Protocol):
+    """An engine: reading, writing, and transactions."""
+
+    def reader(self) -> EngineReader:
+        """Return a view for reading outside transactions; safe to use while a transaction runs."""
+
+    def save_replica(self, replica: Replica) -> None:
+        """Replace what `replica` returns."""
+
+    def next_dot(self) -> Dot:
+        """Count one more edit of this incarnation and return its dot."""
+
+    def add_collection(self, name: str) -> None:
+        """Make a collection known."""
+
+    def put_row(self, collection: str, key: str, row: StoredRow) -> None:
+        """Keep a row under a key, in place of any before it."""
+
+    def put_documents(self, collection: str, rows: Iterable[tuple[str, str, str, str]]) -> None:
+        """Keep many live rows, each `(key, body, vector, stamp)`."""
+
+    def drop_row(self, collection: str, key: str) -> None:
+        """Forget a row, tombstones too."""
+
+    def put_base(self, collection: str, key: str, base: StoredBase) -> None:
+        """Keep a base copy apart."""
+
+    def drop_base(self, collection: str, key: str) -> None:
+        """Forget a base copy."""
+
+    def add_change(self, change: StoredChange) -> int:
+        """Append a change (its own `id` is ignored) and return the id it got, larger than all before."""
+
+    def replace_change(self, change: StoredChange) -> None:
+        """Replace the change with this id."""
+
+    def drop_changes(self, ids: Iterable[int]) -> int:
+        """Forget changes; return how many there were."""
+
+    def put_subscription(self, subscription: Subscription) -> None:
+        """Add or replace the subscription of a collection."""
+
+    def drop_subscription(self, collection: str) -> bool:
+        """Forget a subscription; return whether there was one."""
+
+    def put_backfill(self, collection: str, cursor: int) -> None:
+        """Note how far a collection has caught up."""
+
+    def drop_backfill(self, collection: str) -> None:
+        """Note that a collection has caught up."""
+
+    def mark_all_unseen(self) -> None:
+        """Begin a resync: remember every row without changes as not yet seen again."""
+
+    def mark_seen(self, collection: str, key: str) -> None:
+        """Note that a resync has brought this row."""
+
+    def unseen(self) -> list[tuple[str, str]]:
+        """Return the rows a resync has not brought."""
+
+    def clear_unseen(self) -> None:
+        """End a resync."""
+
+    def put_conflict(self, conflict: StoredConflict) -> None:
+        """Add to the conflict log, or replace the entry with this id."""
+
+    def close(self) -> None:
+        """Give back what the engine holds."""

@@ -1,0 +1,157 @@
+"""Apply a page from the server: documents and cursor in the caller's transaction.
+
+A page counts only onto the cursor it was asked from; any other is an old answer and changes nothing. Documents without
+changes of this device take the server's version as it is; the others get it as their base copy, and their visible row is
+made anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+import msgspec
+
+from solidb_sync.errors import ProtocolError
+from solidb_sync.json_value import JsonDocument, decode, encode
+from solidb_sync.model.delta import MissingParentError, apply_delta
+from solidb_sync.model.version_vector import Dot
+from solidb_sync.protocol.messages import ServerChange
+from solidb_sync.storage.edits import DocumentChanged
+from solidb_sync.storage.engine import StorageEngine
+from solidb_sync.storage.overlay import base_copy, rebuild
+from solidb_sync.storage.records import ChangeState, StoredBase, StoredRow
+from solidb_sync.storage.text_forms import parse_delta, parse_vector
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of a pull: asked from one cursor, leading to the next. `collection` set: a backfill of that one."""
+
+    from_cursor: int
+    cursor: int
+    changes: list[ServerChange]
+    collection: str | None = None
+
+
+@dataclass(slots=True)
+class PageApplied:
+    """What a page did. `needs_whole`: a delta had no base copy here, nothing was applied, ask for whole documents."""
+
+    pulled: int = 0
+    needs_whole: bool = False
+    facts: list[DocumentChanged] = field(default_factory=list)
+
+
+class _NoBase(Exception):  # noqa: N818 - caught in this module
+    """A delta came for a document that is not here."""
+
+
+def apply_page(engine: StorageEngine, page: Page, *, wants_facts: bool) -> PageApplied:
+    """Apply a page and move the cursor; return how many documents changed, and how when `wants_facts`."""
+    applied = PageApplied()
+    if page.from_cursor != _cursor(engine, page.collection):
+        return applied
+    try:
+        prepared = [_prepared(engine, change) for change in page.changes]
+    except (_NoBase, MissingParentError):
+        applied.needs_whole = True
+        return applied
+    before = _visible(engine, page.changes) if wants_facts else []
+    _write(engine, page.changes, prepared)
+    _move_cursor(engine, page)
+    applied.pulled = len(page.changes)
+    if wants_facts:
+        applied.facts = list(_facts(engine, page.changes, before))
+    return applied
+
+
+def _cursor(engine: StorageEngine, collection: str | None) -> int:
+    if collection is None:
+        return engine.replica().cursor
+    return engine.backfills().get(collection, -1)
+
+
+def _move_cursor(engine: StorageEngine, page: Page) -> None:
+    if page.collection is not None:
+        engine.put_backfill(page.collection, page.cursor)
+        return
+    replica = engine.replica()
+    if page.cursor != replica.cursor:
+        engine.save_replica(replace(replica, cursor=page.cursor))
+
+
+def _prepared(engine: StorageEngine, change: ServerChange) -> str | None:
+    """Return the text of the document a change leaves behind, None for a tombstone."""
+    match change.operation:
+        case "delete":
+            return None
+        case "insert":
+            if not isinstance(change.document, msgspec.Raw):
+                raise ProtocolError(f"server_changes: {change.collection}/{change.key} has no document")
+            return bytes(change.document).decode()
+        case "update":
+            return _patched(engine, change)
+        case unknown:
+            raise ProtocolError(f"server_changes: unknown operation {unknown!r}")
+
+
+def _patched(engine: StorageEngine, change: ServerChange) -> str:
+    base = base_copy(engine, change.collection, change.key)
+    if base is None or base.is_deleted or base.body is None:
+        raise _NoBase
+    values = decode(bytes(change.delta)) if isinstance(change.delta, msgspec.Raw) else {}
+    return encode(apply_delta(decode(base.body), parse_delta(values, change.unset))).decode()
+
+
+def _write(engine: StorageEngine, changes: list[ServerChange], prepared: list[str | None]) -> None:
+    anything_kept = engine.has_changes()
+    is_resyncing = engine.replica().is_resyncing
+    documents: dict[str, list[tuple[str, str, str, str]]] = {}
+    for change, body in zip(changes, prepared, strict=True):
+        vector = bytes(change.version_vector).decode()
+        if anything_kept and engine.has_changes_of(change.collection, change.key):
+            _rebase(engine, change, body, vector)
+        elif body is None:
+            engine.put_row(change.collection, change.key, StoredRow(None, vector, change.timestamp))
+        else:
+            documents.setdefault(change.collection, []).append((change.key, body, vector, change.timestamp))
+        if is_resyncing:
+            engine.mark_seen(change.collection, change.key)
+    for collection, rows in documents.items():
+        engine.put_documents(collection, rows)
+
+
+def _rebase(engine: StorageEngine, change: ServerChange, body: str | None, vector: str) -> None:
+    """Give a document with changes of ours a new base copy, forget held changes it includes, and show the result."""
+    place = (change.collection, change.key)
+    before = engine.base(*place)
+    last_body = body if body is not None else (before.body if before else None)
+    engine.put_base(*place, StoredBase(last_body, body is None, vector, change.timestamp))
+    seen = parse_vector(vector)
+    engine.drop_changes(
+        [
+            kept.id
+            for kept in engine.changes_of(*place)
+            if kept.state is ChangeState.HELD and seen.covers(Dot(kept.actor, kept.counter))
+        ]
+    )
+    rebuild(engine, *place)
+
+
+def _visible(engine: StorageEngine, changes: list[ServerChange]) -> list[StoredRow | None]:
+    return [engine.row(change.collection, change.key) for change in changes]
+
+
+def _facts(engine: StorageEngine, changes: list[ServerChange], before: list[StoredRow | None]) -> Iterable[DocumentChanged]:
+    for change, old in zip(changes, before, strict=True):
+        new = engine.row(change.collection, change.key)
+        old_body = old.body if old else None
+        new_body = new.body if new else None
+        if old_body != new_body:
+            vector = new.vector if new else "{}"
+            yield DocumentChanged(change.collection, change.key, _document(new_body), _document(old_body), vector, "remote")
+
+
+def _document(body: str | None) -> JsonDocument | None:
+    return None if body is None else decode(body)

@@ -1,0 +1,361 @@
+"""The local store: documents with their version vectors, pending changes, subscriptions; one method, one transaction.
+
+`LocalStore` is safe to use from several threads. Writes go through one committer (`storage/committer.py`) and are on the
+disk when the method returns, unless the store was opened with `durability="normal"`. Reads see the last commit and never
+wait for a write. The sync client records and settles its changes through `transact` and `commit`, with the functions of
+`edits`, `outbox` and `inbox`.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import apsw
+import msgspec
+
+from solidb_sync.clock import Clock, SystemClock
+from solidb_sync.errors import ConfigError, EncryptionError, InvalidDocumentError, StorageError
+from solidb_sync.json_value import JsonDocument, canonical, decode
+from solidb_sync.model.version_vector import VersionVector
+from solidb_sync.protocol.messages import WireChange
+from solidb_sync.protocol.names import client_id_problem, key_problem, name_problem
+from solidb_sync.storage.committer import Committer, InlineCommitter, ThreadCommitter, Transactions
+from solidb_sync.storage.copy_store import copy_to_sqlite
+from solidb_sync.storage.edits import pending_change
+from solidb_sync.storage.engine import EngineReader, StorageEngine
+from solidb_sync.storage.opening import default_path, open_memory_engine, open_sqlite_engine
+from solidb_sync.storage.pending_change import PendingChange, public_change
+from solidb_sync.storage.records import ChangeState, StoredRow, Subscription
+from solidb_sync.storage.sqlite.connection import FileLocation, storage_error
+from solidb_sync.storage.sqlite.sqlite_engine import SqliteEngine, SqliteReads
+from solidb_sync.storage.store_lock import StoreLock
+from solidb_sync.storage.text_forms import (
+    RandomBytes,
+    iso_time,
+    new_id,
+    parse_vector,
+    vector_text,
+)
+from solidb_sync.storage.verify import VerifyReport, verify_records
+
+Result = TypeVar("Result")
+
+ENGINES = ("sqlite", "memory")
+DURABILITIES = ("full", "normal")
+OPERATIONS = ("insert", "update", "delete")
+
+
+class LocalStore:
+    """A store of documents on this device. Open it with `open` or `open_default`; it is a context manager."""
+
+    def __init__(
+        self,
+        engine: StorageEngine,
+        *,
+        path: str,
+        committer: Committer,
+        clock: Clock,
+        random_bytes: RandomBytes,
+        lock: StoreLock | None = None,
+    ) -> None:
+        self.path = path
+        self.clock = clock
+        self.random_bytes = random_bytes
+        self._engine = engine
+        self._committer = committer
+        self._lock = lock
+        self._reader = engine.reader()
+        self._scanner: EngineReader | None = None
+        self._reading = threading.Lock()
+        self._scanning = threading.Lock()
+        self._is_closed = False
+        self.device_id = self._reader.replica().device_id
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        device_id: str,
+        *,
+        engine: str = "sqlite",
+        encryption_key: str | bytes | None = None,
+        durability: str = "full",
+        clock: Clock | None = None,
+        random_bytes: RandomBytes = os.urandom,
+    ) -> Self:
+        """Open the store at `path`, creating it and the directories above it.
+
+        Raises `StoreLockedError` when another process has it open, `StorageError` when it belongs to another device or
+        was written by a newer version (it is not modified then), `ConfigError` for a bad argument.
+        """
+        _check_arguments(device_id, engine, durability, encryption_key)
+        clock = clock or SystemClock()
+        if engine == "memory":
+            memory = open_memory_engine(device_id, random_bytes)
+            return cls(memory, path=":memory:", committer=ThreadCommitter(memory), clock=clock, random_bytes=random_bytes)
+        return cls._open_file(os.fspath(path), device_id, durability, clock, random_bytes)
+
+    @classmethod
+    def _open_file(cls, path: str, device_id: str, durability: str, clock: Clock, random_bytes: RandomBytes) -> Self:
+        opened = open_sqlite_engine(FileLocation(path), device_id, durability, random_bytes)
+        return cls(
+            opened.engine,
+            path=path,
+            committer=ThreadCommitter(opened.engine, name=f"store {Path(path).name}"),
+            clock=clock,
+            random_bytes=random_bytes,
+            lock=opened.lock,
+        )
+
+    @classmethod
+    def open_default(cls, app_name: str, device_id: str, **options: Any) -> Self:
+        """Open the app's store in its default place, `~/.solidb/<app_name>/` (`SOLIDB_HOME` stands in for `~/.solidb`)."""
+        return cls.open(default_path(app_name, os.environ), device_id, **options)
+
+    @classmethod
+    def open_at(
+        cls,
+        location: FileLocation,
+        device_id: str,
+        *,
+        clock: Clock,
+        random_bytes: RandomBytes,
+        committer: Callable[[Transactions], Committer] = InlineCommitter,
+    ) -> Self:
+        """Open a store in a virtual file system, with time, randomness and commits in the caller's hands."""
+        opened = open_sqlite_engine(location, device_id, "full", random_bytes)
+        return cls(
+            opened.engine,
+            path=location.path,
+            committer=committer(opened.engine),
+            clock=clock,
+            random_bytes=random_bytes,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Finish the writes that wait, and give everything back; harmless to repeat."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._committer.close()
+        with self._reading, self._scanning:
+            for reader in (self._reader, self._scanner):
+                if isinstance(reader, SqliteReads) and not isinstance(reader, SqliteEngine):
+                    reader.close()
+            self._engine.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    # the ways in: every read and every write of the store goes through one of these
+
+    def view(self, read: Callable[[EngineReader], Result]) -> Result:
+        """Return what `read` finds in the last commit; for small reads."""
+        with self._reading:
+            self._check_open()
+            try:
+                return read(self._reader)
+            except apsw.Error as problem:
+                raise storage_error(problem, self.path) from problem
+
+    def scan(self, read: Callable[[EngineReader], Result]) -> Result:
+        """Do the same over a reader of its own, so that a long read holds up no small one; all of it sees one state."""
+        with self._scanning:
+            self._check_open()
+            try:
+                if self._scanner is None:
+                    self._scanner = self._engine.reader()
+                with self._scanner.snapshot():
+                    return read(self._scanner)
+            except apsw.Error as problem:
+                raise storage_error(problem, self.path) from problem
+
+    def transact(self, work: Callable[[StorageEngine], Result]) -> Result:
+        """Run `work` in one transaction and return its result when it is durable; blocks the calling thread."""
+        return self._committer.run_blocking(lambda: self._guarded(work))
+
+    async def commit(self, work: Callable[[StorageEngine], Result]) -> Result:
+        """Run `work` in one transaction and return its result when it is durable, without blocking the event loop."""
+        return await self._committer.run(lambda: self._guarded(work))
+
+    def _guarded(self, work: Callable[[StorageEngine], Result]) -> Result:
+        try:
+            return work(self._engine)
+        except apsw.Error as problem:
+            raise storage_error(problem, self.path) from problem
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise StorageError(f"{self.path}: the store is closed")
+
+    @property
+    def scans_in_threads(self) -> bool:
+        """True when a long read may be moved to another thread."""
+        return not isinstance(self._committer, InlineCommitter)
+
+    def mint_id(self) -> str:
+        """Return a new change id."""
+        return new_id(self.clock.now_ms(), self.random_bytes)
+
+    def stamp(self) -> str:
+        """Return the present time as documents carry it."""
+        return iso_time(self.clock.now_ms())
+
+    # documents
+
+    def put_document(
+        self, collection: str, key: str, document: JsonDocument, version_vector: VersionVector | dict[str, int]
+    ) -> None:
+        """Store a document and its vector verbatim, without a pending change; clears a tombstone."""
+        check_place(collection, key)
+        body = canonical(document).text.decode()
+        row = StoredRow(body, vector_text(VersionVector(version_vector)), self.stamp())
+        self.transact(lambda engine: engine.put_row(collection, key, row))
+
+    def get_document(self, collection: str, key: str) -> tuple[JsonDocument, VersionVector] | None:
+        """Return a document and its vector, None when it is not there or deleted."""
+        row = self.view(lambda reader: reader.row(collection, key))
+        if row is None or row.body is None:
+            return None
+        return decode(row.body), parse_vector(row.vector)
+
+    def delete_document(self, collection: str, key: str, version_vector: VersionVector | dict[str, int]) -> None:
+        """Leave a tombstone with this vector, even if the key was never here; no pending change."""
+        check_place(collection, key)
+        row = StoredRow(None, vector_text(VersionVector(version_vector)), self.stamp())
+        self.transact(lambda engine: engine.put_row(collection, key, row))
+
+    def list_documents(self, collection: str) -> list[tuple[str, JsonDocument, VersionVector]]:
+        """Return `(key, document, vector)` by key, without tombstones."""
+        rows = self.scan(lambda reader: list(reader.live_rows(collection)))
+        return [(key, decode(row.body or "{}"), parse_vector(row.vector)) for key, row in rows]
+
+    def list_collections(self) -> list[str]:
+        """Return the known collections by name: written, synced or subscribed, empty ones too."""
+        subscribed = [known.collection for known in self.list_subscriptions()]
+        return sorted({*self.view(lambda reader: reader.collections()), *subscribed})
+
+    # pending changes
+
+    def add_pending_change(
+        self,
+        collection: str,
+        key: str,
+        operation: str,
+        data: JsonDocument | None,
+        version_vector: VersionVector | dict[str, int],
+    ) -> int:
+        """Queue a change by hand and return its id; the document itself is not touched.
+
+        `operation` is `insert` (data: the document), `update` (data: the changed fields) or `delete` (data: None).
+        `version_vector` is what the change was made upon.
+        """
+        check_place(collection, key)
+        change = self._change_by_hand(collection, key, operation, data)
+        change.base_version = dict(VersionVector(version_vector))
+        return self.transact(lambda engine: _append(engine, change))
+
+    def _change_by_hand(self, collection: str, key: str, operation: str, data: JsonDocument | None) -> WireChange:
+        if operation not in OPERATIONS:
+            raise ConfigError(f"operation: {operation!r} is not one of {', '.join(OPERATIONS)}")
+        change = WireChange(collection, key, operation, id=self.mint_id(), timestamp=self.stamp())
+        if operation != "delete":
+            text = msgspec.Raw(canonical(data, where="data").text)
+            if operation == "insert":
+                change.document = text
+            else:
+                change.delta = text
+        return change
+
+    def get_pending_changes(self, limit: int | None = None) -> list[PendingChange]:
+        """Return the changes that wait for the server, oldest first; all of them unless `limit` says otherwise."""
+        changes = self.view(lambda reader: reader.changes(state=ChangeState.PENDING, limit=limit))
+        return [public_change(change) for change in changes]
+
+    def mark_change_synced(self, change_id: int) -> bool:
+        """Forget one pending change; False when there is none with this id."""
+        return self.transact(lambda engine: engine.drop_changes([change_id])) > 0
+
+    # subscriptions
+
+    def add_subscription(
+        self, collection: str, filter: str | None = None, bind_vars: dict[str, object] | None = None
+    ) -> None:
+        """Add or replace the subscription of a collection."""
+        _check_name(collection)
+        subscription = Subscription(collection, filter, bind_vars)
+        self.transact(lambda engine: engine.put_subscription(subscription))
+
+    def list_subscriptions(self) -> list[Subscription]:
+        """Return the subscriptions by collection."""
+        return self.view(lambda reader: reader.subscriptions())
+
+    def remove_subscription(self, collection: str) -> bool:
+        """Forget a subscription; False when there was none."""
+        return self.transact(lambda engine: engine.drop_subscription(collection))
+
+    # care
+
+    def verify(self) -> VerifyReport:
+        """Read every record and return what is damaged."""
+        return self.scan(verify_records)
+
+    def backup(self, path: str | os.PathLike[str]) -> None:
+        """Write a consistent copy to a new file, while the store is in use."""
+        target = os.fspath(path)
+        self.scan(
+            lambda reader: reader.backup(target) if isinstance(reader, SqliteReads) else copy_to_sqlite(reader, target)
+        )
+
+
+def _backup(reader: EngineReader, path: str) -> None:
+    if isinstance(reader, SqliteReads):
+        reader.backup(path)
+    else:
+        copy_to_sqlite(reader, path)
+
+
+def _append(engine: StorageEngine, change: WireChange) -> int:
+    dot = engine.next_dot()
+    change.counter = dot.counter
+    return engine.add_change(pending_change(change, dot.actor))
+
+
+def check_place(collection: str, key: str) -> None:
+    """Raise unless a document may be kept under these names."""
+    _check_name(collection)
+    if not isinstance(key, str):
+        raise InvalidDocumentError(f"key: expected a string, found {type(key).__name__}")
+    problem = key_problem(key)
+    if problem:
+        raise InvalidDocumentError(f"key: {problem}")
+
+
+def _check_name(collection: str) -> None:
+    if not isinstance(collection, str):
+        raise InvalidDocumentError(f"collection: expected a string, found {type(collection).__name__}")
+    problem = name_problem(collection)
+    if problem:
+        raise InvalidDocumentError(f"collection: {problem}")
+
+
+def _check_arguments(device_id: str, engine: str, durability: str, encryption_key: str | bytes | None) -> None:
+    problem = client_id_problem(device_id)
+    if problem:
+        raise ConfigError(f"device_id: {problem}")
+    if engine not in ENGINES:
+        raise ConfigError(f"engine: {engine!r} is not one of {', '.join(ENGINES)}")
+    if durability not in DURABILITIES:
+        raise ConfigError(f"durability: {durability!r} is not one of {', '.join(DURABILITIES)}")
+    if encryption_key is not None:
+        raise EncryptionError("encryption_key: this version can't encrypt yet; nothing was opened or created")

@@ -1,0 +1,328 @@
+"""The memory engine: plain dictionaries with an undo log. The reference that other engines are compared with.
+
+Nothing survives closing it. A lock keeps readers out while a transaction runs, so that they never see half of one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from types import TracebackType
+from typing import Any
+
+from solidb_sync.model.version_vector import Dot
+from solidb_sync.protocol.names import actor_name
+from solidb_sync.storage.engine import EngineReader
+from solidb_sync.storage.records import (
+    ChangeState,
+    Replica,
+    StoredBase,
+    StoredChange,
+    StoredConflict,
+    StoredRow,
+    Subscription,
+)
+
+_MISSING: Any = object()
+Place = tuple[str, str]
+
+
+class _Guard:
+    """Holds the lock for one read; free for the thread whose transaction holds it already."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+
+    def acquire(self) -> None:
+        self._lock.acquire()
+
+    def release(self) -> None:
+        self._lock.release()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
+        self._lock.release()
+
+
+class MemoryEngine:
+    """Implements `StorageEngine` in memory."""
+
+    def __init__(self, replica: Replica) -> None:
+        self._guard = _Guard()
+        self._undo: list[Callable[[], None]] | None = None
+        self._mark = 0
+        self._facts: dict[str, Any] = {"replica": replica, "next_change": 1}
+        self._rows: dict[str, dict[str, StoredRow]] = {}
+        self._bases: dict[Place, StoredBase] = {}
+        self._changes: dict[int, StoredChange] = {}
+        self._change_ids: dict[Place, tuple[int, ...]] = {}
+        self._subscriptions: dict[str, Subscription] = {}
+        self._backfills: dict[str, int] = {}
+        self._unseen: dict[Place, bool] = {}
+        self._conflicts: dict[str, StoredConflict] = {}
+
+    # transactions
+
+    def begin(self) -> None:
+        """Begin a transaction; readers wait until it ends."""
+        self._guard.acquire()
+        self._undo = []
+
+    def commit(self) -> None:
+        """End the transaction, keeping what it did."""
+        self._undo = None
+        self._guard.release()
+
+    def rollback(self) -> None:
+        """End the transaction, taking back what it did."""
+        if self._undo is not None:
+            self._undo_to(0)
+            self._undo = None
+            self._guard.release()
+
+    def savepoint(self) -> None:
+        """Mark a place."""
+        assert self._undo is not None
+        self._mark = len(self._undo)
+
+    def release(self) -> None:
+        """Keep what was done since the mark."""
+
+    def rollback_to_savepoint(self) -> bool:
+        """Take back what was done since the mark."""
+        self._undo_to(self._mark)
+        return True
+
+    def _undo_to(self, mark: int) -> None:
+        assert self._undo is not None
+        while len(self._undo) > mark:
+            self._undo.pop()()
+
+    def _set(self, table: dict[Any, Any], key: Any, value: Any) -> None:
+        before = table.get(key, _MISSING)
+        assert self._undo is not None, "written outside a transaction"
+        self._undo.append(lambda: self._restore(table, key, before))
+        if value is _MISSING:
+            table.pop(key, None)
+        else:
+            table[key] = value
+
+    @staticmethod
+    def _restore(table: dict[Any, Any], key: Any, before: Any) -> None:
+        if before is _MISSING:
+            table.pop(key, None)
+        else:
+            table[key] = before
+
+    # reading
+
+    def reader(self) -> EngineReader:
+        """Return this engine: its reads wait for a running transaction."""
+        return self
+
+    def replica(self) -> Replica:
+        """Return who this store is."""
+        with self._guard:
+            found: Replica = self._facts["replica"]
+            return found
+
+    def collections(self) -> list[str]:
+        """Return the known collections by name."""
+        with self._guard:
+            return sorted(self._rows)
+
+    def row(self, collection: str, key: str) -> StoredRow | None:
+        """Return what is kept under a key."""
+        with self._guard:
+            return self._rows.get(collection, {}).get(key)
+
+    def live_rows(self, collection: str) -> Iterator[tuple[str, StoredRow]]:
+        """Yield the documents of a collection by key."""
+        return ((key, row) for key, row in self.all_rows(collection) if row.body is not None)
+
+    def all_rows(self, collection: str) -> Iterator[tuple[str, StoredRow]]:
+        """Yield everything kept of a collection by key."""
+        with self._guard:
+            return iter(sorted(self._rows.get(collection, {}).items()))
+
+    def base(self, collection: str, key: str) -> StoredBase | None:
+        """Return the base copy kept apart."""
+        with self._guard:
+            return self._bases.get((collection, key))
+
+    def bases(self) -> Iterator[tuple[str, str, StoredBase]]:
+        """Yield all base copies kept apart."""
+        with self._guard:
+            return iter([(collection, key, base) for (collection, key), base in sorted(self._bases.items())])
+
+    def has_changes(self) -> bool:
+        """Return whether any change is kept."""
+        with self._guard:
+            return bool(self._changes)
+
+    def has_changes_of(self, collection: str, key: str) -> bool:
+        """Return whether any change of this document is kept."""
+        with self._guard:
+            return (collection, key) in self._change_ids
+
+    def changes_of(self, collection: str, key: str) -> list[StoredChange]:
+        """Return the changes of one document, oldest first."""
+        with self._guard:
+            return [self._changes[number] for number in self._change_ids.get((collection, key), ())]
+
+    def changes(self, *, state: ChangeState | None, after: int = 0, limit: int | None = None) -> list[StoredChange]:
+        """Return changes, oldest first."""
+        with self._guard:
+            found = [
+                change
+                for number, change in sorted(self._changes.items())
+                if number > after and (state is None or change.state is state)
+            ]
+        return found[:limit]
+
+    def count_changes(self, state: ChangeState) -> int:
+        """Return how many changes are in a state."""
+        return len(self.changes(state=state))
+
+    def subscriptions(self) -> list[Subscription]:
+        """Return the subscriptions by collection."""
+        with self._guard:
+            return [self._subscriptions[collection] for collection in sorted(self._subscriptions)]
+
+    def backfills(self) -> dict[str, int]:
+        """Return the collections that are still catching up."""
+        with self._guard:
+            return dict(sorted(self._backfills.items()))
+
+    def conflicts(self) -> list[StoredConflict]:
+        """Return the conflict log, oldest first."""
+        with self._guard:
+            return list(self._conflicts.values())
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Hold one state: writers wait."""
+        with self._guard:
+            yield
+
+    def damage(self) -> list[str]:
+        """Return nothing: memory has no disk to rot."""
+        return []
+
+    def close(self) -> None:
+        """Forget everything."""
+        for table in (self._rows, self._bases, self._changes, self._subscriptions, self._backfills, self._conflicts):
+            table.clear()
+
+    # writing
+
+    def save_replica(self, replica: Replica) -> None:
+        """Replace what `replica` returns."""
+        self._set(self._facts, "replica", replica)
+
+    def next_dot(self) -> Dot:
+        """Count one more edit."""
+        replica: Replica = self._facts["replica"]
+        self.save_replica(replace(replica, counter=replica.counter + 1))
+        return Dot(actor_name(replica.device_id, replica.incarnation), replica.counter + 1)
+
+    def add_collection(self, name: str) -> None:
+        """Make a collection known."""
+        if name not in self._rows:
+            self._set(self._rows, name, {})
+
+    def put_row(self, collection: str, key: str, row: StoredRow) -> None:
+        """Keep a row under a key."""
+        self.add_collection(collection)
+        self._set(self._rows[collection], key, row)
+
+    def put_documents(self, collection: str, rows: Iterable[tuple[str, str, str, str]]) -> None:
+        """Keep many live rows."""
+        for key, body, vector, stamp in rows:
+            self.put_row(collection, key, StoredRow(body, vector, stamp))
+
+    def drop_row(self, collection: str, key: str) -> None:
+        """Forget a row."""
+        self._set(self._rows.get(collection, {}), key, _MISSING)
+
+    def put_base(self, collection: str, key: str, base: StoredBase) -> None:
+        """Keep a base copy apart."""
+        self._set(self._bases, (collection, key), base)
+
+    def drop_base(self, collection: str, key: str) -> None:
+        """Forget a base copy."""
+        self._set(self._bases, (collection, key), _MISSING)
+
+    def add_change(self, change: StoredChange) -> int:
+        """Append a change and return its id."""
+        self.add_collection(change.collection)
+        number: int = self._facts["next_change"]
+        self._set(self._facts, "next_change", number + 1)
+        self._set(self._changes, number, replace(change, id=number))
+        place = (change.collection, change.key)
+        self._set(self._change_ids, place, (*self._change_ids.get(place, ()), number))
+        return number
+
+    def replace_change(self, change: StoredChange) -> None:
+        """Replace the change with this id."""
+        if change.id in self._changes:
+            self._set(self._changes, change.id, change)
+
+    def drop_changes(self, ids: Iterable[int]) -> int:
+        """Forget changes."""
+        known = [number for number in ids if number in self._changes]
+        for number in known:
+            change = self._changes[number]
+            place = (change.collection, change.key)
+            left = tuple(other for other in self._change_ids[place] if other != number)
+            self._set(self._change_ids, place, left or _MISSING)
+            self._set(self._changes, number, _MISSING)
+        return len(known)
+
+    def put_subscription(self, subscription: Subscription) -> None:
+        """Add or replace a subscription."""
+        self._set(self._subscriptions, subscription.collection, subscription)
+
+    def drop_subscription(self, collection: str) -> bool:
+        """Forget a subscription."""
+        was_there = collection in self._subscriptions
+        self._set(self._subscriptions, collection, _MISSING)
+        return was_there
+
+    def put_backfill(self, collection: str, cursor: int) -> None:
+        """Note how far a collection has caught up."""
+        self._set(self._backfills, collection, cursor)
+
+    def drop_backfill(self, collection: str) -> None:
+        """Note that a collection has caught up."""
+        self._set(self._backfills, collection, _MISSING)
+
+    def mark_all_unseen(self) -> None:
+        """Remember every row without changes as not yet seen again."""
+        self.clear_unseen()
+        changed = {(change.collection, change.key) for change in self._changes.values()}
+        for collection, rows in self._rows.items():
+            for key in rows:
+                if (collection, key) not in changed:
+                    self._set(self._unseen, (collection, key), True)
+
+    def mark_seen(self, collection: str, key: str) -> None:
+        """Note that a resync has brought this row."""
+        self._set(self._unseen, (collection, key), _MISSING)
+
+    def unseen(self) -> list[Place]:
+        """Return the rows a resync has not brought."""
+        return sorted(self._unseen)
+
+    def clear_unseen(self) -> None:
+        """End a resync."""
+        for place in list(self._unseen):
+            self._set(self._unseen, place, _MISSING)
+
+    def put_conflict(self, conflict: StoredConflict) -> None:
+        """Add to the conflict log."""
+        self._set(self._conflicts, conflict.id, conflict)

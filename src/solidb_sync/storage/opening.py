@@ -1,0 +1,107 @@
+"""Open an engine: create what is missing, refuse what is not ours to touch, unmodified."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import apsw
+
+from solidb_sync.errors import ConfigError, StorageError
+from solidb_sync.protocol.names import name_problem
+from solidb_sync.storage.memory import MemoryEngine
+from solidb_sync.storage.records import Replica
+from solidb_sync.storage.sqlite.connection import (
+    FileLocation,
+    create_private_file,
+    open_connection,
+    storage_error,
+)
+from solidb_sync.storage.sqlite.migrate import check_format, migrations_of
+from solidb_sync.storage.sqlite.sqlite_engine import MIGRATIONS, SqliteEngine
+from solidb_sync.storage.sqlite.statements import READ_REPLICA
+from solidb_sync.storage.store_lock import StoreLock
+from solidb_sync.storage.text_forms import RandomBytes
+
+HOME_DIRECTORY = ".solidb"
+STORE_FILE = "store.db"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedEngine:
+    """An engine ready for use, and the lock that keeps other processes out."""
+
+    engine: SqliteEngine
+    lock: StoreLock | None
+
+
+def default_path(app_name: str, environment: Mapping[str, str]) -> str:
+    """Return where the store of an app is kept; the name must be safe as the name of a directory."""
+    problem = name_problem(app_name)
+    if problem:
+        raise ConfigError(f"app_name: {problem}")
+    home = environment.get("SOLIDB_HOME")
+    root = Path(home) if home else Path.home() / HOME_DIRECTORY
+    return str(root / app_name / STORE_FILE)
+
+
+def open_memory_engine(device_id: str, random_bytes: RandomBytes) -> MemoryEngine:
+    """Return an empty engine in memory."""
+    return MemoryEngine(new_replica(device_id, random_bytes))
+
+
+def open_sqlite_engine(location: FileLocation, device_id: str, durability: str, random_bytes: RandomBytes) -> OpenedEngine:
+    """Open or create the store in a file; a store of another device or of a newer format is refused unmodified."""
+    lock = None
+    if location.vfs is None:
+        create_private_file(location.path)
+        lock = StoreLock(location.path + ".lock")
+    try:
+        if lock is not None and os.path.getsize(location.path) > 0:
+            _check_before_writing(location, device_id)
+        engine = SqliteEngine(location, durability=durability)
+        _claim(engine, device_id, random_bytes, location.path)
+    except BaseException as problem:
+        if lock is not None:
+            lock.release()
+        if isinstance(problem, apsw.Error):
+            raise storage_error(problem, location.path) from problem
+        raise
+    return OpenedEngine(engine, lock)
+
+
+def _check_before_writing(location: FileLocation, device_id: str) -> None:
+    connection = open_connection(location, read_only=True)
+    try:
+        if check_format(connection, migrations_of(MIGRATIONS), location.path) > 0:
+            for row in connection.execute(READ_REPLICA):
+                _check_owner(str(row[0]), device_id, location.path)
+    except apsw.Error as problem:
+        raise storage_error(problem, location.path) from problem
+    finally:
+        connection.close()
+
+
+def _claim(engine: SqliteEngine, device_id: str, random_bytes: RandomBytes, path: str) -> None:
+    """Write the replica's record into a new store; check it in an old one."""
+    if engine.has_replica():
+        _check_owner(engine.replica().device_id, device_id, path)
+        return
+    engine.begin()
+    engine.save_replica(new_replica(device_id, random_bytes))
+    engine.commit()
+
+
+def _check_owner(owner: str, device_id: str, path: str) -> None:
+    if owner != device_id:
+        raise StorageError(
+            f"{path}: this store belongs to the device {owner!r}, not to {device_id!r}; nothing was changed. "
+            "Open it with its own device id, or choose another path."
+        )
+
+
+def new_replica(device_id: str, random_bytes: RandomBytes) -> Replica:
+    """Return the record of a store that has never synced."""
+    return Replica(device_id=device_id, store_id=random_bytes(16).hex())

@@ -1,0 +1,92 @@
+"""The visible row of a document: the server's version with this device's unconfirmed changes laid over it.
+
+The *base copy* is the server's last known version. It is kept apart only while changes lie over it; without changes the
+visible row is the base copy. A change whose dot the base copy's vector includes is in it already and is not laid over
+again. The vector of the visible row is what the device has seen: the base copy's, and every change's base and dot.
+"""
+
+from __future__ import annotations
+
+from solidb_sync.json_value import JsonDocument, decode, encode
+from solidb_sync.model.delta import Delta, MissingParentError, apply_delta
+from solidb_sync.model.version_vector import EMPTY_VECTOR, Dot, VersionVector
+from solidb_sync.protocol.messages import WireChange
+from solidb_sync.storage.engine import EngineReader, StorageEngine
+from solidb_sync.storage.records import StoredBase, StoredChange, StoredRow
+from solidb_sync.storage.text_forms import decode_change, parse_vector, vector_text, wire_delta, wire_document
+
+
+def base_copy(engine: EngineReader, collection: str, key: str) -> StoredBase | None:
+    """Return the server's last known version, wherever it is kept; None when this device knows of none."""
+    if engine.has_changes_of(collection, key):
+        return engine.base(collection, key)
+    row = engine.row(collection, key)
+    return None if row is None else StoredBase(row.body, row.body is None, row.vector, row.stamp)
+
+
+def keep_base_apart(engine: StorageEngine, collection: str, key: str, row: StoredRow | None) -> None:
+    """Keep the visible row as base copy, before the first change is laid over it."""
+    if row is not None and not engine.has_changes_of(collection, key):
+        engine.put_base(collection, key, StoredBase(row.body, row.body is None, row.vector, row.stamp))
+
+
+def rebuild(engine: StorageEngine, collection: str, key: str) -> None:
+    """Make the visible row from the base copy and the changes that are kept."""
+    base = engine.base(collection, key)
+    changes = engine.changes_of(collection, key)
+    if not changes:
+        _show_base(engine, collection, key, base)
+        return
+    document, vector, stamp = fold(base, changes)
+    body = None if document is None else encode(document).decode()
+    engine.put_row(collection, key, StoredRow(body, vector_text(vector), stamp))
+
+
+def _show_base(engine: StorageEngine, collection: str, key: str, base: StoredBase | None) -> None:
+    if base is None:
+        engine.drop_row(collection, key)
+        return
+    engine.put_row(collection, key, StoredRow(None if base.is_deleted else base.body, base.vector, base.stamp))
+    engine.drop_base(collection, key)
+
+
+def fold(base: StoredBase | None, changes: list[StoredChange]) -> tuple[JsonDocument | None, VersionVector, str]:
+    """Return the document, vector and time stamp of a base copy with changes laid over it, oldest first."""
+    vector = EMPTY_VECTOR if base is None else parse_vector(base.vector)
+    in_base = vector
+    document: JsonDocument | None = None
+    last_body: JsonDocument | None = None
+    if base is not None and base.body is not None:
+        last_body = decode(base.body)
+        document = None if base.is_deleted else last_body
+    stamp = "" if base is None else base.stamp
+    for change in changes:
+        dot = Dot(change.actor, change.counter)
+        if in_base.covers(dot):
+            continue
+        wire = decode_change(change.wire)
+        document = lay_change_over(document, last_body, wire)
+        last_body = document if document is not None else last_body
+        vector = vector.merge(VersionVector(wire.base_version)).with_dot(dot)
+        stamp = wire.timestamp or stamp
+    return document, vector, stamp
+
+
+def lay_change_over(document: JsonDocument | None, last_body: JsonDocument | None, wire: WireChange) -> JsonDocument | None:
+    """Return what one change makes of a document; an edit of a deleted one starts from its last body."""
+    match wire.operation:
+        case "delete":
+            return None
+        case "insert":
+            return {**(document or {}), **wire_document(wire)}
+        case _:
+            return _laid_over(document or last_body or {}, wire_delta(wire))
+
+
+def _laid_over(document: JsonDocument, delta: Delta) -> JsonDocument:
+    for _ in range(len(delta.values) + 1):
+        try:
+            return apply_delta(document, delta)
+        except MissingParentError as missing:
+            document = apply_delta(document, Delta({missing.path: {}}))
+    raise AssertionError("a delta has more missing parents than paths")

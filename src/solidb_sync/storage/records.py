@@ -1,0 +1,104 @@
+"""What a local store keeps, as plain records. Bodies and vectors are JSON text: most are moved, few are read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class ChangeState(IntEnum):
+    """Where a change of this device stands.
+
+    PENDING: not answered for. HELD: the server has it, but no pull has brought it back yet. REJECTED: refused for good.
+    """
+
+    PENDING = 0
+    HELD = 1
+    REJECTED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRow:
+    """What a reader sees of one document; `body` None is a tombstone. `stamp` is an ISO-8601 UTC time."""
+
+    body: str | None
+    vector: str
+    stamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBase:
+    """The server's last known version of a document that has changes of this device on top.
+
+    A deleted document keeps its last body: a pending edit may revive it whole.
+    """
+
+    body: str | None
+    is_deleted: bool
+    vector: str
+    stamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredChange:
+    """One change of this device. `wire` is its JSON as it is sent, without the full copy that `needs_full` asks for."""
+
+    id: int
+    collection: str
+    key: str
+    state: ChangeState
+    change_id: str
+    actor: str
+    counter: int
+    transaction: str
+    needs_full: bool
+    wire: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """Who this store is and how far it has got.
+
+    `counter`: the last one given out by this incarnation. `settled`: the highest own counter whose outcome is stored.
+    `cursor`: the last sequence scanned. `covered`: the collections the cursor speaks for, None for all of them but the
+    `excluded` ones.
+    """
+
+    device_id: str
+    store_id: str
+    incarnation: int = 0
+    counter: int = 0
+    settled: int = 0
+    cursor: int = 0
+    covered: tuple[str, ...] | None = None
+    excluded: tuple[str, ...] = ()
+    epoch: str = ""
+    is_resyncing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A collection this device keeps in step with the server; `filter` None is every document of it."""
+
+    collection: str
+    filter: str | None = None
+    bind_vars: dict[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredConflict:
+    """One decided or open conflict with all its sides, as JSON text (None: absent or deleted)."""
+
+    id: str
+    collection: str
+    key: str
+    change_id: str
+    status: str
+    strategy: str
+    winner: str
+    fields: str
+    local: str
+    remote: str
+    base: str
+    at: str

@@ -1,0 +1,99 @@
+"""Open SQLite files the one way this system opens them, and name their failures.
+
+Every file is in WAL mode with `synchronous=FULL` unless its owner chose `normal`: an answered commit is on the disk. The
+pragmas run one statement a call and are read to the end, because the binding runs a statement only as far as its rows
+are fetched.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import apsw
+
+from solidb_sync.errors import StorageCorruptError, StorageError, StorageFullError, StoreLockedError
+
+BUSY_TIMEOUT_MS = 5_000
+CACHE_KIB = 16 * 1024
+WAL_CHECKPOINT_PAGES = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class FileLocation:
+    """Where a database file is: a path, and the SQLite virtual file system that serves it (None: the real one).
+
+    A location with `is_exclusive` is used through a single connection and needs no shared memory file.
+    """
+
+    path: str
+    vfs: str | None = None
+    is_exclusive: bool = False
+
+
+def create_private_file(path: str) -> None:
+    """Create the file (0600) and the directories above it (0700) where they are missing."""
+    directory = Path(path).resolve().parent
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as problem:
+        raise StorageError(f"{path}: cannot be created: {problem.strerror}") from problem
+    flush_directory(str(directory))
+
+
+def flush_directory(directory: str) -> None:
+    """Make the names in a directory durable, where the platform lets one open a directory."""
+    try:
+        handle = os.open(directory, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    except OSError:
+        pass
+    finally:
+        os.close(handle)
+
+
+def open_connection(location: FileLocation, *, durability: str = "full", read_only: bool = False) -> apsw.Connection:
+    """Open one connection; the file must exist unless its virtual file system creates it."""
+    flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+    try:
+        connection = apsw.Connection(location.path, flags=flags, vfs=location.vfs)
+        connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+        for pragma in _pragmas(location, durability, read_only):
+            connection.execute(pragma).fetchall()
+    except apsw.Error as problem:
+        raise storage_error(problem, location.path) from problem
+    return connection
+
+
+def _pragmas(location: FileLocation, durability: str, read_only: bool) -> list[str]:
+    shared = [f"PRAGMA cache_size = -{CACHE_KIB}", "PRAGMA temp_store = MEMORY", "PRAGMA trusted_schema = OFF"]
+    if read_only:
+        return [*shared, "PRAGMA query_only = ON"]
+    exclusive = ["PRAGMA locking_mode = EXCLUSIVE"] if location.is_exclusive else []
+    return [
+        *exclusive,
+        "PRAGMA journal_mode = WAL",
+        f"PRAGMA synchronous = {'FULL' if durability == 'full' else 'NORMAL'}",
+        f"PRAGMA wal_autocheckpoint = {WAL_CHECKPOINT_PAGES}",
+        *shared,
+    ]
+
+
+def storage_error(problem: apsw.Error, path: str) -> StorageError:
+    """Return the error of ours that says what a failure of SQLite means."""
+    match problem:
+        case apsw.FullError():
+            return StorageFullError(f"{path}: the disk is full; nothing was written")
+        case apsw.CorruptError() | apsw.NotADBError():
+            return StorageCorruptError(f"{path}: damaged or not a database of ours: {problem}")
+        case apsw.BusyError() | apsw.LockedError():
+            return StoreLockedError(f"{path}: another process holds it: {problem}")
+        case apsw.CantOpenError() | apsw.PermissionsError() | apsw.ReadOnlyError():
+            return StorageError(f"{path}: cannot be opened for writing: {problem}")
+        case _:
+            return StorageError(f"{path}: {problem}")

@@ -1,0 +1,1 @@
+"""The numbered schema files of the local store: applied in order, each in one transaction."""

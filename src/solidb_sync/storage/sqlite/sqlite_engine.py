@@ -1,0 +1,380 @@
+"""The SQLite engine: one table a collection, one row a document, bodies as JSONB so that SQL can reach into them.
+
+`SqliteReads` is all that can be read over one connection; `SqliteEngine` adds the writes and the transaction verbs over
+the writing connection. Outside an exclusive location, readers have connections of their own and never wait for a writer.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import apsw
+
+from solidb_sync.errors import StorageError
+from solidb_sync.json_value import decode, encode
+from solidb_sync.model.version_vector import Dot
+from solidb_sync.protocol.names import actor_name
+from solidb_sync.storage.engine import EngineReader
+from solidb_sync.storage.records import (
+    ChangeState,
+    Replica,
+    StoredBase,
+    StoredChange,
+    StoredConflict,
+    StoredRow,
+    Subscription,
+)
+from solidb_sync.storage.sqlite import statements as sql
+from solidb_sync.storage.sqlite.connection import FileLocation, create_private_file, open_connection
+from solidb_sync.storage.sqlite.migrate import migrate, migrations_of
+from solidb_sync.storage.sqlite.transactions import SqliteTransactions
+
+MIGRATIONS = "solidb_sync.storage.sqlite.migrations"
+NO_LIMIT = -1
+
+
+class SqliteReads:
+    """Implements `EngineReader` over one connection."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._numbers: dict[str, int] = {}
+        self._names: dict[int, str] = {}
+        self._collections: dict[str, sql.CollectionStatements] = {}
+
+    def replica(self) -> Replica:
+        """Return who this store is."""
+        rows = self._all(sql.READ_REPLICA)
+        device_id, store_id, incarnation, counter, settled, cursor, covered, excluded, epoch, resyncing = rows[0]
+        return Replica(
+            device_id=device_id,
+            store_id=store_id,
+            incarnation=incarnation,
+            counter=counter,
+            settled=settled,
+            cursor=cursor,
+            covered=None if covered is None else tuple(decode(covered)),
+            excluded=tuple(decode(excluded)),
+            epoch=epoch,
+            is_resyncing=bool(resyncing),
+        )
+
+    def collections(self) -> list[str]:
+        """Return the known collections by name."""
+        self._load_collections()
+        return sorted(self._numbers)
+
+    def row(self, collection: str, key: str) -> StoredRow | None:
+        """Return what is kept under a key."""
+        found = self._statements(collection)
+        if found is None:
+            return None
+        for body, vector, stamp in self._each(found.read, (key,)):
+            return StoredRow(body, vector, stamp)
+        return None
+
+    def live_rows(self, collection: str) -> Iterator[tuple[str, StoredRow]]:
+        """Yield the documents of a collection by key."""
+        found = self._statements(collection)
+        for key, body, vector, stamp in self._each(found.read_live) if found else ():
+            yield key, StoredRow(body, vector, stamp)
+
+    def all_rows(self, collection: str) -> Iterator[tuple[str, StoredRow]]:
+        """Yield everything kept of a collection by key."""
+        found = self._statements(collection)
+        for key, body, vector, stamp in self._each(found.read_all) if found else ():
+            yield key, StoredRow(body, vector, stamp)
+
+    def base(self, collection: str, key: str) -> StoredBase | None:
+        """Return the base copy kept apart."""
+        number = self._number(collection)
+        for body, deleted, vector, stamp in self._each(sql.READ_BASE, (number, key)):
+            return StoredBase(body, bool(deleted), vector, stamp)
+        return None
+
+    def bases(self) -> Iterator[tuple[str, str, StoredBase]]:
+        """Yield all base copies kept apart."""
+        for number, key, body, deleted, vector, stamp in self._all(sql.READ_BASES):
+            yield self._name(number), key, StoredBase(body, bool(deleted), vector, stamp)
+
+    def has_changes(self) -> bool:
+        """Return whether any change is kept."""
+        return bool(self._all(sql.HAS_CHANGES))
+
+    def has_changes_of(self, collection: str, key: str) -> bool:
+        """Return whether any change of this document is kept."""
+        return bool(self._all(sql.HAS_CHANGES_OF, (self._number(collection), key)))
+
+    def changes_of(self, collection: str, key: str) -> list[StoredChange]:
+        """Return the changes of one document, oldest first."""
+        return self._read_changes(sql.READ_CHANGES_OF, (self._number(collection), key))
+
+    def changes(self, *, state: ChangeState | None, after: int = 0, limit: int | None = None) -> list[StoredChange]:
+        """Return changes, oldest first."""
+        count = NO_LIMIT if limit is None else limit
+        if state is None:
+            return self._read_changes(sql.READ_CHANGES, (after, count))
+        return self._read_changes(sql.READ_CHANGES_IN, (after, int(state), count))
+
+    def count_changes(self, state: ChangeState) -> int:
+        """Return how many changes are in a state."""
+        ((count,),) = self._all(sql.COUNT_CHANGES, (int(state),))
+        return int(count)
+
+    def subscriptions(self) -> list[Subscription]:
+        """Return the subscriptions by collection."""
+        return [
+            Subscription(collection, filter_text, None if bind_vars is None else decode(bind_vars))
+            for collection, filter_text, bind_vars in self._all(sql.READ_SUBSCRIPTIONS)
+        ]
+
+    def backfills(self) -> dict[str, int]:
+        """Return the collections that are still catching up."""
+        return dict(self._all(sql.READ_BACKFILLS))
+
+    def conflicts(self) -> list[StoredConflict]:
+        """Return the conflict log, oldest first."""
+        return [StoredConflict(*row) for row in self._all(sql.READ_CONFLICTS)]
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Hold one state in a read transaction; inside a transaction there is one already."""
+        if self._connection.in_transaction:
+            yield
+            return
+        self._all("BEGIN")
+        try:
+            yield
+        finally:
+            self._all("COMMIT")
+
+    def damage(self) -> list[str]:
+        """Return what SQLite's own check finds."""
+        found = [str(line) for (line,) in self._all("PRAGMA integrity_check")]
+        return [] if found == ["ok"] else found
+
+    def backup(self, path: str) -> None:
+        """Write a consistent copy with SQLite's online backup."""
+        if os.path.exists(path):
+            raise StorageError(f"{path}: exists already; a backup goes into a new file")
+        create_private_file(path)
+        target = apsw.Connection(path)
+        try:
+            with target.backup("main", self._connection, "main") as copying:
+                copying.step(-1)
+            target.execute("PRAGMA journal_mode = DELETE").fetchall()
+        finally:
+            target.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def _all(self, statement: str, parameters: tuple[object, ...] = ()) -> list[Any]:
+        return self._connection.execute(statement, parameters).fetchall()
+
+    def _each(self, statement: str, parameters: tuple[object, ...] = ()) -> Iterator[Any]:
+        return self._connection.execute(statement, parameters)
+
+    def _read_changes(self, statement: str, parameters: tuple[object, ...]) -> list[StoredChange]:
+        return [
+            StoredChange(
+                number, self._name(collection), key, ChangeState(state), change_id, actor, counter,
+                transaction, bool(needs_full), wire, reason,
+            )
+            for number, collection, key, state, change_id, actor, counter, transaction, needs_full, wire, reason
+            in self._all(statement, parameters)
+        ]  # fmt: skip
+
+    def _load_collections(self) -> None:
+        for name, number in self._all(sql.READ_COLLECTIONS):
+            self._know(name, number)
+
+    def _know(self, name: str, number: int) -> None:
+        self._numbers[name] = number
+        self._names[number] = name
+        self._collections[name] = sql.CollectionStatements.of(number)
+
+    def _forget_collections(self) -> None:
+        self._numbers.clear()
+        self._names.clear()
+        self._collections.clear()
+
+    def _statements(self, collection: str) -> sql.CollectionStatements | None:
+        found = self._collections.get(collection)
+        if found is None:
+            self._load_collections()
+            found = self._collections.get(collection)
+        return found
+
+    def _number(self, collection: str) -> int:
+        if collection not in self._numbers:
+            self._load_collections()
+        return self._numbers.get(collection, -1)
+
+    def _name(self, number: int) -> str:
+        if number not in self._names:
+            self._load_collections()
+        return self._names[number]
+
+
+class SqliteEngine(SqliteReads, SqliteTransactions):
+    """Implements `StorageEngine` over one SQLite file."""
+
+    def __init__(self, location: FileLocation, *, durability: str = "full") -> None:
+        connection = open_connection(location, durability=durability)
+        migrate(connection, migrations_of(MIGRATIONS), location.path)
+        SqliteReads.__init__(self, connection)
+        SqliteTransactions.__init__(self, connection, location.path)
+        self._location = location
+
+    def reader(self) -> EngineReader:
+        """Return a reader with a connection of its own, or this engine itself in an exclusive location."""
+        if self._location.is_exclusive:
+            return self
+        return SqliteReads(open_connection(self._location, read_only=True))
+
+    def rollback(self) -> None:
+        """Take the transaction back, with the collections it made known."""
+        self._forget_collections()
+        super().rollback()
+
+    def rollback_to_savepoint(self) -> bool:
+        """Take back what was done since the mark, with the collections it made known."""
+        self._forget_collections()
+        return super().rollback_to_savepoint()
+
+    def has_replica(self) -> bool:
+        """Return whether the store has been claimed by a device."""
+        return bool(self._all(sql.READ_REPLICA))
+
+    def save_replica(self, replica: Replica) -> None:
+        """Replace what `replica` returns."""
+        covered = None if replica.covered is None else encode(list(replica.covered)).decode()
+        self._all(
+            sql.WRITE_REPLICA,
+            (
+                replica.device_id, replica.store_id, replica.incarnation, replica.counter, replica.settled,
+                replica.cursor, covered, encode(list(replica.excluded)).decode(), replica.epoch, int(replica.is_resyncing),
+            ),
+        )  # fmt: skip
+
+    def next_dot(self) -> Dot:
+        """Count one more edit."""
+        ((counter, device_id, incarnation),) = self._all(sql.NEXT_COUNTER)
+        return Dot(actor_name(device_id, incarnation), counter)
+
+    def add_collection(self, name: str) -> None:
+        """Make a collection known."""
+        self._writable(name)
+
+    def put_row(self, collection: str, key: str, row: StoredRow) -> None:
+        """Keep a row under a key."""
+        self._all(self._writable(collection).write, (key, row.body, row.vector, row.stamp))
+
+    def put_documents(self, collection: str, rows: Iterable[tuple[str, str, str, str]]) -> None:
+        """Keep many live rows."""
+        self._connection.executemany(self._writable(collection).write, rows).fetchall()
+
+    def drop_row(self, collection: str, key: str) -> None:
+        """Forget a row."""
+        self._all(self._writable(collection).drop, (key,))
+
+    def put_base(self, collection: str, key: str, base: StoredBase) -> None:
+        """Keep a base copy apart."""
+        self._writable(collection)
+        parameters = (self._numbers[collection], key, base.body, int(base.is_deleted), base.vector, base.stamp)
+        self._all(sql.WRITE_BASE, parameters)
+
+    def drop_base(self, collection: str, key: str) -> None:
+        """Forget a base copy."""
+        self._all(sql.DROP_BASE, (self._number(collection), key))
+
+    def add_change(self, change: StoredChange) -> int:
+        """Append a change and return its id."""
+        self._writable(change.collection)
+        self._all(
+            sql.ADD_CHANGE,
+            (
+                self._numbers[change.collection], change.key, int(change.state), change.change_id, change.actor,
+                change.counter, change.transaction, int(change.needs_full), change.wire, change.reason,
+            ),
+        )  # fmt: skip
+        return self._connection.last_insert_rowid()
+
+    def replace_change(self, change: StoredChange) -> None:
+        """Replace the change with this id."""
+        self._all(
+            sql.REPLACE_CHANGE,
+            (
+                int(change.state), change.actor, change.counter, int(change.needs_full), change.wire, change.reason,
+                change.id,
+            ),
+        )  # fmt: skip
+
+    def drop_changes(self, ids: Iterable[int]) -> int:
+        """Forget changes."""
+        before = self._connection.total_changes()
+        self._connection.executemany(sql.DROP_CHANGE, ((number,) for number in ids)).fetchall()
+        return self._connection.total_changes() - before
+
+    def put_subscription(self, subscription: Subscription) -> None:
+        """Add or replace a subscription."""
+        bind_vars = None if subscription.bind_vars is None else encode(subscription.bind_vars).decode()
+        parameters = (subscription.collection, subscription.filter, bind_vars)
+        self._all(sql.WRITE_SUBSCRIPTION, parameters)
+
+    def drop_subscription(self, collection: str) -> bool:
+        """Forget a subscription."""
+        self._all(sql.DROP_SUBSCRIPTION, (collection,))
+        return self._connection.changes() > 0
+
+    def put_backfill(self, collection: str, cursor: int) -> None:
+        """Note how far a collection has caught up."""
+        self._all(sql.WRITE_BACKFILL, (collection, cursor))
+
+    def drop_backfill(self, collection: str) -> None:
+        """Note that a collection has caught up."""
+        self._all(sql.DROP_BACKFILL, (collection,))
+
+    def mark_all_unseen(self) -> None:
+        """Remember every row without changes as not yet seen again."""
+        self.clear_unseen()
+        self._load_collections()
+        for found in self._collections.values():
+            self._all(found.mark_unseen)
+
+    def mark_seen(self, collection: str, key: str) -> None:
+        """Note that a resync has brought this row."""
+        self._all(sql.MARK_SEEN, (self._number(collection), key))
+
+    def unseen(self) -> list[tuple[str, str]]:
+        """Return the rows a resync has not brought."""
+        return [(self._name(number), key) for number, key in self._all(sql.READ_UNSEEN)]
+
+    def clear_unseen(self) -> None:
+        """End a resync."""
+        self._all(sql.CLEAR_UNSEEN)
+
+    def put_conflict(self, conflict: StoredConflict) -> None:
+        """Add to the conflict log."""
+        self._all(
+            sql.WRITE_CONFLICT,
+            (
+                conflict.id, conflict.collection, conflict.key, conflict.change_id, conflict.status, conflict.strategy,
+                conflict.winner, conflict.fields, conflict.local, conflict.remote, conflict.base, conflict.at,
+            ),
+        )  # fmt: skip
+
+    def _writable(self, collection: str) -> sql.CollectionStatements:
+        found = self._statements(collection)
+        if found is not None:
+            return found
+        ((number,),) = self._all(sql.ADD_COLLECTION, (collection,))
+        found = sql.CollectionStatements.of(number)
+        self._all(found.create)
+        self._know(collection, number)
+        return found

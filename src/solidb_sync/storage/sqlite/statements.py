@@ -1,0 +1,123 @@
+"""Every statement of the local SQLite engine. Only bound parameters; a table name is made of a number of ours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+READ_REPLICA = """
+    SELECT device_id, store_id, incarnation, counter, settled, cursor, covered, excluded, epoch, is_resyncing
+    FROM replica
+"""
+WRITE_REPLICA = """
+    INSERT OR REPLACE INTO replica
+        (one, device_id, store_id, incarnation, counter, settled, cursor, covered, excluded, epoch, is_resyncing)
+    VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+NEXT_COUNTER = """
+    UPDATE replica
+    SET counter = counter + 1
+    RETURNING counter, device_id, incarnation
+"""
+
+READ_COLLECTIONS = "SELECT name, id FROM collections"
+ADD_COLLECTION = "INSERT INTO collections (name) VALUES (?) RETURNING id"
+
+READ_BASE = """
+    SELECT json(body), is_deleted, vector, stamp
+    FROM bases
+    WHERE collection = ? AND k = ?
+"""
+READ_BASES = "SELECT collection, k, json(body), is_deleted, vector, stamp FROM bases ORDER BY collection, k"
+WRITE_BASE = """
+    INSERT OR REPLACE INTO bases (collection, k, body, is_deleted, vector, stamp)
+    VALUES (?, ?, jsonb(?), ?, ?, ?)
+"""
+DROP_BASE = "DELETE FROM bases WHERE collection = ? AND k = ?"
+
+HAS_CHANGES = "SELECT 1 FROM changes LIMIT 1"
+HAS_CHANGES_OF = "SELECT 1 FROM changes WHERE collection = ? AND k = ? LIMIT 1"
+_CHANGE = "SELECT id, collection, k, state, change_id, actor, counter, transaction_id, needs_full, wire, reason FROM changes"
+READ_CHANGES_OF = f"{_CHANGE} WHERE collection = ? AND k = ? ORDER BY id"
+READ_CHANGES = f"{_CHANGE} WHERE id > ? ORDER BY id LIMIT ?"
+READ_CHANGES_IN = f"{_CHANGE} WHERE id > ? AND state = ? ORDER BY id LIMIT ?"
+COUNT_CHANGES = "SELECT count(*) FROM changes WHERE state = ?"
+ADD_CHANGE = """
+    INSERT INTO changes
+        (collection, k, state, change_id, actor, counter, transaction_id, needs_full, wire, reason)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+REPLACE_CHANGE = """
+    UPDATE changes
+    SET state = ?, actor = ?, counter = ?, needs_full = ?, wire = ?, reason = ?
+    WHERE id = ?
+"""
+DROP_CHANGE = "DELETE FROM changes WHERE id = ?"
+
+READ_SUBSCRIPTIONS = "SELECT collection, filter, bind_vars FROM subscriptions ORDER BY collection"
+WRITE_SUBSCRIPTION = "INSERT OR REPLACE INTO subscriptions (collection, filter, bind_vars) VALUES (?, ?, ?)"
+DROP_SUBSCRIPTION = "DELETE FROM subscriptions WHERE collection = ?"
+
+READ_BACKFILLS = "SELECT collection, cursor FROM backfills ORDER BY collection"
+WRITE_BACKFILL = "INSERT OR REPLACE INTO backfills (collection, cursor) VALUES (?, ?)"
+DROP_BACKFILL = "DELETE FROM backfills WHERE collection = ?"
+
+MARK_SEEN = "DELETE FROM unseen WHERE collection = ? AND k = ?"
+READ_UNSEEN = "SELECT collection, k FROM unseen ORDER BY collection, k"
+CLEAR_UNSEEN = "DELETE FROM unseen"
+
+READ_CONFLICTS = """
+    SELECT id, collection, k, change_id, status, strategy, winner, fields, local, remote, base, at
+    FROM conflicts
+    ORDER BY number
+"""
+WRITE_CONFLICT = """
+    INSERT INTO conflicts (id, collection, k, change_id, status, strategy, winner, fields, local, remote, base, at)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (id) DO UPDATE
+    SET status = excluded.status, winner = excluded.winner
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionStatements:
+    """The statements over the table of one collection."""
+
+    create: str
+    read: str
+    read_live: str
+    read_all: str
+    write: str
+    drop: str
+    mark_unseen: str
+
+    @classmethod
+    def of(cls, number: int) -> CollectionStatements:
+        """Return the statements for the collection with this number."""
+        table = f"c_{int(number)}"
+        return cls(
+            # k is ANY: a TEXT column would turn 5 and '5' into one key of a comparison
+            create=f"""
+                CREATE TABLE {table} (
+                    k      ANY PRIMARY KEY NOT NULL,
+                    body   BLOB,
+                    vector TEXT NOT NULL,
+                    stamp  TEXT NOT NULL
+                ) STRICT
+            """,
+            read=f"SELECT json(body), vector, stamp FROM {table} WHERE k = ?",
+            read_live=f"SELECT k, json(body), vector, stamp FROM {table} WHERE body IS NOT NULL ORDER BY k",
+            read_all=f"SELECT k, json(body), vector, stamp FROM {table} ORDER BY k",
+            write=f"""
+                INSERT INTO {table} (k, body, vector, stamp)
+                VALUES (?, jsonb(?), ?, ?)
+                ON CONFLICT (k) DO UPDATE
+                SET body = excluded.body, vector = excluded.vector, stamp = excluded.stamp
+            """,
+            drop=f"DELETE FROM {table} WHERE k = ?",
+            mark_unseen=f"""
+                INSERT OR IGNORE INTO unseen (collection, k)
+                SELECT {int(number)}, k
+                FROM {table}
+                WHERE NOT EXISTS (SELECT 1 FROM changes WHERE changes.collection = {int(number)} AND changes.k = {table}.k)
+            """,
+        )

@@ -1,0 +1,51 @@
+"""One writing process a store: an advisory lock on a file beside it, given back by the system when a process dies."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from solidb_sync.errors import StorageError, StoreLockedError
+
+
+class StoreLock:
+    """Holds the lock from construction to `release`."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        try:
+            self._handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as problem:
+            raise StorageError(f"{path}: cannot be opened: {problem.strerror}") from problem
+        try:
+            _lock(self._handle)
+        except OSError as problem:
+            holder = os.read(self._handle, 20).decode("ascii", "replace").strip()
+            os.close(self._handle)
+            raise StoreLockedError(
+                f"{Path(path).with_suffix('')}: process {holder or 'unknown'} has it open for writing; "
+                "close it there first, or open another store"
+            ) from problem
+        os.ftruncate(self._handle, 0)
+        os.pwrite(self._handle, str(os.getpid()).encode(), 0)
+
+    def release(self) -> None:
+        """Give the lock back; harmless to repeat."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(handle: int) -> None:
+        os.lseek(handle, 1_000, os.SEEK_SET)  # a byte past the process number, which others may read
+        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        os.lseek(handle, 0, os.SEEK_SET)
+else:
+    import fcntl
+
+    def _lock(handle: int) -> None:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,0 +1,91 @@
+"""Small text forms that every part of the store writes alike: vectors, wire changes, times, ids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+
+import msgspec
+
+from solidb_sync.json_value import JsonDocument, decode
+from solidb_sync.model.delta import Delta, parse_path, path_text
+from solidb_sync.model.version_vector import Dot, VersionVector
+from solidb_sync.protocol.messages import WireChange
+
+RandomBytes = Callable[[int], bytes]
+
+_change_decoder = msgspec.json.Decoder(WireChange)
+_change_encoder = msgspec.json.Encoder()
+
+
+def vector_text(vector: VersionVector) -> str:
+    """Return the stored form of a vector."""
+    return vector.to_json().decode()
+
+
+def parse_vector(text: str) -> VersionVector:
+    """Return the vector a stored form means."""
+    return VersionVector(decode(text))
+
+
+def text_with_dot(text: str, dot: Dot) -> str:
+    """Return the stored form of a vector with one more dot."""
+    counts = decode(text)
+    counts[dot.actor] = max(dot.counter, counts.get(dot.actor, 0))
+    return _change_encoder.encode(dict(sorted(counts.items()))).decode()
+
+
+def encode_change(change: WireChange) -> str:
+    """Return the JSON of a change as it is sent."""
+    return _change_encoder.encode(change).decode()
+
+
+def decode_change(wire: str) -> WireChange:
+    """Return a change from its JSON."""
+    return _change_decoder.decode(wire)
+
+
+def delta_fields(delta: Delta) -> tuple[msgspec.Raw, list[str]]:
+    """Return the wire form of a delta: the map of fields set, and the list of those removed."""
+    values = {path_text(path): value for path, value in delta.values.items()}
+    return msgspec.Raw(_change_encoder.encode(values)), [path_text(path) for path in delta.removed]
+
+
+def parse_delta(values: Mapping[str, object], unset: list[str]) -> Delta:
+    """Return the delta that a wire form means."""
+    return Delta({parse_path(path): value for path, value in values.items()}, tuple(parse_path(path) for path in unset))
+
+
+def wire_delta(change: WireChange) -> Delta:
+    """Return the delta of an update."""
+    values = decode(bytes(change.delta)) if isinstance(change.delta, msgspec.Raw) else {}
+    return parse_delta(values, change.unset)
+
+
+def wire_document(change: WireChange) -> JsonDocument:
+    """Return the document of an insert."""
+    assert isinstance(change.document, msgspec.Raw)
+    document: JsonDocument = decode(bytes(change.document))
+    return document
+
+
+@lru_cache(maxsize=1)
+def iso_time(now_ms: int) -> str:
+    """Return a time as ISO-8601 UTC with milliseconds.
+
+    >>> iso_time(1705314600000)
+    '2024-01-15T10:30:00.000Z'
+    """
+    moment = datetime.fromtimestamp(now_ms // 1000, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{now_ms % 1000:03d}Z"
+
+
+def new_id(now_ms: int, random_bytes: RandomBytes) -> str:
+    """Return a UUID version 7 (RFC 9562): ids made later sort later, which keeps index pages warm."""
+    randomness = int.from_bytes(random_bytes(10), "big")
+    number = (
+        (now_ms & (2**48 - 1)) << 80 | 0x7 << 76 | (randomness >> 68 & 0xFFF) << 64 | 0b10 << 62 | (randomness & (2**62 - 1))
+    )
+    digits = f"{number:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
