@@ -55,9 +55,14 @@ def decode(text: bytes | str | memoryview) -> Any:
 
 def is_canonical(text: bytes, value: object) -> bool:
     """Return whether `text` is the canonical text of `value`, the value it decodes to, within the depth limit."""
+    return _is_plain(text, value) and _encode(value) == text
+
+
+def _is_plain(text: bytes, value: object) -> bool:
+    """Return whether a text has no number that needs a second look, and no more levels than allowed."""
     if text.count(b"{") + text.count(b"[") > DEPTH_MAX and depth_exceeds(value, DEPTH_MAX):
         return False
-    return _LONG_DIGITS.search(text) is None and _encode(value) == text
+    return _LONG_DIGITS.search(text) is None
 
 
 class Canonical(NamedTuple):
@@ -78,7 +83,7 @@ def canonical(document: object, *, where: str = "document") -> Canonical:
     try:
         text = _encode(document)
         value = _decode(text)
-        is_clean = value == document and is_canonical(text, value)
+        is_clean = value == document and _is_plain(text, value)
     except (ValueError, TypeError, RecursionError):
         is_clean = False
     if not is_clean:
@@ -106,7 +111,7 @@ def checked(value: object, where: str, depth: int = 1) -> Any:
         case float():
             if not math.isfinite(value):
                 raise InvalidDocumentError(f"{where}: NaN and infinity are not JSON; use null or a string")
-            return value
+            return float(value)
         case str():
             return checked_string(value, where)
         case list():
@@ -144,7 +149,7 @@ def checked_string(value: str, where: str) -> str:
         value.encode("utf-8")
     except UnicodeEncodeError as problem:
         raise InvalidDocumentError(f"{where}: a lone surrogate at character {problem.start}") from None
-    return str(value)
+    return str.__str__(value)
 
 
 def checked_name(name: object, where: str) -> str:
@@ -162,22 +167,15 @@ def check_depth(depth: int, where: str) -> None:
 
 def depth_exceeds(value: object, levels: int) -> bool:
     """Return whether the containers of a decoded value nest deeper than `levels`."""
-    layer: list[object] = [value]
-    for _ in range(levels + 1):
-        layer = (
-            [
-                element
-                for container in layer
-                if isinstance(container, (dict, list))
-                for element in (container.values() if isinstance(container, dict) else container)
-                if isinstance(element, (dict, list))
-            ]
-            if any(isinstance(container, (dict, list)) for container in layer)
-            else []
-        )
-        if not layer:
-            return False
-    return True
+    layer = [value]
+    for _ in range(levels):
+        layer = [
+            inner
+            for outer in layer
+            if isinstance(outer, (dict, list))
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    return any(isinstance(inner, (dict, list)) for inner in layer)
 
 
 def strict_text(text: bytes) -> bytes:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
+
+from msgspec.structs import replace
 
 from solidb_sync.client.events import with_identity
 from solidb_sync.client.notifications import Notifications

@@ -6,11 +6,14 @@ longer has are dropped. It can be broken off and goes on with the next round.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+
+from msgspec.structs import replace
 
 from solidb_sync.client.server_calls import ServerCalls
 from solidb_sync.client.sync_round import RoundOutcome, SyncRound, new_incarnation
 from solidb_sync.errors import ResyncRequiredError
+from solidb_sync.model.version_vector import Dot
 from solidb_sync.protocol.limits import KNOWN_IDS_MAX
 from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.local_store import LocalStore
@@ -38,7 +41,7 @@ class Resync:
                 "the server's database is another one than before, and documents may exist only here; "
                 "nothing was changed. To take the server's state all the same, say discard_local=True"
             )
-        known = set(answer.known)
+        known = {change_id: Dot(*dot) for change_id, dot in answer.known.items()}
         await self._store.commit(
             lambda engine: begin_resync(
                 engine, answer.incarnation, known, epoch=answer.epoch, discard_local=self._discard_local
@@ -47,7 +50,9 @@ class Resync:
         await self._round.run(outcome)
 
 
-def begin_resync(engine: StorageEngine, incarnation: int, known: set[str], *, epoch: str, discard_local: bool) -> None:
+def begin_resync(
+    engine: StorageEngine, incarnation: int, known: Mapping[str, Dot], *, epoch: str, discard_local: bool
+) -> None:
     """Go back to the beginning under a new incarnation, with every row without changes marked as not yet seen."""
     if discard_local:
         discarded = engine.changes(state=None)
@@ -58,5 +63,5 @@ def begin_resync(engine: StorageEngine, incarnation: int, known: set[str], *, ep
     for collection in engine.backfills():
         engine.drop_backfill(collection)
     replica = engine.replica()
-    engine.save_replica(replace(replica, cursor=0, covered=None, epoch=epoch, is_resyncing=True))
+    engine.save_replica(replace(replica, cursor=0, caught_up=0, covered=None, epoch=epoch, is_resyncing=True))
     engine.mark_all_unseen()

@@ -2,17 +2,23 @@
 
 The pull cursor speaks for a set of collections. A collection that joins later has documents below the cursor, so it first
 catches up with a cursor of its own (a *backfill*). Changes made while a collection was not synced get new dots when it
-joins: later changes of other collections have gone out before them.
+joins, because later changes of other collections have gone out before them. All pending changes get them, in their order,
+so that transactions stay together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.outbox import readdress
 from solidb_sync.storage.records import ChangeState, Replica
+
+NOT_BEGUN = -1
+"""The cursor of a backfill that the next round has to begin: new dots are given only between requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +49,8 @@ def adopt_scope(engine: StorageEngine, wanted: Scope) -> None:
     replica = engine.replica()
     if wanted.names is None:
         if replica.covered is not None:
-            engine.save_replica(replace(replica, covered=None, cursor=0))
-            _readdress_except(engine, set(replica.covered))
+            engine.save_replica(replace(replica, covered=None, cursor=0, caught_up=0))
+            readdress(engine, engine.changes(state=ChangeState.PENDING))
         return
     if replica.covered is not None and set(replica.covered) == wanted.names:
         return
@@ -64,8 +70,7 @@ def begin_backfill(engine: StorageEngine, collection: str) -> None:
     """Let a collection catch up from the beginning."""
     engine.add_collection(collection)
     engine.put_backfill(collection, 0)
-    pending = [change for change in engine.changes(state=ChangeState.PENDING) if change.collection == collection]
-    readdress(engine, pending)
+    readdress(engine, engine.changes(state=ChangeState.PENDING))
 
 
 def end_backfill(engine: StorageEngine, collection: str) -> None:
@@ -76,19 +81,14 @@ def end_backfill(engine: StorageEngine, collection: str) -> None:
         engine.save_replica(replace(replica, covered=tuple(sorted({*replica.covered, collection}))))
 
 
-def _readdress_except(engine: StorageEngine, covered: set[str]) -> None:
-    pending = engine.changes(state=ChangeState.PENDING)
-    readdress(engine, [change for change in pending if change.collection not in covered])
-
-
 def include(engine: StorageEngine, collection: str) -> None:
-    """Take a collection back that was excluded: it catches up from the beginning."""
+    """Take a collection back that was excluded: the next round lets it catch up from the beginning."""
     replica = engine.replica()
     if collection in replica.excluded:
         kept = tuple(name for name in replica.excluded if name != collection)
         engine.save_replica(replace(replica, excluded=kept))
-        if replica.covered is None:
-            begin_backfill(engine, collection)
+        if replica.covered is None and collection not in engine.backfills():
+            engine.put_backfill(collection, NOT_BEGUN)
 
 
 def exclude(engine: StorageEngine, collection: str) -> None:

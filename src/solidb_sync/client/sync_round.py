@@ -9,13 +9,17 @@ change nor moves the cursor ends the round with an error instead of asking for e
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
 
 from solidb_sync.client.conflicts import record_conflicts
 from solidb_sync.client.notifications import Notifications
-from solidb_sync.client.scope import Scope, adopt_scope, end_backfill, wanted_scope
+from solidb_sync.client.scope import NOT_BEGUN, Scope, adopt_scope, begin_backfill, end_backfill, wanted_scope
 from solidb_sync.client.server_calls import ServerCalls
 from solidb_sync.errors import ProtocolError, ResyncRequiredError
+from solidb_sync.model.version_vector import Dot
 from solidb_sync.protocol.limits import KNOWN_IDS_MAX, PROTOCOL
 from solidb_sync.protocol.messages import SyncAnswer, SyncRequest
 from solidb_sync.protocol.names import actor_name
@@ -105,8 +109,8 @@ class SyncRound:
         self._outcome = outcome
         self._incarnations = 0
         self._scope = await self._adopt_scope()
-        for collection in self._store.view(lambda reader: reader.backfills()):
-            await self._catch_up(collection)
+        for collection, cursor in self._store.view(lambda reader: reader.backfills()).items():
+            await self._catch_up(collection, is_begun=cursor != NOT_BEGUN)
         await self._drain()
         if self._store.view(lambda reader: reader.replica().is_resyncing):
             await self._store.commit(_finish_resync)
@@ -119,8 +123,10 @@ class SyncRound:
             await self._store.commit(lambda engine: adopt_scope(engine, wanted))
         return wanted
 
-    async def _catch_up(self, collection: str) -> None:
+    async def _catch_up(self, collection: str, *, is_begun: bool) -> None:
         """Bring a collection that joined later up to the cursor of the others."""
+        if not is_begun:
+            await self._store.commit(lambda engine: begin_backfill(engine, collection))
         for _ in range(REQUESTS_PER_ROUND_MAX):
             cursor = self._store.view(lambda reader: reader.backfills().get(collection, 0))
             ask = _Ask(NOTHING, cursor, self._batch_size, whole=True, collection=collection)
@@ -200,6 +206,7 @@ class SyncRound:
             version_vector={actor: settled, "server": ask.cursor} if settled else {"server": ask.cursor},
             limit=ask.limit,
             full=ask.whole or replica.is_resyncing,
+            caught_up=replica.caught_up,
             stored=replica.cursor if replica.cursor != ask.cursor and ask.collection is None else None,
         )
         if ask.collection is not None:
@@ -233,12 +240,12 @@ class SyncRound:
             raise ProtocolError(f"the server refused {NEW_INCARNATIONS_PER_ROUND_MAX} new incarnations in a row")
         replica = self._store.view(lambda reader: reader.replica())
         pending = self._store.view(lambda reader: reader.changes(state=ChangeState.PENDING))
-        known: set[str] = set()
+        known: dict[str, Dot] = {}
         incarnation = 0
         for start in range(0, len(pending) or 1, KNOWN_IDS_MAX):
             ids = [change.change_id for change in pending[start : start + KNOWN_IDS_MAX]]
             answer = await self._server.register(replica.device_id, reset=start == 0, known=ids)
-            known.update(answer.known)
+            known.update({change_id: Dot(*dot) for change_id, dot in answer.known.items()})
             incarnation = max(incarnation, answer.incarnation)
         await self._store.commit(lambda engine: new_incarnation(engine, incarnation, known))
 
@@ -255,7 +262,7 @@ def record_answer(
     did.pushed, did.rejected = settled.acknowledged, settled.rejected
     needs_whole, facts = False, list[DocumentChanged]()
     if ask.limit:
-        page = Page(ask.cursor, answer.cursor, answer.server_changes, ask.collection)
+        page = Page(ask.cursor, answer.cursor, answer.server_changes, not answer.has_more, ask.collection)
         applied = apply_page(engine, page, wants_facts=wants_facts)
         did.pulled, facts, needs_whole = applied.pulled, applied.facts, applied.needs_whole
     made_progress = bool(settled.acknowledged or settled.rejected or settled.asked_in_full)
@@ -263,7 +270,7 @@ def record_answer(
     return _Recorded(made_progress, needs_whole, left_open), did, facts
 
 
-def new_incarnation(engine: StorageEngine, incarnation: int, known: set[str]) -> None:
+def new_incarnation(engine: StorageEngine, incarnation: int, known: Mapping[str, Dot]) -> None:
     """Take a new actor name; changes the server has not applied get new dots of it, in the same order."""
     engine.save_replica(replace(engine.replica(), incarnation=incarnation, counter=0, settled=0))
     readdress(engine, engine.changes(state=ChangeState.PENDING), known=known)

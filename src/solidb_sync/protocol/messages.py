@@ -47,7 +47,8 @@ class SyncRequest(Struct, omit_defaults=True):
     `protocol` is absent (0) in a request written by hand. `actor` is `client_id` unless the store has had more than one
     life. `last_counter` is the highest counter the actor has ever given out: a server that has seen more knows that the
     store went back in time. `collections` limits the pull to these, `excluded` leaves these out. `limit` 0 asks for no
-    pull. `full` asks for whole documents instead of deltas. `stored` is the cursor the client has durably stored, when
+    pull. `full` asks for whole documents instead of deltas. `caught_up` is the last cursor at which nothing was left to
+    pull, which is what deltas are relative to. `stored` is the cursor the client has durably stored, when
     that is behind the one it reads from.
     """
 
@@ -63,6 +64,7 @@ class SyncRequest(Struct, omit_defaults=True):
     excluded: list[str] = []
     limit: int | None = None
     full: bool = False
+    caught_up: int = 0
     stored: int | None = None
 
 
@@ -81,6 +83,7 @@ class LooseSyncRequest(Struct):
     excluded: list[str] = []
     limit: int | None = None
     full: bool = False
+    caught_up: int = 0
     stored: int | None = None
 
 
@@ -95,7 +98,8 @@ class ChangeResult(Struct, omit_defaults=True, gc=False):
     """What became of one change; results stand in the order of the request.
 
     `status`: `applied` (author and server hold the same version now), `merged` (concurrent, no overlap), `conflict`
-    (concurrent and overlapping; decided, see `conflicts`), `duplicate` (recognised; `original` is the recorded status),
+    (concurrent and overlapping; decided, see `conflicts`), `duplicate` (recognised; `original` is the recorded status, and
+    `actor` and `counter` the recorded dot),
     `rejected` (refused for good), `need_full` (send again with the full document), `skipped` (not looked at because
     of an earlier one: send again).
     """
@@ -104,6 +108,8 @@ class ChangeResult(Struct, omit_defaults=True, gc=False):
     status: str
     seq: int = 0
     original: str = ""
+    actor: str = ""
+    counter: int = 0
     error: ChangeError | None = None
 
 
@@ -187,11 +193,11 @@ class RegisterRequest(Struct, omit_defaults=True):
 
 
 class RegisterAnswer(Struct):
-    """The incarnation to go on with, and those of the asked ids that the server has already applied."""
+    """The incarnation to go on with, and those of the asked ids that the server has already applied, with their dots."""
 
     client_id: str
     incarnation: int
-    known: list[str]
+    known: dict[str, tuple[str, int]]
     epoch: str
     server_time: str
     server_version: dict[str, int]

@@ -15,7 +15,7 @@ from enum import Enum
 
 from solidb_sync.json_value import JsonDocument
 from solidb_sync.model.delta import Delta, Path, diff, same_value, value_at
-from solidb_sync.model.field_dots import FieldDots
+from solidb_sync.model.field_dots import ENTRIES_MAX, SERVER_ACTOR, FieldDots
 from solidb_sync.model.version_vector import EMPTY_VECTOR, Dot, VersionVector
 from solidb_sync.reconcile.field_merge import FullDocumentNeeded, lay_over
 
@@ -131,13 +131,20 @@ def _edited(
         changed, written = lay_over(document, delta, edit.document)
     except FullDocumentNeeded:
         return None
-    dots = current.dots.written(written.paths(), edit.dot, seq)
+    dots = _dots_after(current.dots, list(written.paths()), edit.dot, seq)
     overlap = () if knows_all else _overlap(current, document, edit, written, changed)
     return Decision(
         Version(changed, vector, dots),
         is_fast_forward=knows_all,
         overruled=Overruled(current, overlap) if overlap else None,
     )
+
+
+def _dots_after(dots: FieldDots, paths: list[Path], dot: Dot, seq: int) -> FieldDots:
+    """Return the field dots after an edit; more paths than there may be entries are folded at once, not one by one."""
+    if len(paths) > ENTRIES_MAX:
+        return FieldDots.created(Dot(SERVER_ACTOR, seq), seq)
+    return dots.written(paths, dot, seq)
 
 
 def _delta_of(edit: Edit, current: JsonDocument, knows_all: bool) -> Delta:

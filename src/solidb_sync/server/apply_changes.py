@@ -14,7 +14,7 @@ from itertools import groupby
 
 from solidb_sync.protocol.limits import PROTOCOL
 from solidb_sync.protocol.messages import ChangeError, ChangeResult, Replica
-from solidb_sync.server.judge_change import CounterGap, CounterReused, Verdict, encode_error, judge_change
+from solidb_sync.server.judge_change import CounterReused, Verdict, encode_error, judge_change
 from solidb_sync.server.proposed_change import ProposedChange
 from solidb_sync.server.refusals import resync_required
 from solidb_sync.server.storage.backend import WriteSession
@@ -27,14 +27,14 @@ from solidb_sync.server.working_set import UNSETTLED_STATUSES, WorkingSet
 class PushOutcome:
     """What became of the changes, in their order; `highest` is the actor's highest counter taken afterwards.
 
-    `known_to_author` is the highest counter of this request that the author knows to be applied exactly as it was made.
+    `reported` are the first and the last counter that this outcome reports as applied: their author knows those versions.
     """
 
     results: list[ChangeResult]
     conflicts: list[ConflictRecord] = field(default_factory=list)
     replica: Replica | None = None
     highest: int = 0
-    known_to_author: int = 0
+    reported: tuple[int, int] = (0, 0)
     newest: int = 0
     is_news: bool = False
     """True when a document changed."""
@@ -43,8 +43,8 @@ class PushOutcome:
 def apply_changes(session: WriteSession, call: SyncCall, now_ms: int) -> PushOutcome:
     """Judge and write every change of a request; raises `RequestRefused` when the histories differ, with no effect."""
     head = session.head()
-    check_history(call, head)
     actor = session.actor(call.actor) or ActorState(call.actor, call.client_id, 0, False)
+    check_history(call, head, actor)
     working = WorkingSet(session, head, actor, now_ms)
     working.load(call.changes)
     replica = replica_reset(call, actor)
@@ -52,10 +52,7 @@ def apply_changes(session: WriteSession, call: SyncCall, now_ms: int) -> PushOut
         replica = Replica("fenced", f"{call.actor!r} has used one counter for two changes")
     if replica is not None:
         return PushOutcome(_skipped(call.changes), replica=replica, highest=actor.highest, newest=head.newest)
-    try:
-        outcome = _apply_in_order(working, call)
-    except CounterGap as gap:
-        raise resync_required(f"{gap}: the server has lost a part of this device's history", epoch=head.epoch) from gap
+    outcome = _apply_in_order(working, call)
     outcome.conflicts += session.conflicts_of(
         [result.change_id for result in outcome.results if result.original == "conflict"]
     )
@@ -65,7 +62,7 @@ def apply_changes(session: WriteSession, call: SyncCall, now_ms: int) -> PushOut
     return outcome
 
 
-def check_history(call: SyncCall, head: Head) -> None:
+def check_history(call: SyncCall, head: Head, actor: ActorState | None) -> None:
     """Raise `RequestRefused` (410) when the device has seen what this database has never had.
 
     A request written by hand (without `protocol`) may carry any cursor: one beyond the newest sequence is read as none
@@ -76,6 +73,13 @@ def check_history(call: SyncCall, head: Head) -> None:
     if call.cursor > head.newest and call.protocol >= PROTOCOL:
         raise resync_required(
             f"version_vector.server: {call.cursor} is beyond the newest sequence, {head.newest}", epoch=head.epoch
+        )
+    taken = 0 if actor is None else actor.highest
+    if call.protocol >= PROTOCOL and call.acknowledged > taken:
+        raise resync_required(
+            f"version_vector.{call.actor}: {call.acknowledged} was answered for, but only {taken} is here: "
+            "the server has lost a part of this device's history",
+            epoch=head.epoch,
         )
 
 
@@ -112,7 +116,7 @@ def _take_plain_insert(working: WorkingSet, change: ProposedChange, outcome: Pus
     seq = working.take_new_document(change)
     if not seq:
         return False
-    outcome.known_to_author = change.counter
+    outcome.reported = (outcome.reported[0] or change.counter, change.counter)
     outcome.results.append(ChangeResult(change.id, "applied", seq))
     working.flush_when_full()
     return True
@@ -202,8 +206,13 @@ def _record(working: WorkingSet, verdict: Verdict, outcome: PushOutcome) -> None
         working.writes.conflicts.append(verdict.conflict)
         outcome.conflicts.append(verdict.conflict)
     if "applied" in (status, verdict.original) and verdict.dot.actor == working.actor:
-        outcome.known_to_author = max(outcome.known_to_author, verdict.dot.counter)
-    outcome.results.append(ChangeResult(change.id, status, verdict.seq, verdict.original, verdict.error))
+        first, last = outcome.reported
+        counter = verdict.dot.counter
+        outcome.reported = (min(first or counter, counter), max(last, counter))
+    result = ChangeResult(change.id, status, verdict.seq, verdict.original, error=verdict.error)
+    if status == "duplicate":
+        result.actor, result.counter = verdict.dot
+    outcome.results.append(result)
 
 
 def _skipped(changes: Sequence[ProposedChange]) -> list[ChangeResult]:

@@ -8,7 +8,7 @@ and put back in order.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from msgspec import Raw
@@ -20,7 +20,7 @@ from solidb_sync.model.field_dots import FieldDots
 from solidb_sync.protocol.limits import PULL_BYTES_MAX
 from solidb_sync.protocol.messages import ServerChange
 from solidb_sync.server.storage.backend import ReadSession
-from solidb_sync.server.storage.records import LogEntry, StoredDocument
+from solidb_sync.server.storage.records import Echo, LogEntry, StoredDocument
 
 CHUNK_ENTRIES = 64
 """How many documents are fetched at a time, so that the byte limit bounds what is in memory."""
@@ -28,13 +28,19 @@ CHUNK_ENTRIES = 64
 
 @dataclass(frozen=True, slots=True)
 class PullQuery:
-    """What a device asks for. `echo` is its actor, and the counter up to which it knows its own changes to be applied."""
+    """What a device asks for.
+
+    `since` is the sequence at which it held every document, which fields are relative to; 0 asks for whole documents.
+    With `wants_both`, the fields come with the whole document beside them.
+    """
 
     cursor: int
     limit: int
     collections: Sequence[str] | None
-    echo: tuple[str, int]
-    is_full: bool = False
+    echo: Echo
+    since: int = 0
+    excluded: Sequence[str] = ()
+    wants_both: bool = False
 
 
 @dataclass(slots=True)
@@ -51,20 +57,28 @@ class Page:
 def collect_changes(session: ReadSession, query: PullQuery) -> Page:
     """Return the next page after a cursor. A cursor beyond the newest sequence is read as 0: everything is new."""
     newest = session.head().newest
-    cursor = query.cursor if query.cursor <= newest else 0
+    if query.cursor > newest:
+        query = replace(query, cursor=0, since=0)
+    cursor = query.cursor
     page = Page([], newest, False, newest)
     if cursor == newest or query.limit == 0:
         page.cursor = cursor
         return page
-    names = session.collection_ids(query.collections)
-    wanted = None if query.collections is None else list(names)
+    names = asked_collections(session, query.collections, query.excluded)
+    wanted = None if query.collections is None and not query.excluded else list(names)
     entries = session.log_after(cursor, wanted=wanted, echo=query.echo, limit=query.limit + 1)
     if len(entries) <= query.limit:
         _end_of_scan(session, page, cursor)
     else:
         page.cursor, page.has_more = entries[query.limit - 1].seq, True
-    _fill(session, page, entries[: query.limit], names, since=0 if query.is_full else cursor)
+    _fill(session, page, entries[: query.limit], names, query)
     return page
+
+
+def asked_collections(session: ReadSession, names: Sequence[str] | None, excluded: Sequence[str]) -> dict[int, str]:
+    """Return number and name of the collections a pull is about: those named, or all, without the excluded ones."""
+    found = session.collection_ids(names)
+    return {number: name for number, name in found.items() if name not in excluded} if excluded else found
 
 
 def _end_of_scan(session: ReadSession, page: Page, cursor: int) -> None:
@@ -74,11 +88,14 @@ def _end_of_scan(session: ReadSession, page: Page, cursor: int) -> None:
         page.cursor, page.has_more = bound, True
 
 
-def _fill(session: ReadSession, page: Page, entries: Sequence[LogEntry], names: dict[int, str], *, since: int) -> None:
+def _fill(session: ReadSession, page: Page, entries: Sequence[LogEntry], names: dict[int, str], query: PullQuery) -> None:
     """Put the documents into the page, as many as fit into its bytes and at least one."""
     bytes_sent, last_seq = 0, 0
     for entry, stored in _documents(session, entries):
-        change, size = server_change(names[entry.collection], stored, since=since)
+        change, size = server_change(names[entry.collection], stored, since=query.since)
+        if query.wants_both and change.operation == "update" and stored.body is not None:
+            change.document = Raw(stored.body.encode())
+            size += len(stored.body)
         if bytes_sent and bytes_sent + size > PULL_BYTES_MAX:
             page.cursor, page.has_more = last_seq, True
             return

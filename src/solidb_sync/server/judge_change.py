@@ -11,21 +11,17 @@ from dataclasses import dataclass
 from msgspec import Raw
 
 from solidb_sync.clock import iso_text
-from solidb_sync.json_value import DEPTH_MAX, DOCUMENT_BYTES_MAX, decode, depth_exceeds, encode
+from solidb_sync.json_value import DEPTH_MAX, DOCUMENT_BYTES_MAX, decode, encode
 from solidb_sync.model.delta import path_text
 from solidb_sync.model.version_vector import COUNTER_MAX, Dot
 from solidb_sync.protocol.messages import ChangeError, WireVersion
 from solidb_sync.reconcile.decision import Decision, Edit, Operation, Overruled, Version, decide
-from solidb_sync.server.proposed_change import ProposedChange, too_large_text
+from solidb_sync.server.proposed_change import ProposedChange, is_deeper_than_allowed, too_large_text
 from solidb_sync.server.refusals import bad_request
 from solidb_sync.server.storage.records import ConflictRecord
 from solidb_sync.server.working_set import UNSETTLED_STATUSES, WorkingSet
 
 STRATEGY = "last_write_wins"
-
-
-class CounterGap(Exception):  # noqa: N818 - an outcome of the whole request
-    """A counter came that is beyond the next one: the server has lost history."""
 
 
 class CounterReused(Exception):  # noqa: N818 - an outcome that stops the request
@@ -48,13 +44,11 @@ class Verdict:
 def judge_change(working: WorkingSet, change: ProposedChange, *, own_entry: int) -> Verdict:
     """Return the verdict on a change, with its effect on the working set.
 
-    `own_entry` is the highest counter the request says its actor has used. Raises `CounterGap` or `CounterReused`, before
-    any effect.
+    `own_entry` is the highest counter the request says its actor has used. Raises `CounterReused`, before any effect.
     """
     known = working.known.get(change.id)
     if known is not None:
-        if change.counter == working.highest + 1:
-            working.highest += 1
+        working.highest = max(working.highest, change.counter)
         dot = Dot(known.actor, known.counter)
         if known.status not in UNSETTLED_STATUSES:
             error = decode_error(known.detail)
@@ -77,8 +71,6 @@ def _take_counter(working: WorkingSet, change: ProposedChange, own_entry: int) -
         raise bad_request(f"version_vector.{working.actor}: there is no counter after {COUNTER_MAX}")
     if counter <= working.highest:
         raise CounterReused(f"counter {counter} of {working.actor!r} was used before, for another change than {change.id!r}")
-    if counter > working.highest + 1:
-        raise CounterGap(f"changes[{change.at}].counter: {counter} comes before {working.highest + 1} has been seen")
     working.highest = counter
     return counter
 
@@ -108,7 +100,7 @@ def _result_error(change: ProposedChange, decision: Decision, body: str | None) 
     size = len(body.encode())
     if size > DOCUMENT_BYTES_MAX:
         return ChangeError("DocumentTooLarge", f"changes[{change.at}].delta: makes a document of {too_large_text(size)}")
-    if depth_exceeds(decision.version.document, DEPTH_MAX):
+    if is_deeper_than_allowed(decision.version.document):
         return ChangeError("DocumentTooDeep", f"changes[{change.at}].delta: makes a document deeper than {DEPTH_MAX} levels")
     return None
 

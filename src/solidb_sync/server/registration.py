@@ -47,7 +47,11 @@ def register(session: WriteSession, request: RegisterRequest, now_ms: int) -> Re
     if request.reset:
         incarnation += 1
     session.save_incarnation(request.client_id, incarnation)
-    applied = {outcome.change_id for outcome in session.outcomes(request.known) if outcome.status in APPLIED_STATUSES}
+    applied = {
+        outcome.change_id: (outcome.actor, outcome.counter)
+        for outcome in session.outcomes(request.known)
+        if outcome.status in APPLIED_STATUSES
+    }
     head = session.head()
     name = actor_name(request.client_id, incarnation)
     actor = session.actor(name)
@@ -55,7 +59,7 @@ def register(session: WriteSession, request: RegisterRequest, now_ms: int) -> Re
     return RegisterAnswer(
         client_id=request.client_id,
         incarnation=incarnation,
-        known=[change_id for change_id in request.known if change_id in applied],
+        known=applied,
         epoch=head.epoch,
         server_time=iso_text(now_ms),
         server_version={**own, "server": head.newest},

@@ -25,6 +25,9 @@ from solidb_sync.server.http.context import ServerContext
 from solidb_sync.server.storage.sqlite.server_backend import open_sqlite_backend
 
 GRACE_SECONDS = 3
+KEEP_ALIVE_SECONDS = 75
+"""How long an idle connection stays open: longer than a device's usual pause between two rounds."""
+
 BACKLOG_CONNECTIONS = 2_048
 
 
@@ -71,6 +74,7 @@ class _Server(uvicorn.Server):
                 ws="none",
                 server_header=False,
                 timeout_graceful_shutdown=GRACE_SECONDS,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
             )
         )
         self._app = app

@@ -51,8 +51,17 @@ class SyncCall:
     stored: int
     changes: list[ProposedChange]
     collections: list[str] | None
+    excluded: list[str]
     limit: int
     is_full: bool
+    caught_up: int
+
+    @property
+    def deltas_since(self) -> int:
+        """The sequence that deltas are relative to, 0 for whole documents; by hand nobody knows better than the cursor."""
+        if self.is_full:
+            return 0
+        return min(self.caught_up, self.cursor) if self.protocol else self.cursor
 
     @property
     def acknowledged(self) -> int:
@@ -121,8 +130,11 @@ def checked_call(request: SyncRequest | LooseSyncRequest, changes: list[Proposed
     _check_count("last_counter", request.last_counter)
     _check_count("stored", request.stored)
     _check_count("limit", request.limit)
+    _check_count("caught_up", request.caught_up)
     if request.collections is not None and len(request.collections) > COLLECTIONS_ASKED_MAX:
         raise bad_request(f"collections: {len(request.collections)} names, at most {COLLECTIONS_ASKED_MAX} are read")
+    if len(request.excluded) > COLLECTIONS_ASKED_MAX:
+        raise bad_request(f"excluded: {len(request.excluded)} names, at most {COLLECTIONS_ASKED_MAX} are read")
     cursor = request.version_vector.get("server", 0)
     return SyncCall(
         client_id=request.client_id,
@@ -135,8 +147,10 @@ def checked_call(request: SyncRequest | LooseSyncRequest, changes: list[Proposed
         stored=cursor if request.stored is None else request.stored,
         changes=changes,
         collections=request.collections,
+        excluded=request.excluded,
         limit=PULL_CHANGES_DEFAULT if request.limit is None else min(request.limit, PULL_CHANGES_MAX),
         is_full=request.full,
+        caught_up=request.caught_up,
     )
 
 

@@ -14,7 +14,7 @@ from solidb_sync.server.apply_changes import PushOutcome, apply_changes, check_h
 from solidb_sync.server.collect_changes import Page, PullQuery, collect_changes
 from solidb_sync.server.databases import SMALL_READ_ENTRIES, Database
 from solidb_sync.server.storage.backend import ReadSession
-from solidb_sync.server.storage.records import ConflictRecord, Head
+from solidb_sync.server.storage.records import ConflictRecord, Echo, Head
 from solidb_sync.server.sync_request import SyncCall
 
 CONFLICT_BYTES_MAX = 8 * 1024 * 1024
@@ -41,8 +41,10 @@ async def sync_round(database: Database, call: SyncCall, *, clock: Clock, ring: 
         cursor=call.cursor,
         limit=call.limit if can_pull else 0,
         collections=call.collections,
-        echo=(call.actor, max(call.acknowledged, outcome.known_to_author)),
-        is_full=call.is_full,
+        echo=Echo(call.actor, call.acknowledged, *outcome.reported),
+        since=call.deltas_since,
+        excluded=call.excluded,
+        wants_both=not call.protocol,
     )
     page = await database.read(lambda session: collect_changes(session, query), is_small=is_small or not query.limit)
     database.notes.note(call)
@@ -53,8 +55,8 @@ async def sync_round(database: Database, call: SyncCall, *, clock: Clock, ring: 
 def _standing(session: ReadSession, call: SyncCall) -> tuple[Head, int, Replica | None, bool]:
     """Return where database and device stand, and whether little has happened since the device's cursor."""
     head = session.head()
-    check_history(call, head)
     actor = session.actor(call.actor)
+    check_history(call, head, actor)
     replica = None if call.changes else replica_reset(call, actor)
     is_small = head.newest - call.cursor <= SMALL_READ_ENTRIES or call.limit <= SMALL_READ_ENTRIES // 4
     return head, actor.highest if actor else 0, replica, is_small

@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from solidb_sync.clock import Clock, iso_text
 from solidb_sync.json_value import decode, encode
 from solidb_sync.protocol.messages import StatusAnswer
+from solidb_sync.server.collect_changes import asked_collections
 from solidb_sync.server.storage.backend import ReadSession
-from solidb_sync.server.storage.records import ClientNote
+from solidb_sync.server.storage.records import ClientNote, Echo
 from solidb_sync.server.sync_request import SyncCall
 
 WRITE_AFTER_SECONDS = 5.0
 NOTES_HELD_MAX = 10_000
+EVERYTHING = '{"names":null,"excluded":[]}'
 
 
 class ClientNotes:
@@ -34,7 +36,7 @@ class ClientNotes:
             actor=call.actor,
             acknowledged=call.acknowledged,
             cursor=call.stored,
-            collections=encode(call.collections).decode(),
+            collections=encode({"names": call.collections, "excluded": call.excluded}).decode(),
             last_sync_ms=self._clock.now_ms(),
         )
 
@@ -68,12 +70,13 @@ class ClientNotes:
 def sync_status(session: ReadSession, client_id: str, unwritten: ClientNote | None) -> StatusAnswer:
     """Return what the server knows of a device; the next pull would send `pending_for_client` documents."""
     newest = session.head().newest
-    note = unwritten or session.client(client_id) or ClientNote(client_id, client_id, 0, 0, "null", None)
+    note = unwritten or session.client(client_id) or ClientNote(client_id, client_id, 0, 0, EVERYTHING, None)
     actor = session.actor(note.actor)
-    asked: list[str] | None = decode(note.collections)
-    wanted = None if asked is None else list(session.collection_ids(asked))
-    pending = session.count_after(min(note.cursor, newest), wanted=wanted, echo=(note.actor, note.acknowledged))
-    synced = sorted(session.collection_ids(None).values()) if asked is None else asked
+    asked = decode(note.collections)
+    found = asked_collections(session, asked["names"], asked["excluded"])
+    wanted = list(found) if asked["names"] is not None or asked["excluded"] else None
+    pending = session.count_after(min(note.cursor, newest), wanted=wanted, echo=Echo(note.actor, note.acknowledged))
+    synced = sorted(found.values()) if asked["names"] is None else asked["names"]
     own = {note.actor: actor.highest} if actor is not None else {}
     return StatusAnswer(
         client_id=client_id,

@@ -104,7 +104,7 @@ class WorkingSet:
         """
         name, counter = change.name, change.counter
         if (
-            counter != self.highest + 1
+            counter <= self.highest
             or change.id in self.known
             or name in self._found
             or name in self._pending

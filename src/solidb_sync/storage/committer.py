@@ -1,8 +1,9 @@
 """Group commit: many small transactions from many callers, one flush to the disk.
 
 All writing to one database goes through one committer. `ThreadCommitter` owns a thread; while it waits for the disk, the
-next callers queue up, and all of them share the next commit. Each piece of work runs in a savepoint of its own: one that
-raises takes back only itself. Nobody is answered before the commit, so an answer means durable. `InlineCommitter` commits
+next callers queue up, and all of them share the next commit. A piece of work that raises takes back only itself: the group
+is taken back and run again, this time with a savepoint around each piece. So work may run twice, and must do nothing but
+read and write the database. Nobody is answered before the commit, so an answer means durable. `InlineCommitter` commits
 every piece of work at once, on the caller's thread: for a simulation, or a program that wants no threads.
 
 A commit that failed at the disk leaves no way to know what is there, so the committer refuses everything after it: the
@@ -96,8 +97,8 @@ class InlineCommitter:
         try:
             self._transactions.commit()
         except StorageError as problem:
-            self._transactions.rollback()
             self._broken = None if isinstance(problem, StorageFullError) else problem
+            self._transactions.rollback()
             raise
         return result
 
@@ -112,6 +113,7 @@ class ThreadCommitter:
     def __init__(self, transactions: Transactions, *, name: str = "committer") -> None:
         self._transactions = transactions
         self._queue: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
+        self._closing = threading.Lock()
         self._broken: StorageError | None = None
         self._closed = False
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
@@ -136,18 +138,21 @@ class ThreadCommitter:
 
     def close(self) -> None:
         """Commit what is queued, end the thread, refuse what comes later."""
-        if self._closed:
-            return
-        self._closed = True
-        self._queue.put(None)
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+            self._queue.put(None)
         if threading.current_thread() is not self._thread:
             self._thread.join(CLOSE_TIMEOUT_SECONDS)
 
     def _put(self, entry: _Entry) -> None:
-        _check_usable(self._closed, self._broken)
-        if self._queue.qsize() >= QUEUE_MAX:
-            raise StorageError(f"{QUEUE_MAX} writes are waiting for the disk; try again when it is less busy")
-        self._queue.put(entry)
+        assert threading.current_thread() is not self._thread, "work must not wait for other work"
+        with self._closing:
+            _check_usable(self._closed, self._broken)
+            if self._queue.qsize() >= QUEUE_MAX:
+                raise StorageError(f"{QUEUE_MAX} writes are waiting for the disk; try again when it is less busy")
+            self._queue.put(entry)
 
     def _serve(self) -> None:
         is_last = False
@@ -173,35 +178,49 @@ class ThreadCommitter:
         return group, False
 
     def _commit_group(self, group: list[_Entry]) -> None:
-        done: list[_Entry] = []
         try:
             if self._broken is not None:
                 raise self._broken
-            self._transactions.begin()
-            for entry in group:
-                self._run_one(entry)
-                done.append(entry)
+            if not self._run_together(group):
+                self._run_apart(group)
             self._transactions.commit()
-        except StorageError as problem:
-            self._transactions.rollback()
-            if not isinstance(problem, StorageFullError):
-                self._broken = problem
-            for entry in group:
-                entry.error = entry.error or problem
         except BaseException as problem:  # noqa: BLE001 - the thread must live, and every caller must be answered
-            self._transactions.rollback()
-            for entry in group:
-                entry.error = entry.error or problem
+            self._give_up(group, problem)
 
-    def _run_one(self, entry: _Entry) -> None:
-        self._transactions.savepoint()
+    def _give_up(self, group: list[_Entry], problem: BaseException) -> None:
+        """Take the group back and tell everybody; what can't be taken back breaks the committer."""
+        if isinstance(problem, StorageError) and not isinstance(problem, StorageFullError):
+            self._broken = problem
         try:
-            entry.result = entry.work()
-        except BaseException as problem:
-            entry.error = problem
-            if not self._transactions.rollback_to_savepoint():
-                raise StorageError(f"the transaction was lost: {problem}") from problem
-        self._transactions.release()
+            self._transactions.rollback()
+        except StorageError as worse:
+            self._broken = worse
+        for entry in group:
+            entry.error = entry.error or problem
+
+    def _run_together(self, group: list[_Entry]) -> bool:
+        """Run the group in one transaction; when any piece raises, take everything back and return False."""
+        self._transactions.begin()
+        try:
+            for entry in group:
+                entry.result = entry.work()
+        except BaseException:  # noqa: BLE001 - it will be raised again, alone, and handed to the caller who asked
+            self._transactions.rollback()
+            return False
+        return True
+
+    def _run_apart(self, group: list[_Entry]) -> None:
+        """Run the group in one transaction with a savepoint around each piece."""
+        self._transactions.begin()
+        for entry in group:
+            self._transactions.savepoint()
+            try:
+                entry.result = entry.work()
+            except BaseException as problem:
+                entry.error = problem
+                if not self._transactions.rollback_to_savepoint():
+                    raise StorageError(f"the transaction was lost: {problem}") from problem
+            self._transactions.release()
 
 
 def _check_usable(closed: bool, broken: StorageError | None) -> None:

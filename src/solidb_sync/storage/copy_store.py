@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from msgspec.structs import replace
+
 from solidb_sync.errors import StorageError
 from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.sqlite.connection import FileLocation, create_private_file
@@ -26,7 +28,8 @@ def copy_to_sqlite(source: EngineReader, path: str) -> None:
 
 def copy_records(source: EngineReader, target: StorageEngine) -> None:
     """Copy all records into an engine that has a transaction open and nothing in it."""
-    target.save_replica(source.replica())
+    replica = source.replica()
+    target.save_replica(replica)
     for collection in source.collections():
         target.add_collection(collection)
         for key, row in source.all_rows(collection):
@@ -34,6 +37,7 @@ def copy_records(source: EngineReader, target: StorageEngine) -> None:
     for collection, key, base in source.bases():
         target.put_base(collection, key, base)
     for change in source.changes(state=None):
+        target.save_replica(replace(replica, last_change=change.id - 1))  # so that it keeps its id
         target.add_change(change)
     for subscription in source.subscriptions():
         target.put_subscription(subscription)
@@ -41,3 +45,7 @@ def copy_records(source: EngineReader, target: StorageEngine) -> None:
         target.put_backfill(collection, cursor)
     for conflict in source.conflicts():
         target.put_conflict(conflict)
+    if replica.is_resyncing:  # a resync begun there begins again here
+        replica = replace(replica, cursor=0, caught_up=0)
+        target.mark_all_unseen()
+    target.save_replica(replica)

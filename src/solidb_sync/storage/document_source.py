@@ -10,7 +10,7 @@ from solidb_sync.storage.engine import EngineReader
 
 
 class DocumentSource:
-    """Implements `sdbql.KeyedDataSource` over a reader; `known` are further collections that count though nothing is in them."""
+    """Implements `sdbql.KeyedDataSource` over a reader; `known` collections count even when nothing is in them."""
 
     def __init__(self, reader: EngineReader, known: Iterable[str] = ()) -> None:
         self._reader = reader

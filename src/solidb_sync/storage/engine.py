@@ -35,6 +35,9 @@ class EngineReader(Protocol):
     def collections(self) -> list[str]:
         """Return the known collections by name, empty ones too."""
 
+    def keys(self, collection: str) -> list[str]:
+        """Return the keys of everything kept of a collection, tombstones too."""
+
     def row(self, collection: str, key: str) -> StoredRow | None:
         """Return what is kept under a key, tombstones too."""
 
@@ -47,6 +50,9 @@ class EngineReader(Protocol):
     def base(self, collection: str, key: str) -> StoredBase | None:
         """Return the base copy kept apart for a document with changes, if any."""
 
+    def has_bases(self) -> bool:
+        """Return whether any base copy is kept apart."""
+
     def bases(self) -> Iterator[tuple[str, str, StoredBase]]:
         """Yield all base copies kept apart."""
 
@@ -58,6 +64,9 @@ class EngineReader(Protocol):
 
     def changes_of(self, collection: str, key: str) -> list[StoredChange]:
         """Return the changes of one document, oldest first."""
+
+    def change_ids(self) -> list[int]:
+        """Return the ids of all changes, oldest first."""
 
     def changes(self, *, state: ChangeState | None, after: int = 0, limit: int | None = None) -> list[StoredChange]:
         """Return changes, oldest first, with an id greater than `after`; `state` None for all."""

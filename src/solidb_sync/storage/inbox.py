@@ -8,9 +8,10 @@ made anew.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import msgspec
+from msgspec.structs import replace
 
 from solidb_sync.errors import ProtocolError
 from solidb_sync.json_value import JsonDocument, decode, encode
@@ -26,11 +27,15 @@ from solidb_sync.storage.text_forms import parse_delta, parse_vector
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of a pull: asked from one cursor, leading to the next. `collection` set: a backfill of that one."""
+    """A page of a pull: asked from one cursor, leading to the next; `is_last` when nothing was left to pull.
+
+    `collection` set: a backfill of that one.
+    """
 
     from_cursor: int
     cursor: int
     changes: list[ServerChange]
+    is_last: bool
     collection: str | None = None
 
 
@@ -77,8 +82,9 @@ def _move_cursor(engine: StorageEngine, page: Page) -> None:
         engine.put_backfill(page.collection, page.cursor)
         return
     replica = engine.replica()
-    if page.cursor != replica.cursor:
-        engine.save_replica(replace(replica, cursor=page.cursor))
+    caught_up = page.cursor if page.is_last else replica.caught_up
+    if (page.cursor, caught_up) != (replica.cursor, replica.caught_up):
+        engine.save_replica(replace(replica, cursor=page.cursor, caught_up=caught_up))
 
 
 def _prepared(engine: StorageEngine, change: ServerChange) -> str | None:

@@ -21,6 +21,7 @@ import msgspec
 from solidb_sync.clock import Clock, SystemClock
 from solidb_sync.errors import ConfigError, EncryptionError, InvalidDocumentError, StorageError
 from solidb_sync.json_value import JsonDocument, canonical, decode
+from solidb_sync.model.delta import Delta
 from solidb_sync.model.version_vector import VersionVector
 from solidb_sync.protocol.messages import WireChange
 from solidb_sync.protocol.names import client_id_problem, key_problem, name_problem
@@ -29,6 +30,8 @@ from solidb_sync.storage.copy_store import copy_to_sqlite
 from solidb_sync.storage.edits import pending_change
 from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.opening import default_path, open_memory_engine, open_sqlite_engine
+from solidb_sync.storage.outbox import settle_by_hand
+from solidb_sync.storage.overlay import keep_base_apart
 from solidb_sync.storage.pending_change import PendingChange, public_change
 from solidb_sync.storage.records import ChangeState, StoredRow, Subscription
 from solidb_sync.storage.sqlite.connection import FileLocation, storage_error
@@ -36,6 +39,7 @@ from solidb_sync.storage.sqlite.sqlite_engine import SqliteEngine, SqliteReads
 from solidb_sync.storage.store_lock import StoreLock
 from solidb_sync.storage.text_forms import (
     RandomBytes,
+    delta_fields,
     iso_time,
     new_id,
     parse_vector,
@@ -270,11 +274,11 @@ class LocalStore:
             raise ConfigError(f"operation: {operation!r} is not one of {', '.join(OPERATIONS)}")
         change = WireChange(collection, key, operation, id=self.mint_id(), timestamp=self.stamp())
         if operation != "delete":
-            text = msgspec.Raw(canonical(data, where="data").text)
+            checked = canonical(data, where="data")
             if operation == "insert":
-                change.document = text
+                change.document = msgspec.Raw(checked.text)
             else:
-                change.delta = text
+                change.delta, _ = delta_fields(Delta({(name,): value for name, value in checked.value.items()}))
         return change
 
     def get_pending_changes(self, limit: int | None = None) -> list[PendingChange]:
@@ -283,8 +287,8 @@ class LocalStore:
         return [public_change(change) for change in changes]
 
     def mark_change_synced(self, change_id: int) -> bool:
-        """Forget one pending change; False when there is none with this id."""
-        return self.transact(lambda engine: engine.drop_changes([change_id])) > 0
+        """Treat one pending change as taken by the server; False when there is none with this id."""
+        return self.transact(lambda engine: settle_by_hand(engine, change_id))
 
     # subscriptions
 
@@ -293,7 +297,8 @@ class LocalStore:
     ) -> None:
         """Add or replace the subscription of a collection."""
         _check_name(collection)
-        subscription = Subscription(collection, filter, bind_vars)
+        checked = None if bind_vars is None else canonical(bind_vars, where="bind_vars").value
+        subscription = Subscription(collection, filter, checked)
         self.transact(lambda engine: engine.put_subscription(subscription))
 
     def list_subscriptions(self) -> list[Subscription]:
@@ -326,6 +331,7 @@ def _backup(reader: EngineReader, path: str) -> None:
 
 
 def _append(engine: StorageEngine, change: WireChange) -> int:
+    keep_base_apart(engine, change.collection, change.key, engine.row(change.collection, change.key))
     dot = engine.next_dot()
     change.counter = dot.counter
     return engine.add_change(pending_change(change, dot.actor))

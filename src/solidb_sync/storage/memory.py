@@ -8,9 +8,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from copy import deepcopy
 from types import TracebackType
 from typing import Any
+
+from msgspec.structs import replace
 
 from solidb_sync.model.version_vector import Dot
 from solidb_sync.protocol.names import actor_name
@@ -135,6 +137,11 @@ class MemoryEngine:
         with self._guard:
             return sorted(self._rows)
 
+    def keys(self, collection: str) -> list[str]:
+        """Return the keys of everything kept of a collection."""
+        with self._guard:
+            return sorted(self._rows.get(collection, {}))
+
     def row(self, collection: str, key: str) -> StoredRow | None:
         """Return what is kept under a key."""
         with self._guard:
@@ -153,6 +160,11 @@ class MemoryEngine:
         """Return the base copy kept apart."""
         with self._guard:
             return self._bases.get((collection, key))
+
+    def has_bases(self) -> bool:
+        """Return whether any base copy is kept apart."""
+        with self._guard:
+            return bool(self._bases)
 
     def bases(self) -> Iterator[tuple[str, str, StoredBase]]:
         """Yield all base copies kept apart."""
@@ -174,6 +186,11 @@ class MemoryEngine:
         with self._guard:
             return [self._changes[number] for number in self._change_ids.get((collection, key), ())]
 
+    def change_ids(self) -> list[int]:
+        """Return the ids of all changes, oldest first."""
+        with self._guard:
+            return sorted(self._changes)
+
     def changes(self, *, state: ChangeState | None, after: int = 0, limit: int | None = None) -> list[StoredChange]:
         """Return changes, oldest first."""
         with self._guard:
@@ -191,7 +208,7 @@ class MemoryEngine:
     def subscriptions(self) -> list[Subscription]:
         """Return the subscriptions by collection."""
         with self._guard:
-            return [self._subscriptions[collection] for collection in sorted(self._subscriptions)]
+            return [deepcopy(self._subscriptions[collection]) for collection in sorted(self._subscriptions)]
 
     def backfills(self) -> dict[str, int]:
         """Return the collections that are still catching up."""
@@ -242,6 +259,7 @@ class MemoryEngine:
 
     def put_documents(self, collection: str, rows: Iterable[tuple[str, str, str, str]]) -> None:
         """Keep many live rows."""
+        self.add_collection(collection)
         for key, body, vector, stamp in rows:
             self.put_row(collection, key, StoredRow(body, vector, stamp))
 
@@ -251,6 +269,7 @@ class MemoryEngine:
 
     def put_base(self, collection: str, key: str, base: StoredBase) -> None:
         """Keep a base copy apart."""
+        self.add_collection(collection)
         self._set(self._bases, (collection, key), base)
 
     def drop_base(self, collection: str, key: str) -> None:
@@ -274,7 +293,7 @@ class MemoryEngine:
 
     def drop_changes(self, ids: Iterable[int]) -> int:
         """Forget changes."""
-        known = [number for number in ids if number in self._changes]
+        known = [number for number in dict.fromkeys(ids) if number in self._changes]
         for number in known:
             change = self._changes[number]
             place = (change.collection, change.key)
@@ -285,7 +304,7 @@ class MemoryEngine:
 
     def put_subscription(self, subscription: Subscription) -> None:
         """Add or replace a subscription."""
-        self._set(self._subscriptions, subscription.collection, subscription)
+        self._set(self._subscriptions, subscription.collection, deepcopy(subscription))
 
     def drop_subscription(self, collection: str) -> bool:
         """Forget a subscription."""

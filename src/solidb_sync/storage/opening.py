@@ -21,7 +21,7 @@ from solidb_sync.storage.sqlite.connection import (
 )
 from solidb_sync.storage.sqlite.migrate import check_format, migrations_of
 from solidb_sync.storage.sqlite.sqlite_engine import MIGRATIONS, SqliteEngine
-from solidb_sync.storage.sqlite.statements import READ_REPLICA
+from solidb_sync.storage.sqlite.statements import ANY_TABLE, READ_REPLICA
 from solidb_sync.storage.store_lock import StoreLock
 from solidb_sync.storage.text_forms import RandomBytes
 
@@ -78,6 +78,8 @@ def _check_before_writing(location: FileLocation, device_id: str) -> None:
         if check_format(connection, migrations_of(MIGRATIONS), location.path) > 0:
             for row in connection.execute(READ_REPLICA):
                 _check_owner(str(row[0]), device_id, location.path)
+        elif connection.execute(ANY_TABLE).fetchall():
+            raise StorageError(f"{location.path}: a database of another program; nothing was changed. Choose another path.")
     except apsw.Error as problem:
         raise storage_error(problem, location.path) from problem
     finally:

@@ -7,19 +7,22 @@ follows it in the same document aside. Nothing else forgets a change.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from solidb_sync.errors import ProtocolError
 from solidb_sync.json_value import encode
+from solidb_sync.model.version_vector import Dot
 from solidb_sync.protocol.messages import ChangeResult
 from solidb_sync.storage.engine import EngineReader, StorageEngine
-from solidb_sync.storage.overlay import base_copy, fold, rebuild
+from solidb_sync.storage.overlay import fold, rebuild
 from solidb_sync.storage.records import ChangeState, StoredBase, StoredChange
-from solidb_sync.storage.text_forms import decode_change, encode_change, vector_text
+from solidb_sync.storage.text_forms import decode_change, encode_change, parse_vector, vector_text
 
 PUSH_BYTES_MAX = 4 * 1024 * 1024
 Place = tuple[str, str]
@@ -70,8 +73,8 @@ def next_batch(engine: EngineReader, *, count: int, after: int = 0, covered: Con
     batch = Batch([], [])
     size = 0
     for group in _groups(engine, count, after, covered):
-        wires = [_wire_to_send(engine, change) for change in group]
-        group_size = sum(len(wire) for wire in wires)
+        wires = [change.wire if not change.needs_full else _wire_in_full(engine, change) for change in group]
+        group_size = sum(map(len, wires))
         if batch.changes and (len(batch.changes) + len(group) > count or size + group_size > PUSH_BYTES_MAX):
             break
         batch.changes.extend(group)
@@ -83,27 +86,40 @@ def next_batch(engine: EngineReader, *, count: int, after: int = 0, covered: Con
 
 
 def _groups(engine: EngineReader, count: int, after: int, covered: Container[str] | None) -> Iterable[list[StoredChange]]:
-    """Yield pending changes one by one, and those of a transaction together."""
+    """Yield pending changes one by one, and those of a transaction together.
+
+    A transaction that reaches into a collection that is not covered waits as a whole.
+    """
     group: list[StoredChange] = []
-    while True:
-        page = engine.changes(state=ChangeState.PENDING, after=after, limit=count)
-        for change in page:
-            if covered is not None and change.collection not in covered:
-                continue
-            if group and (not change.transaction or change.transaction != group[0].transaction):
+    for change in _pending(engine, count, after):
+        if group and change.transaction != group[0].transaction:
+            if _all_covered(group, covered):
                 yield group
-                group = []
+            group = []
+        if change.transaction:
             group.append(change)
-        if len(page) < count:
-            break
-        after = page[-1].id
-    if group:
+        elif covered is None or change.collection in covered:
+            yield [change]
+    if group and _all_covered(group, covered):
         yield group
 
 
-def _wire_to_send(engine: EngineReader, change: StoredChange) -> str:
-    if not change.needs_full:
-        return change.wire
+def _pending(engine: EngineReader, count: int, after: int) -> Iterable[StoredChange]:
+    """Yield the pending changes, read in pages."""
+    while True:
+        page = engine.changes(state=ChangeState.PENDING, after=after, limit=count)
+        yield from page
+        if len(page) < count:
+            return
+        after = page[-1].id
+
+
+def _all_covered(group: list[StoredChange], covered: Container[str] | None) -> bool:
+    return covered is None or all(change.collection in covered for change in group)
+
+
+def _wire_in_full(engine: EngineReader, change: StoredChange) -> str:
+    """Return the change with the whole document as it was with it."""
     upto = [known for known in engine.changes_of(change.collection, change.key) if known.id <= change.id]
     document, _, _ = fold(engine.base(change.collection, change.key), upto)
     wire = decode_change(change.wire)
@@ -114,18 +130,26 @@ def _wire_to_send(engine: EngineReader, change: StoredChange) -> str:
 def settle(engine: StorageEngine, sent: list[StoredChange], results: list[ChangeResult]) -> Settled:
     """Record the server's answer to a batch: one result for each change, in order."""
     settled = Settled()
-    by_document: dict[Place, list[tuple[StoredChange, Outcome, str]]] = {}
+    by_document: dict[Place, list[_Answered]] = {}
     for change, result in zip(sent, _checked(sent, results), strict=True):
-        outcome = _outcome(result)
-        reason = "" if result.error is None else f"{result.error.type}: {result.error.message}"
-        by_document.setdefault((change.collection, change.key), []).append((change, outcome, reason))
-        settled.acknowledged += outcome in (Outcome.DONE, Outcome.HELD)
-        settled.asked_in_full += outcome is Outcome.NEEDS_FULL and not change.needs_full
+        answered = _answered(change, result)
+        by_document.setdefault((change.collection, change.key), []).append(answered)
+        settled.acknowledged += answered.outcome in (Outcome.DONE, Outcome.HELD)
+        settled.asked_in_full += answered.outcome is Outcome.NEEDS_FULL and not change.needs_full
     _settle_finished(engine, by_document)
-    for place, answered in by_document.items():
-        _settle_document(engine, place, answered, settled)
+    for place, answers in by_document.items():
+        _settle_document(engine, place, answers, settled)
     _note_settled(engine, sent)
     return settled
+
+
+class _Answered(NamedTuple):
+    """A change with what was answered; `dot` is the one the server recorded, if that is not the change's own."""
+
+    change: StoredChange
+    outcome: Outcome
+    reason: str
+    dot: Dot | None
 
 
 def _checked(sent: list[StoredChange], results: list[ChangeResult]) -> list[ChangeResult]:
@@ -136,50 +160,56 @@ def _checked(sent: list[StoredChange], results: list[ChangeResult]) -> list[Chan
     return results
 
 
-def _outcome(result: ChangeResult) -> Outcome:
+def _answered(change: StoredChange, result: ChangeResult) -> _Answered:
     status = result.original if result.status == "duplicate" else result.status
-    if status not in OUTCOMES:
+    outcome = OUTCOMES.get(status)
+    if outcome is None:
         raise ProtocolError(f"results: unknown status {status!r} for change {result.change_id}")
-    return OUTCOMES[status]
+    reason = "" if result.error is None else f"{result.error.type}: {result.error.message}"
+    dot = Dot(result.actor, result.counter) if result.actor else None
+    return _Answered(change, outcome, reason, None if dot == (change.actor, change.counter) else dot)
 
 
-def _settle_finished(engine: StorageEngine, by_document: dict[Place, list[tuple[StoredChange, Outcome, str]]]) -> None:
-    """Settle the documents whose every change was applied: the visible row is the server's version now."""
+def _settle_finished(engine: StorageEngine, by_document: dict[Place, list[_Answered]]) -> None:
+    """Settle the documents with no change left but those just applied: the visible row is the server's version now."""
     finished = {
-        place: [change for change, _, _ in answered]
-        for place, answered in by_document.items()
-        if all(outcome is Outcome.DONE for _, outcome, _ in answered)
+        place: [answered.change for answered in answers]
+        for place, answers in by_document.items()
+        if all(answered.outcome is Outcome.DONE and answered.dot is None for answered in answers)
     }
-    bases = {place: engine.base(*place) for place in finished}
+    has_bases = engine.has_bases()
     engine.drop_changes(change.id for changes in finished.values() for change in changes)
     for place, changes in finished.items():
+        if engine.has_changes_of(*place):
+            _absorb(engine, place, changes)
+        elif has_bases:
+            engine.drop_base(*place)
         del by_document[place]
-        if not engine.has_changes_of(*place):
-            if bases[place] is not None:
-                engine.drop_base(*place)
-        else:
-            _raise_base(engine, place, bases[place], changes)
 
 
-def _raise_base(engine: StorageEngine, place: Place, base: StoredBase | None, applied: list[StoredChange]) -> None:
-    """Move the base copy up to changes the server applied; the visible row stays what it is."""
-    document, vector, stamp = fold(base, applied)
+def _absorb(engine: StorageEngine, place: Place, applied: list[StoredChange]) -> None:
+    """Move the base copy up to changes that the server applied exactly as they were made, and forget them.
+
+    Older changes that were held are in the server's version too, because it was made on top of them.
+    """
+    newest = max(change.id for change in applied)
+    held = [change for change in engine.changes_of(*place) if change.state is ChangeState.HELD and change.id < newest]
+    base = engine.base(*place)
+    document, vector, stamp = fold(base, sorted([*held, *applied], key=lambda change: change.id))
     last_body = encode(document).decode() if document is not None else (base.body if base else None)
     engine.put_base(*place, StoredBase(last_body, document is None, vector_text(vector), stamp))
+    engine.drop_changes(change.id for change in [*held, *applied])
+    rebuild(engine, *place)
 
 
-def _settle_document(
-    engine: StorageEngine, place: Place, answered: list[tuple[StoredChange, Outcome, str]], settled: Settled
-) -> None:
-    is_first = True
-    for change, outcome, reason in answered:
+def _settle_document(engine: StorageEngine, place: Place, answers: list[_Answered], settled: Settled) -> None:
+    for change, outcome, reason, dot in answers:
+        recorded = change if dot is None else replace(change, actor=dot.actor, counter=dot.counter)
         match outcome:
-            case Outcome.DONE if is_first and _is_oldest(engine, place, change):
-                _raise_base(engine, place, engine.base(*place), [change])
-                engine.drop_changes([change.id])
-                continue
+            case Outcome.DONE if not _has_older_pending(engine, place, change):
+                _absorb(engine, place, [recorded])
             case Outcome.DONE | Outcome.HELD:
-                engine.replace_change(replace(change, state=ChangeState.HELD))
+                hold(engine, recorded)
             case Outcome.NEEDS_FULL:
                 engine.replace_change(replace(change, needs_full=True))
             case Outcome.REJECTED:
@@ -187,11 +217,29 @@ def _settle_document(
                 return
             case Outcome.AGAIN:
                 pass
-        is_first = False
 
 
-def _is_oldest(engine: EngineReader, place: Place, change: StoredChange) -> bool:
-    return engine.changes_of(*place)[0].id == change.id
+def _has_older_pending(engine: EngineReader, place: Place, change: StoredChange) -> bool:
+    return any(older.id < change.id and older.state is ChangeState.PENDING for older in engine.changes_of(*place))
+
+
+def hold(engine: StorageEngine, change: StoredChange) -> None:
+    """Keep a change that the server has taken over the document until a pull brings it; forget it when one has."""
+    base = engine.base(change.collection, change.key)
+    if base is not None and parse_vector(base.vector).covers(Dot(change.actor, change.counter)):
+        engine.drop_changes([change.id])
+    else:
+        engine.replace_change(replace(change, state=ChangeState.HELD))
+    rebuild(engine, change.collection, change.key)
+
+
+def settle_by_hand(engine: StorageEngine, number: int) -> bool:
+    """Treat one pending change as applied; False when there is none with this id."""
+    for change in engine.changes(state=ChangeState.PENDING, after=number - 1, limit=1):
+        if change.id == number:
+            _absorb(engine, (change.collection, change.key), [change])
+            return True
+    return False
 
 
 def _set_aside(engine: StorageEngine, place: Place, refused: StoredChange, reason: str) -> list[StoredChange]:
@@ -214,30 +262,37 @@ def _note_settled(engine: StorageEngine, sent: list[StoredChange]) -> None:
         engine.save_replica(replace(replica, settled=highest))
 
 
-def readdress(engine: StorageEngine, changes: list[StoredChange], *, known: Collection[str] = ()) -> None:
-    """Give pending changes new dots of the current incarnation, their ids unchanged; the `known` ones are held instead.
+def readdress(engine: StorageEngine, changes: list[StoredChange], *, known: Mapping[str, Dot] | None = None) -> None:
+    """Give pending changes new dots of the current incarnation, their change ids unchanged; hold the `known` ones instead.
 
-    `known` are the ids the server has applied already: those keep the dot they were applied under.
+    `known` are the changes that the server has applied already, with the dots it recorded. The others are appended anew, so
+    that the order of ids stays the order of counters. `changes` are all pending ones of the documents they belong to.
     """
-    places: dict[Place, None] = {}
+    moving: list[StoredChange] = []
     for change in changes:
-        places[change.collection, change.key] = None
-        if change.change_id in known:
-            engine.replace_change(replace(change, state=ChangeState.HELD))
-    for place in places:
-        _readdress_document(engine, place, {change.id for change in changes if change.change_id not in known})
+        dot = (known or {}).get(change.change_id)
+        if dot is None:
+            moving.append(change)
+        else:
+            hold(engine, replace(change, actor=dot.actor, counter=dot.counter))
+    kept = {place: _kept_under(engine, place, moving) for place in {(change.collection, change.key) for change in moving}}
+    for change in moving:
+        below = kept[change.collection, change.key]
+        below.append(_move(engine, change, below))
+    for place in kept:
+        rebuild(engine, *place)
 
 
-def _readdress_document(engine: StorageEngine, place: Place, moving: set[int]) -> None:
-    base = base_copy(engine, *place)
-    kept: list[StoredChange] = []
-    for change in engine.changes_of(*place):
-        if change.id in moving:
-            _, vector, _ = fold(base, kept)
-            wire = decode_change(change.wire)
-            dot = engine.next_dot()
-            wire.counter, wire.base_version = dot.counter, dict(vector)
-            change = replace(change, actor=dot.actor, counter=dot.counter, wire=encode_change(wire))
-            engine.replace_change(change)
-        kept.append(change)
-    rebuild(engine, *place)
+def _kept_under(engine: EngineReader, place: Place, moving: list[StoredChange]) -> list[StoredChange]:
+    ids = {change.id for change in moving}
+    return [change for change in engine.changes_of(*place) if change.id not in ids]
+
+
+def _move(engine: StorageEngine, change: StoredChange, below: list[StoredChange]) -> StoredChange:
+    _, vector, _ = fold(engine.base(change.collection, change.key), below)
+    wire = decode_change(change.wire)
+    dot = engine.next_dot()
+    wire.counter, wire.base_version = dot.counter, dict(vector)
+    moved = replace(change, actor=dot.actor, counter=dot.counter, wire=encode_change(wire))
+    engine.drop_changes([change.id])
+    return replace(moved, id=engine.add_change(moved))

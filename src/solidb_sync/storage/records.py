@@ -1,9 +1,15 @@
-"""What a local store keeps, as plain records. Bodies and vectors are JSON text: most are moved, few are read."""
+"""What a local store keeps, as plain records. Bodies and vectors are JSON text: most are moved, few are read.
+
+Those that come by the thousand are msgspec structs, which are made several times faster than frozen dataclasses; change one
+with `msgspec.structs.replace`.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+
+from msgspec import Struct
 
 
 class ChangeState(IntEnum):
@@ -17,8 +23,7 @@ class ChangeState(IntEnum):
     REJECTED = 2
 
 
-@dataclass(frozen=True, slots=True)
-class StoredRow:
+class StoredRow(Struct, frozen=True, gc=False):
     """What a reader sees of one document; `body` None is a tombstone. `stamp` is an ISO-8601 UTC time."""
 
     body: str | None
@@ -26,8 +31,7 @@ class StoredRow:
     stamp: str
 
 
-@dataclass(frozen=True, slots=True)
-class StoredBase:
+class StoredBase(Struct, frozen=True, gc=False):
     """The server's last known version of a document that has changes of this device on top.
 
     A deleted document keeps its last body: a pending edit may revive it whole.
@@ -39,8 +43,7 @@ class StoredBase:
     stamp: str
 
 
-@dataclass(frozen=True, slots=True)
-class StoredChange:
+class StoredChange(Struct, frozen=True, gc=False):
     """One change of this device. `wire` is its JSON as it is sent, without the full copy that `needs_full` asks for."""
 
     id: int
@@ -56,21 +59,23 @@ class StoredChange:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Replica:
+class Replica(Struct, frozen=True, gc=False):
     """Who this store is and how far it has got.
 
-    `counter`: the last one given out by this incarnation. `settled`: the highest own counter whose outcome is stored.
-    `cursor`: the last sequence scanned. `covered`: the collections the cursor speaks for, None for all of them but the
-    `excluded` ones.
+    `last_change`: the id of the newest change; ids are never given out twice. `counter`: the last one given out by this
+    incarnation. `settled`: the highest own counter whose outcome is stored. `cursor`: the last sequence scanned.
+    `caught_up`: the last cursor at which nothing was left to pull: the state that deltas may be relative to.
+    `covered`: the collections the cursor speaks for, None for all of them but the `excluded` ones.
     """
 
     device_id: str
     store_id: str
+    last_change: int = 0
     incarnation: int = 0
     counter: int = 0
     settled: int = 0
     cursor: int = 0
+    caught_up: int = 0
     covered: tuple[str, ...] | None = None
     excluded: tuple[str, ...] = ()
     epoch: str = ""

@@ -70,22 +70,22 @@ def wire_document(change: WireChange) -> JsonDocument:
     return document
 
 
-@lru_cache(maxsize=1)
 def iso_time(now_ms: int) -> str:
     """Return a time as ISO-8601 UTC with milliseconds.
 
     >>> iso_time(1705314600000)
     '2024-01-15T10:30:00.000Z'
     """
-    moment = datetime.fromtimestamp(now_ms // 1000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{now_ms % 1000:03d}Z"
+    return f"{_iso_second(now_ms // 1000)}.{now_ms % 1000:03d}Z"
+
+
+@lru_cache(maxsize=1)
+def _iso_second(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def new_id(now_ms: int, random_bytes: RandomBytes) -> str:
     """Return a UUID version 7 (RFC 9562): ids made later sort later, which keeps index pages warm."""
-    randomness = int.from_bytes(random_bytes(10), "big")
-    number = (
-        (now_ms & (2**48 - 1)) << 80 | 0x7 << 76 | (randomness >> 68 & 0xFFF) << 64 | 0b10 << 62 | (randomness & (2**62 - 1))
-    )
-    digits = f"{number:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    time, chance = f"{now_ms & (2**48 - 1):012x}", random_bytes(10).hex()
+    variant = "89ab"[int(chance[3], 16) & 3]
+    return f"{time[:8]}-{time[8:]}-7{chance[:3]}-{variant}{chance[4:7]}-{chance[7:19]}"

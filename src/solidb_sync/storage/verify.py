@@ -1,16 +1,20 @@
-"""Read every record of a store and say what is damaged."""
+"""Read every record of a store and say what is damaged; one that can't be read hides no other."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import apsw
 import msgspec
 
 from solidb_sync.errors import InvalidDocumentError
 from solidb_sync.json_value import canonical, decode
 from solidb_sync.storage.engine import EngineReader
-from solidb_sync.storage.records import StoredRow
+from solidb_sync.storage.records import StoredBase, StoredChange, StoredRow
 from solidb_sync.storage.text_forms import decode_change, parse_vector
+
+DAMAGE = (apsw.Error, msgspec.MsgspecError, InvalidDocumentError, ValueError, TypeError, AttributeError, KeyError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,32 +30,56 @@ class VerifyReport:
         return not self.problems
 
 
+Check = tuple[str, Callable[[], None]]
+
+
 def verify_records(reader: EngineReader) -> VerifyReport:
     """Return how many records there are, and every problem found."""
     problems = list(reader.damage())
     records = 0
-    for collection in reader.collections():
-        for key, row in reader.all_rows(collection):
-            records += 1
-            problems.extend(_row_problems(f"{collection}/{key}", row))
-    for change in reader.changes(state=None):
+    for name, check in _checks(reader):
         records += 1
         try:
-            decode_change(change.wire)
-        except msgspec.MsgspecError as problem:
-            problems.append(f"change {change.id} of {change.collection}/{change.key}: {problem}")
+            check()
+        except DAMAGE as problem:
+            problems.append(f"{name}: damaged: {problem}")
     return VerifyReport(records, tuple(problems))
 
 
-def _row_problems(name: str, row: StoredRow) -> list[str]:
-    problems = []
-    try:
-        if row.body is not None and canonical(decode(row.body)).text.decode() != row.body:
-            problems.append(f"{name}: the document is not in canonical form")
-    except (msgspec.MsgspecError, InvalidDocumentError, UnicodeDecodeError) as problem:
-        problems.append(f"{name}: the document is damaged: {problem}")
-    try:
+def _checks(reader: EngineReader) -> Iterator[Check]:
+    yield "replica", lambda: _read(reader.replica)
+    for collection in reader.collections():
+        for key in reader.keys(collection):
+            yield f"{collection}/{key}", lambda c=collection, k=key: _check_row(reader.row(c, k))  # type: ignore[misc]
+            yield f"{collection}/{key} (base copy)", lambda c=collection, k=key: _check_base(reader.base(c, k))  # type: ignore[misc]
+    for number in reader.change_ids():
+        yield f"change {number}", lambda n=number: _check_change(reader.changes(state=None, after=n - 1, limit=1))  # type: ignore[misc]
+    yield "subscriptions", lambda: _read(reader.subscriptions)
+    yield "conflict log", lambda: _read(reader.conflicts)
+
+
+def _read(read: Callable[[], object]) -> None:
+    read()
+
+
+def _check_row(row: StoredRow | None) -> None:
+    if row is not None:
+        _check_body(row.body)
         parse_vector(row.vector)
-    except (msgspec.MsgspecError, TypeError, AttributeError) as problem:
-        problems.append(f"{name}: the version vector is damaged: {problem}")
-    return problems
+
+
+def _check_base(base: StoredBase | None) -> None:
+    if base is not None:
+        _check_body(base.body)
+        parse_vector(base.vector)
+
+
+def _check_body(body: str | None) -> None:
+    if body is not None and canonical(decode(body)).text.decode() != body:
+        raise ValueError("the document is not in canonical form")
+
+
+def _check_change(changes: list[StoredChange]) -> None:
+    wire = decode_change(changes[0].wire)
+    if (wire.collection, wire.key, wire.id) != (changes[0].collection, changes[0].key, changes[0].change_id):
+        raise ValueError("the change and what would be sent of it differ")

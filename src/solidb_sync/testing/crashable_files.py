@@ -88,6 +88,11 @@ class CrashableFiles:
         """End the running life and take the name back from SQLite."""
         self._life.end()
 
+    @property
+    def writes(self) -> int:
+        """How often anything was written in the running life; the same number means that nothing has changed."""
+        return self._disk.writes
+
     def kill(self) -> None:
         """End the program, not the machine: every write stays, though still unsynced."""
         self._begin_life(self._disk)
@@ -143,6 +148,7 @@ class _Disk:
         self.visible = {name: _StoredFile(content) for name, content in contents.items()}
         self.durable = dict(self.visible)
         self.total_bytes_max = total_bytes_max
+        self.writes = 0
         self.writes_until_failure = 0
         self.write_error: type[apsw.Error] = apsw.IOError
         self.syncs_until_failure = 0
@@ -158,6 +164,7 @@ class _Disk:
             self.durable = dict(self.visible)
 
     def before_write(self) -> None:
+        self.writes += 1
         self.writes_until_failure -= 1
         if self.writes_until_failure == 0:
             raise self.write_error("injected: this write fails")

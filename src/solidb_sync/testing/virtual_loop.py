@@ -25,7 +25,7 @@ from asyncio import events
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextlib import contextmanager
-from contextvars import Context
+from contextvars import Context, copy_context
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -82,11 +82,17 @@ class VirtualClock:
 
 
 class NumberedTask(asyncio.Task[Any]):
-    """A task whose place in a set, as in task groups and in what `wait` returns, does not depend on its address."""
+    """A task whose place in a set, as in task groups and in what `wait` returns, does not depend on its address.
 
-    def __init__(self, number: int, coroutine: Coroutine[Any, Any, Any], **options: Any) -> None:
+    It tells its `context`, which `asyncio.Task` does only from Python 3.12 on.
+    """
+
+    def __init__(
+        self, number: int, coroutine: Coroutine[Any, Any, Any], *, context: Context | None = None, **options: Any
+    ) -> None:
         self._number = number
-        super().__init__(coroutine, **options)
+        self.context = copy_context() if context is None else context
+        super().__init__(coroutine, context=self.context, **options)
 
     def __hash__(self) -> int:
         return self._number

@@ -1,6 +1,6 @@
 """SDBQL: a query language over JSON documents."""
 
-from sdbql.data_source import DataSource, DictSource
+from sdbql.data_source import DataSource, DictSource, KeyedDataSource
 from sdbql.engine import Filter, Query, parse, parse_filter, run
 from sdbql.errors import (
     CollectionNotFoundError,
@@ -19,6 +19,7 @@ __all__ = [
     "DictSource",
     "ExecutionError",
     "Filter",
+    "KeyedDataSource",
     "Limits",
     "ParseError",
     "ParseLimitError",

@@ -63,7 +63,7 @@ def _bind(text: str) -> tuple[str, Any]:
 def _documents(path: Path) -> list[dict[str, Any]]:
     text = path.read_text(encoding="utf-8")
     try:
-        documents = json.loads(text) if text.lstrip().startswith("[") else _json_lines(text)
+        documents = _json(text) if text.lstrip().startswith("[") else _json_lines(text)
     except ValueError as error:
         raise ValueError(f"{path}: not JSON: {error}") from None
     for number, document in enumerate(documents, 1):
@@ -73,7 +73,15 @@ def _documents(path: Path) -> list[dict[str, Any]]:
 
 
 def _json_lines(text: str) -> list[Any]:
-    return [json.loads(line) for line in text.splitlines() if line.strip()]
+    return [_json(line) for line in text.splitlines() if line.strip()]
+
+
+def _json(text: str) -> Any:
+    return json.loads(text, parse_constant=_refuse)
+
+
+def _refuse(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON value")
 
 
 if __name__ == "__main__":

@@ -183,10 +183,10 @@ class _Analyser:
                 UnsupportedOfflineError(f"{clause.kind} JOIN is not available yet", clause.span, "LEFT JOIN and JOIN are")
             )
         source = self._collection(clause.collection, clause.span, as_source=True)
-        candidate = self._fresh(clause.collection)
+        variable, candidate = self._fresh(clause.collection), self._fresh(clause.collection)
         condition = self.expression(clause.condition, {**level.scope, clause.collection: candidate})
         level.starts_iterating()
-        variable = self._declare(clause.collection, level)
+        level.declare(clause.collection, variable)
         return BoundJoin(clause.kind, source, candidate, variable, condition, span=clause.span)
 
     # --- names

@@ -17,6 +17,7 @@ from sdbql.data_source import DataSource, DictSource, Document
 from sdbql.errors import CollectionNotFoundError, ExecutionError, ParseLimitError, QueryError, QueryLimitError
 from sdbql.execution_context import ExecutionContext
 from sdbql.explain import explain
+from sdbql.expressions import compile_expression
 from sdbql.frame import Frame, Layout
 from sdbql.interpreter import compile_plan
 from sdbql.limits import NESTING_DEPTH_MAX, PARSED_QUERIES_MAX, Limits
@@ -77,7 +78,7 @@ class Query:
         self.text = text
         self._analysis = analysis
         self.plan = make_plan(analysis.body)
-        self._layout = Layout(compile_plan)
+        self._layout = Layout(compile_expression, compile_plan)
         self._evaluate = compile_plan(self.plan, self._layout)
 
     def __str__(self) -> str:
@@ -125,7 +126,7 @@ class Filter:
     def __init__(self, text: str, analysis: Analysis) -> None:
         self.text = text
         self._analysis = analysis
-        self._layout = Layout(compile_plan)
+        self._layout = Layout(compile_expression, compile_plan)
         self._document = self._layout.slot(_DOCUMENT)
         self._evaluate = compile_plan(make_plan(analysis.body), self._layout)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sdbql.data_source import DataSource, Document
+from sdbql.data_source import DataSource, Document, KeyedDataSource
 from sdbql.errors import CollectionNotFoundError, QueryLimitError
 from sdbql.limits import Limits
 
@@ -22,7 +22,12 @@ class ExecutionContext:
     random: Callable[[], float]
     limits: Limits
     steps: int = 0
+    get: Callable[[str, str], Document | None] | None = field(init=False)
+    """Finds a document by collection and key, when the source can."""
     _documents: dict[str, list[Document]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.get = self.source.get if isinstance(self.source, KeyedDataSource) else None
 
     def documents(self, collection: str) -> list[Document]:
         """Return all documents of a collection, read once per run."""

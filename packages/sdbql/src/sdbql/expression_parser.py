@@ -80,7 +80,9 @@ OPENING, CLOSING = frozenset("([{"), frozenset(")]}")
 LOOKAHEAD_MAX = 10_000
 ENDS_OF_QUANTIFIED = frozenset(["FILTER", "SORT", "LIMIT", "RETURN", "COLLECT", *QUANTIFIERS])
 
-QUERY_STARTERS = ("FOR", "LET", "RETURN", "INSERT", "UPDATE", "UPSERT", "REMOVE")
+QUERY_STARTERS = ("FOR", "LET", "RETURN", "LIMIT", "COLLECT", "INSERT", "UPDATE", "UPSERT", "REMOVE")
+CLAUSES_NOT_CALLS = ("FILTER", "SORT", "REPLACE")
+"""Words that begin a query in brackets, unless `(` follows: then they are calls."""
 
 
 class ExpressionParser(TokenCursor):
@@ -287,8 +289,8 @@ class ExpressionParser(TokenCursor):
 
     def _bracketed(self) -> Expression:
         opening = self.take()
-        replaces = self.at_word("REPLACE") and self.following.text != "("
-        if self.at_word(*QUERY_STARTERS) or replaces:
+        clause = self.at_word(*CLAUSES_NOT_CALLS) and self.following.text != "("
+        if clause or self.at_word(*QUERY_STARTERS):
             inner: Expression = self.subquery()
         else:
             inner = self.expression("an expression after '('")

@@ -10,7 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from sdbql.errors import QueryError
 from sdbql.plan import Plan
+from sdbql.source_text import Span
+from sdbql.syntax_tree import Expression
 
 if TYPE_CHECKING:
     from sdbql.execution_context import ExecutionContext
@@ -22,11 +25,20 @@ Evaluate = Callable[[Frame], Any]
 
 @dataclass(slots=True)
 class Layout:
-    """Which slot each name has, and how to compile the subqueries met on the way."""
+    """Which slot each name has, and how to compile what is met on the way."""
 
+    compile_expression: Callable[[Expression, "Layout"], Evaluate]
     compile_plan: Callable[[Plan, "Layout"], Evaluate]
     slots: dict[str, int] = field(default_factory=dict)
     private: int = 0
+
+    def expression(self, node: Expression) -> Evaluate:
+        """Return an expression as a function from a frame to its value."""
+        return self.compile_expression(node, self)
+
+    def subquery(self, plan: Plan) -> Evaluate:
+        """Return a plan as a function from a frame to the list of its results."""
+        return self.compile_plan(plan, self)
 
     def slot(self, name: str) -> int:
         """Return the slot of a variable; binds are known as `@name` and `@@name`."""
@@ -40,3 +52,16 @@ class Layout:
     def new_frame(self, context: "ExecutionContext") -> Frame:
         """Return an empty frame for one run."""
         return [context, *[None] * len(self.slots)]
+
+
+def located(evaluate: Evaluate, span: Span) -> Evaluate:
+    """Return the closure with its place added to the errors that do not know theirs."""
+
+    def at_its_place(frame: Frame) -> Any:
+        try:
+            return evaluate(frame)
+        except QueryError as error:
+            error.locate(span)
+            raise
+
+    return at_its_place

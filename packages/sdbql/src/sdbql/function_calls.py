@@ -6,21 +6,17 @@ from sdbql.errors import ExecutionError, QueryError
 from sdbql.frame import Evaluate, Frame, Layout
 from sdbql.functions import catalog
 from sdbql.functions.builtin import Builtin
-from sdbql.syntax_tree import Call, Expression, Lambda
+from sdbql.syntax_tree import Call, Lambda
 from sdbql.values import Value
 
-CompileExpression = Callable[[Expression, Layout], Evaluate]
 
-
-def compile_call(node: Call, layout: Layout, compile_expression: CompileExpression) -> Evaluate:
+def compile_call(node: Call, layout: Layout) -> Evaluate:
     """Return a call as a function from a frame to the builtin's result."""
     builtin = catalog.find(node.name)
     assert builtin is not None
     arguments = tuple(
         [
-            _compile_lambda(argument, layout, compile_expression)
-            if isinstance(argument, Lambda)
-            else compile_expression(argument, layout)
+            _compile_lambda(argument, layout) if isinstance(argument, Lambda) else layout.expression(argument)
             for argument in node.arguments
         ]
     )
@@ -65,10 +61,10 @@ def _applied(builtin: Builtin, arguments: tuple[Evaluate, ...]) -> Evaluate:
     return apply
 
 
-def _compile_lambda(node: Lambda, layout: Layout, compile_expression: CompileExpression) -> Evaluate:
+def _compile_lambda(node: Lambda, layout: Layout) -> Evaluate:
     """Return a function from a frame to a callable that closes over that frame."""
     slots = [layout.slot(parameter) for parameter in node.parameters]
-    body, span = compile_expression(node.body, layout), node.span
+    body, span = layout.expression(node.body), node.span
 
     def close_over(frame: Frame) -> Callable[..., Value]:
         def call(*arguments: Value) -> Value:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sdbql import plan
-from sdbql.expressions import compile_expression
 from sdbql.frame import Evaluate, Frame, Layout
 from sdbql.functions.aggregates import AGGREGATES, Aggregation
 from sdbql.syntax_tree import Expression
@@ -32,7 +31,7 @@ class _Group:
 def compile_group(step: plan.Group, before: Rows, layout: Layout) -> Rows:
     """Return one row for each group of the rows of `before`, in the order of the keys."""
     constants = [layout.slot(name) for name in step.constants]
-    arguments = [compile_expression(aggregate.value, layout) for aggregate in step.aggregates if aggregate.value is not None]
+    arguments = [layout.expression(aggregate.value) for aggregate in step.aggregates if aggregate.value is not None]
     find_group = _compile_find([key.value for key in step.keys], len(arguments), layout)
     publish = _compile_publish(step, layout)
 
@@ -58,7 +57,7 @@ def compile_group(step: plan.Group, before: Rows, layout: Layout) -> Rows:
 
 def _compile_find(keys: list[Expression], columns: int, layout: Layout) -> FindGroup:
     """Return how to find the group of the row in the frame, or begin it."""
-    evaluated = [compile_expression(key, layout) for key in keys]
+    evaluated = [layout.expression(key) for key in keys]
     if len(evaluated) == 1:
         return _find_by_one(evaluated[0], columns)
 

@@ -7,14 +7,53 @@ than one pass.
 """
 
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any
 
-from sdbql.expressions import compile_expression
 from sdbql.frame import Frame, Layout
-from sdbql.syntax_tree import Expression
+from sdbql.plan import GroupJoin, HashJoin
+from sdbql.conditions import is_document_key
+from sdbql.syntax_tree import CollectionBind, CollectionRead, Expression
 from sdbql.values import Value, hash_key
 
+Find = Callable[[Frame], list[Value]]
 Lookup = Callable[[Frame, list[Value]], list[Value]]
+
+
+def compile_find(
+    join: HashJoin | GroupJoin, element_key: Expression, row_key: Expression, array: Find, layout: Layout
+) -> Find:
+    """Return a function to the elements that join with the row in the frame, in order.
+
+    A data source that finds documents by key is asked for the one, instead of for all.
+    """
+    element = layout.slot(join.variable if isinstance(join, HashJoin) else join.candidate)
+    look_up = compile_lookup(element, element_key, row_key, layout)
+    name = _compile_collection_name(join.source, layout)
+    if name is None or not is_document_key(element_key):
+        return lambda frame: look_up(frame, array(frame))
+    key_of_row = layout.expression(row_key)
+
+    def find(frame: Frame) -> list[Value]:
+        get, key = frame[0].get, key_of_row(frame)
+        if get is None or not isinstance(key, str):
+            return look_up(frame, array(frame))
+        frame[0].spend(1)
+        document = get(name(frame), key)
+        return [] if document is None else [document]
+
+    return find
+
+
+def _compile_collection_name(source: Expression, layout: Layout) -> Callable[[Frame], str] | None:
+    """Return how to know the name of the collection, or None if the source is none."""
+    match source:
+        case CollectionRead(name=name):
+            return lambda frame: name
+        case CollectionBind(name=name):
+            return itemgetter(layout.slot(f"@@{name}"))
+        case _:
+            return None
 
 
 def compile_lookup(element: int, element_key: Expression, row_key: Expression, layout: Layout) -> Lookup:
@@ -22,7 +61,7 @@ def compile_lookup(element: int, element_key: Expression, row_key: Expression, l
 
     `element` is the slot that `element_key` reads an element from.
     """
-    key_of_element, key_of_row = compile_expression(element_key, layout), compile_expression(row_key, layout)
+    key_of_element, key_of_row = layout.expression(element_key), layout.expression(row_key)
     remembered = layout.private_slot()
 
     def search(frame: Frame, array: list[Value], wanted: Any) -> list[Value]:

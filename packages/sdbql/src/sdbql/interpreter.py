@@ -10,11 +10,12 @@ from itertools import islice
 from typing import Any
 
 from sdbql import plan
+from sdbql.bulk import compile_filter, compile_results
 from sdbql.errors import ExecutionError
-from sdbql.expressions import compile_bounds, compile_expression
 from sdbql.frame import Evaluate, Frame, Layout
 from sdbql.grouping import compile_group
-from sdbql.hash_lookup import Lookup, compile_lookup
+from sdbql.hash_lookup import Find, compile_find
+from sdbql.operators import compile_bounds
 from sdbql.row_order import compile_order, compile_top
 from sdbql.syntax_tree import Binary, CollectionBind, CollectionRead, Expression, Literal
 from sdbql.values import Value, hash_key, is_number, type_name
@@ -22,7 +23,7 @@ from sdbql.values import Value, hash_key, is_number, type_name
 Rows = Callable[[Frame], Iterator[None]]
 """A compiled step: yields once for each row, with the row's values set in the frame."""
 
-CHUNK = 256
+CHUNK = 512
 """How many rows are counted at once; counting each would cost as much as a filter."""
 
 
@@ -30,7 +31,7 @@ def compile_plan(whole: plan.Plan, layout: Layout) -> Evaluate:
     """Return a plan as a function from a frame to the list of its results."""
     if not whole.distinct and (loop := _single_loop(whole)):
         return _compile_loop(*loop, whole.value, layout)
-    rows, value = compile_step(whole.rows, layout), compile_expression(whole.value, layout)
+    rows, value = compile_step(whole.rows, layout), layout.expression(whole.value)
     if whole.distinct:
         return _distinct(rows, value)
 
@@ -55,14 +56,16 @@ def _single_loop(whole: plan.Plan) -> tuple[plan.Iterate, Expression] | None:
 
 def _compile_loop(loop: plan.Iterate, condition: Expression, returned: Expression, layout: Layout) -> Evaluate:
     """Return the commonest plan as one loop without generators: the same rows, sooner."""
-    elements, slot = compile_source(loop.source, layout), layout.slot(loop.variable)
-    keep, value = compile_expression(condition, layout), compile_expression(returned, layout)
+    elements = compile_source(loop.source, layout)
+    survivors = compile_filter(condition, loop.variable, layout)
+    results_of = compile_results(returned, loop.variable, layout)
 
     def run(frame: Frame) -> Value:
-        context, results, remaining = frame[0], [], iter(elements(frame))
+        context, remaining = frame[0], iter(elements(frame))
+        results: list[Value] = []
         while chunk := list(islice(remaining, CHUNK)):
             context.spend(len(chunk))
-            results += [value(frame) for frame[slot] in chunk if keep(frame)]
+            results += results_of(frame, survivors(frame, chunk))
             context.hold(len(results))
         return results
 
@@ -132,7 +135,7 @@ def compile_source(source: Expression, layout: Layout) -> Callable[[Frame], Iter
 
 def compile_array(source: Expression, layout: Layout) -> Callable[[Frame], list[Value]]:
     """Return a function to the documents of a collection, or to a value that must be an array."""
-    evaluate, span = compile_expression(source, layout), source.span
+    evaluate, span = layout.expression(source), source.span
     if isinstance(source, CollectionRead | CollectionBind):
         return evaluate
 
@@ -146,7 +149,7 @@ def compile_array(source: Expression, layout: Layout) -> Callable[[Frame], list[
 
 
 def _keep(step: plan.Keep, layout: Layout) -> Rows:
-    condition = compile_expression(step.condition, layout)
+    condition = layout.expression(step.condition)
     if isinstance(step.before, plan.Iterate):
         return _iterate(step.before, layout, condition)
     before = compile_step(step.before, layout)
@@ -161,7 +164,7 @@ def _keep(step: plan.Keep, layout: Layout) -> Rows:
 
 def _assign(step: plan.Assign, layout: Layout) -> Rows:
     before, slot = compile_step(step.before, layout), layout.slot(step.variable)
-    value = compile_expression(step.value, layout)
+    value = layout.expression(step.value)
 
     def rows(frame: Frame) -> Iterator[None]:
         for _ in before(frame):
@@ -188,7 +191,7 @@ def _slice(step: plan.Slice, layout: Layout) -> Rows:
 
 def compile_extent(offset: Expression, count: Expression, layout: Layout) -> Callable[[Frame], tuple[int, int]]:
     """Return the two numbers of a LIMIT, checked when they are evaluated."""
-    offset_value, count_value = compile_expression(offset, layout), compile_expression(count, layout)
+    offset_value, count_value = layout.expression(offset), layout.expression(count)
 
     def bounds(frame: Frame) -> tuple[int, int]:
         return _extent(offset_value(frame), offset), _extent(count_value(frame), count)
@@ -222,11 +225,11 @@ def _group(step: plan.Group, layout: Layout) -> Rows:
 def _hash_join(step: plan.HashJoin, layout: Layout) -> Rows:
     before, array = compile_step(step.before, layout), compile_array(step.source, layout)
     slot = layout.slot(step.variable)
-    look_up = compile_lookup(slot, step.element_key, step.row_key, layout)
+    find = compile_find(step, step.element_key, step.row_key, array, layout)
 
     def rows(frame: Frame) -> Iterator[None]:
         for _ in before(frame):
-            found = look_up(frame, array(frame))
+            found = find(frame)
             for frame[slot] in found:
                 yield
 
@@ -234,16 +237,16 @@ def _hash_join(step: plan.HashJoin, layout: Layout) -> Rows:
 
 
 def _group_join(step: plan.GroupJoin, layout: Layout) -> Rows:
-    before, source = compile_step(step.before, layout), compile_expression(step.source, layout)
-    condition = compile_expression(step.condition, layout) if step.condition else None
+    before, source = compile_step(step.before, layout), layout.expression(step.source)
+    condition = layout.expression(step.condition) if step.condition else None
     candidate, slot = layout.slot(step.candidate), layout.slot(step.variable)
     keeps_unmatched = step.keeps_unmatched
-    look_up: Lookup = _all_documents
+    find: Find | None = None
     if step.element_key is not None and step.row_key is not None:
-        look_up = compile_lookup(candidate, step.element_key, step.row_key, layout)
+        find = compile_find(step, step.element_key, step.row_key, source, layout)
 
     def matching(frame: Frame) -> list[Value]:
-        documents = look_up(frame, source(frame))
+        documents = _all_documents(frame, source(frame)) if find is None else find(frame)
         if condition is None:
             return documents
         matched = []

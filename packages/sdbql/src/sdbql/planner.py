@@ -3,7 +3,7 @@
 from typing import Any
 
 from sdbql import plan
-from sdbql.rewrites.rules import rewrite
+from sdbql.rewrites.rules import RULES, Rule, rewrite
 from sdbql.syntax_tree import (
     BoundCollect,
     BoundJoin,
@@ -19,21 +19,21 @@ from sdbql.syntax_tree import (
 )
 
 
-def make_plan(body: QueryBody) -> plan.Plan:
-    """Return the plan of an analysed query, with every rule applied."""
+def make_plan(body: QueryBody, rules: tuple[Rule, ...] = RULES) -> plan.Plan:
+    """Return the plan of an analysed query; without rules, its steps are its clauses."""
+
+    def with_plans(node: Any) -> Any:
+        """Return the node with every subquery below it replaced by its plan."""
+        if isinstance(node, Subquery):
+            return plan.PlannedSubquery(make_plan(node.body, rules), span=node.span)
+        return rebuild(node, with_plans)
+
     steps: plan.Step = plan.Start()
     for clause in body.clauses:
-        steps = _step(steps, _with_plans(clause))
+        steps = _step(steps, with_plans(clause))
     assert body.returned is not None
-    returned = _with_plans(body.returned)
-    return plan.Plan(rewrite(steps), returned.value, returned.distinct, span=body.span)
-
-
-def _with_plans(node: Any) -> Any:
-    """Return the node with every subquery below it replaced by its plan."""
-    if isinstance(node, Subquery):
-        return plan.PlannedSubquery(make_plan(node.body), span=node.span)
-    return rebuild(node, _with_plans)
+    returned = with_plans(body.returned)
+    return plan.Plan(rewrite(steps, rules), returned.value, returned.distinct, span=body.span)
 
 
 def _step(before: plan.Step, clause: Clause) -> plan.Step:

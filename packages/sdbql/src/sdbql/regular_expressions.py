@@ -2,17 +2,22 @@
 
 SDBQL's regular expressions have no look-around and no back-references, and `$` matches only
 at the very end. A pattern that is invalid or longer than `REGEX_PATTERN_LENGTH_MAX` matches
-nothing. Python's `re` is the engine, so a pattern that it could take exponential time over
-(a repetition inside a repetition, as in `(a+)+`) is refused instead of risked.
+nothing. Python's `re` does the work where it is sure to end; a pattern that repeats a
+repetition or an alternative, or that has many repetitions, goes to `linear_regex`.
 """
 
 import re
 from functools import lru_cache
 
-from sdbql.errors import ExecutionError
 from sdbql.limits import REGEX_PATTERN_LENGTH_MAX
+from sdbql.linear_regex import LinearMatch, LinearPattern, compile_linear
 
 FUZZY_DISTANCE_MAX = 2
+REPETITIONS_MAX = 2
+"""How many unbounded repetitions in a row `re` may try; each multiplies its time by the text."""
+
+Pattern = re.Pattern[str] | LinearPattern
+Match = re.Match[str] | LinearMatch
 
 _LOOK_OR_REFERENCE = re.compile(r"\(\?(?:[=!>]|<[=!]|\(|P=)|\\[1-9]")
 _UNICODE_CLASSES = {"L": r"[^\W\d_]", "N": r"\d", "Nd": r"\d"}
@@ -25,11 +30,8 @@ _REPLACEMENT = re.compile(r"\$(?:(\$)|\{(\w+)\}|(\w+))")
 
 
 @lru_cache(maxsize=512)
-def compile_pattern(pattern: str, *, ignore_case: bool = False) -> re.Pattern[str] | None:
-    """Return the pattern ready for use, or None when it is not a valid one.
-
-    Raises ExecutionError for a pattern that could take exponential time.
-    """
+def compile_pattern(pattern: str, *, ignore_case: bool = False) -> Pattern | None:
+    """Return the pattern ready for use, or None when it is not a valid one."""
     if len(pattern) > REGEX_PATTERN_LENGTH_MAX or _LOOK_OR_REFERENCE.search(pattern.replace("\\\\", "")):
         return None
     translated = _translate(pattern)
@@ -39,9 +41,7 @@ def compile_pattern(pattern: str, *, ignore_case: bool = False) -> re.Pattern[st
         compiled = re.compile(translated, re.IGNORECASE if ignore_case else 0)
     except (re.error, OverflowError, RecursionError):
         return None
-    if _may_explode(pattern):
-        raise ExecutionError(f"the pattern repeats a repetition, which may never end: {pattern}")
-    return compiled
+    return compile_linear(translated, ignore_case=ignore_case) if _may_explode(pattern) else compiled
 
 
 def _translate(pattern: str) -> str | None:
@@ -61,24 +61,29 @@ def _translate(pattern: str) -> str | None:
 
 
 def _may_explode(pattern: str) -> bool:
-    """Tell whether an unbounded repetition stands inside another one."""
-    groups: list[bool] = [False]
-    closed_with_repetition = False
+    """Tell whether something with choices inside it is repeated, or there are many repetitions."""
+    choices: list[bool] = [False]
+    before = ""
+    repetitions = 0
     for found in _TOKEN.finditer(pattern):
-        char = found["other"]
+        char = found["other"] or ""
         if char == "(":
-            groups.append(False)
-            closed_with_repetition = False
+            choices.append(False)
         elif char == ")":
-            closed_with_repetition = groups.pop() if len(groups) > 1 else False
-            groups[-1] = groups[-1] or closed_with_repetition
+            inner = choices.pop() if len(choices) > 1 else False
+            choices[-1] = choices[-1] or inner
+            before = "choices" if inner else "group"
+            continue
         elif char in ("*", "+") or (char == "{" and _is_unbounded(pattern, found.start())):
-            if closed_with_repetition:
+            repetitions += 1
+            if before in ("choices", "repetition") or repetitions > REPETITIONS_MAX:
                 return True
-            groups[-1] = True
-            closed_with_repetition = False
-        else:
-            closed_with_repetition = False
+            choices[-1] = True
+            before = "repetition"
+            continue
+        elif char in ("|", "?"):
+            choices[-1] = True
+        before = ""
     return False
 
 
@@ -92,7 +97,13 @@ def matches(value: str, pattern: str) -> bool:
     return compiled is not None and compiled.search(value) is not None
 
 
-def expand_replacement(found: re.Match[str], replacement: str) -> str:
+def matches_not(value: str, pattern: str) -> bool:
+    """Tell whether a valid pattern matches nowhere in the text."""
+    compiled = compile_pattern(pattern)
+    return compiled is not None and compiled.search(value) is None
+
+
+def expand_replacement(found: Match, replacement: str) -> str:
     """Return the replacement with `$1`, `${name}` and `$$` filled in; unknown groups are empty."""
 
     def group(reference: re.Match[str]) -> str:

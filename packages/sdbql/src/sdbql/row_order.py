@@ -11,7 +11,6 @@ from operator import itemgetter
 from typing import Any, Self
 
 from sdbql import plan
-from sdbql.expressions import compile_expression
 from sdbql.frame import Evaluate, Frame, Layout
 from sdbql.syntax_tree import SortKey
 from sdbql.values import Value, sort_key
@@ -26,7 +25,7 @@ HELD_CHECK = 1024
 def compile_order(step: plan.Order, before: Rows, layout: Layout) -> Rows:
     """Return the rows of `before` in the order of the step's keys."""
     save, restore = compile_holder(step.before.variables, layout)
-    keys = [(compile_expression(key.value, layout), key.descending) for key in step.keys]
+    keys = [(layout.expression(key.value), key.descending) for key in step.keys]
 
     def rows(frame: Frame) -> Iterator[None]:
         saved: list[Any] = []
@@ -86,7 +85,7 @@ def compile_top(step: plan.TopRows, before: Rows, bounds: Bounds, layout: Layout
 
 def _compile_keys(keys: tuple[SortKey, ...], layout: Layout) -> tuple[Evaluate, tuple[bool, ...]]:
     """Return a function to the tuple of a row's sort keys, and which of them descend."""
-    evaluated = tuple([compile_expression(key.value, layout) for key in keys])
+    evaluated = tuple([layout.expression(key.value) for key in keys])
     directions = tuple([key.descending for key in keys])
     if len(evaluated) == 1:
         only = evaluated[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import Any
 
@@ -24,11 +25,14 @@ from solidb_sync.server.sync_request import SyncCall, check_client, checked_call
 from solidb_sync.server.sync_round import sync_round
 from solidb_sync.server.sync_status import sync_status
 
+INLINE_BODY_BYTES_MAX = 1024 * 1024
+"""A body up to here is read in a few milliseconds, on the event loop."""
+
 
 async def delta(request: Request) -> SyncAnswer:
     """Push and pull in one request; the body names the database."""
     principal = principal_of(request)
-    name, call = read_sync_request(await read_body(request))
+    name, call = await _read_call(request)
     if not name:
         raise bad_request("database: required, but missing")
     return await _round(request, principal, name, call, can_pull=True)
@@ -37,14 +41,14 @@ async def delta(request: Request) -> SyncAnswer:
 async def push(request: Request) -> SyncAnswer:
     """Push without a pull; the path names the database."""
     principal = principal_of(request)
-    _, call = read_sync_request(await read_body(request))
+    _, call = await _read_call(request)
     return await _round(request, principal, request.path_params["database"], call, can_pull=False, is_write=True)
 
 
 async def pull(request: Request) -> SyncAnswer:
     """Pull, by a request with a body."""
     principal = principal_of(request)
-    _, call = read_sync_request(await read_body(request))
+    _, call = await _read_call(request)
     if call.changes:
         raise bad_request("changes: a pull takes none; push them, or use /_api/sync/delta")
     return await _round(request, principal, request.path_params["database"], call, can_pull=True)
@@ -61,10 +65,20 @@ async def pull_by_query(request: Request) -> SyncAnswer:
         epoch=request.query_params.get("epoch", ""),
         version_vector=query.vector(request, "version_vector"),
         collections=query.names(request, "collections"),
+        excluded=query.names(request, "excluded") or [],
+        caught_up=query.whole_number(request, "caught_up") or 0,
         limit=query.whole_number(request, "limit"),
         full=query.boolean(request, "full"),
     )
     return await _round(request, principal, request.path_params["database"], checked_call(asked, []), can_pull=True)
+
+
+async def _read_call(request: Request) -> tuple[str, SyncCall]:
+    """Read the body, a large one on another thread so that the event loop goes on."""
+    body = await read_body(request)
+    if len(body) > INLINE_BODY_BYTES_MAX:
+        return await asyncio.to_thread(read_sync_request, body)
+    return read_sync_request(body)
 
 
 async def _round(
@@ -113,29 +127,38 @@ async def stream(request: Request) -> Response:
     client_id = query.required(request, "client_id")
     check_client(client_id)
     database = open_database(request, principal, request.path_params["database"], is_write=False)
-    seen = request.headers.get("last-event-id", "")
-    missed = None
-    if seen.isascii() and seen.isdigit() and len(seen) <= 16:
+    text = request.headers.get("last-event-id", "")
+    seen = int(text) if text.isascii() and text.isdigit() and len(text) <= 16 else 0
+    answer = _EventStream(request, database.name, client_id)
+    try:  # listening has begun: whatever is committed from here on rings as well
         newest = (await database.read(lambda session: session.head())).newest
-        missed = newest if newest > int(seen) else None
-    return _EventStream(request, database.name, client_id, missed)
+        if newest > seen:
+            answer.listener.ring(newest)
+    except BaseException:
+        answer.stop_listening()
+        raise
+    return answer
 
 
 class _EventStream(Response):
     """A response that lasts as long as its listener listens."""
 
-    def __init__(self, request: Request, database: str, client_id: str, missed: int | None) -> None:
+    def __init__(self, request: Request, database: str, client_id: str) -> None:
         super().__init__()
         context = context_of(request)
         self._listening = context.doorbell.listening(database, client_id)
-        self._listener = self._listening.__enter__()
-        self._send = partial(send_event_stream, self._listener, missed, context.config.heartbeat_seconds)
+        self.listener = self._listening.__enter__()
+        self._send = partial(send_event_stream, self.listener, context.config.heartbeat_seconds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await self._send(scope, receive, send)
         finally:
-            self._listening.__exit__(None, None, None)
+            self.stop_listening()
+
+    def stop_listening(self) -> None:
+        """Leave the bell; once."""
+        self._listening.__exit__(None, None, None)
 
 
 ROUTES = [

@@ -29,11 +29,11 @@ def news_event(seq: int) -> bytes:
 
 
 async def send_event_stream(
-    listener: Listener, first_seq: int | None, heartbeat_seconds: float, scope: Scope, receive: Receive, send: Send
+    listener: Listener, heartbeat_seconds: float, scope: Scope, receive: Receive, send: Send
 ) -> None:
-    """Send events to a listener until it leaves; `first_seq` is news that it has already missed."""
+    """Send events to a listener until it leaves."""
     await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
-    await _send_part(send, b": listening\n\n" if first_seq is None else news_event(first_seq))
+    await _send_part(send, b": listening\n\n")
     leaving = asyncio.create_task(_until_gone(receive))
     ringing = asyncio.create_task(_ring_on(listener, heartbeat_seconds, send))
     try:

@@ -1,7 +1,8 @@
 """What the server asks of its storage, so that another database can take the place of SQLite.
 
 Work is a plain function over a session. `write` runs it in a transaction and returns its result after the commit: what the
-caller learns is durable. A session that sees its own transaction's earlier work sees that of other callers in the same group
+caller learns is durable. It may run twice, when another caller's work in the same group commit fails, so it must change
+nothing but the database. A session that sees its own transaction's earlier work sees that of other callers in the same group
 commit too, so nothing about a database may be remembered outside of a session before the commit.
 `read` runs work on one consistent snapshot of what is committed.
 """
@@ -17,6 +18,7 @@ from solidb_sync.server.storage.records import (
     ClientNote,
     Collection,
     ConflictRecord,
+    Echo,
     FoundDocument,
     Head,
     LogEntry,
@@ -41,17 +43,17 @@ class ReadSession(Protocol):
     def collection_ids(self, names: Iterable[str] | None) -> dict[int, str]:
         """Return number and name of these collections, all of them for None; unknown ones are left out."""
 
-    def log_after(self, cursor: int, *, wanted: Sequence[int] | None, echo: tuple[str, int], limit: int) -> list[LogEntry]:
+    def log_after(self, cursor: int, *, wanted: Sequence[int] | None, echo: Echo, limit: int) -> list[LogEntry]:
         """Return the first log entries after the cursor, in order, within `SCAN_ROWS_MAX` scanned entries.
 
-        `wanted` are the collections asked for. Entries of `echo`'s actor up to its counter, whose author holds that
-        version, are passed over.
+        `wanted` are the collections asked for, None for all of them. Entries whose version the asking device holds,
+        by its `echo`, are passed over.
         """
 
     def scanned_to(self, cursor: int) -> int | None:
         """Return the sequence at which a scan from the cursor meets its bound, None when it reaches the end."""
 
-    def count_after(self, cursor: int, *, wanted: Sequence[int] | None, echo: tuple[str, int]) -> int:
+    def count_after(self, cursor: int, *, wanted: Sequence[int] | None, echo: Echo) -> int:
         """Return how many entries a pull from the cursor would send, counting at most `SCAN_ROWS_MAX` entries."""
 
     def documents_at(self, collection: int, rows: Sequence[int]) -> list[StoredDocument]:

@@ -83,6 +83,15 @@ class LogEntry(NamedTuple):
     counter: int
 
 
+class Echo(NamedTuple):
+    """Which applied changes of its own a device knows already: counters up to one, and those from first to last."""
+
+    actor: str
+    acknowledged: int
+    first: int = 0
+    last: int = 0
+
+
 class Collection(NamedTuple):
     """A collection and how many live documents it has."""
 

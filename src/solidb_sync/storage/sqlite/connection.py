@@ -36,7 +36,9 @@ def create_private_file(path: str) -> None:
     """Create the file (0600) and the directories above it (0700) where they are missing."""
     directory = Path(path).resolve().parent
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for missing in [ancestor for ancestor in (directory, *directory.parents) if not ancestor.exists()][::-1]:
+            missing.mkdir(mode=0o700, exist_ok=True)
+            flush_directory(str(missing.parent))
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     except OSError as problem:
         raise StorageError(f"{path}: cannot be created: {problem.strerror}") from problem
@@ -78,6 +80,9 @@ def _pragmas(location: FileLocation, durability: str, read_only: bool) -> list[s
     return [
         *exclusive,
         "PRAGMA journal_mode = WAL",
+        # A log may end in frames whose flush failed: readable now, gone after a power loss, and everything behind them too.
+        # So the log is emptied into the database file before anything is added to it.
+        "PRAGMA wal_checkpoint(TRUNCATE)",
         f"PRAGMA synchronous = {'FULL' if durability == 'full' else 'NORMAL'}",
         f"PRAGMA wal_autocheckpoint = {WAL_CHECKPOINT_PAGES}",
         *shared,

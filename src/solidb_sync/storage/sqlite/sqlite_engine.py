@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import apsw
+from msgspec.structs import replace
 
 from solidb_sync.errors import StorageError
 from solidb_sync.json_value import decode, encode
@@ -34,6 +35,7 @@ from solidb_sync.storage.sqlite.transactions import SqliteTransactions
 
 MIGRATIONS = "solidb_sync.storage.sqlite.migrations"
 NO_LIMIT = -1
+_STATES = tuple(ChangeState)
 
 
 class SqliteReads:
@@ -47,25 +49,33 @@ class SqliteReads:
 
     def replica(self) -> Replica:
         """Return who this store is."""
-        rows = self._all(sql.READ_REPLICA)
-        device_id, store_id, incarnation, counter, settled, cursor, covered, excluded, epoch, resyncing = rows[0]
+        (row,) = self._all(sql.READ_REPLICA)
+        device_id, store_id, last_change, incarnation, counter, settled, cursor, caught_up, *rest = row
+        covered, excluded, epoch, is_resyncing = rest
         return Replica(
             device_id=device_id,
             store_id=store_id,
+            last_change=last_change,
             incarnation=incarnation,
             counter=counter,
             settled=settled,
             cursor=cursor,
+            caught_up=caught_up,
             covered=None if covered is None else tuple(decode(covered)),
             excluded=tuple(decode(excluded)),
             epoch=epoch,
-            is_resyncing=bool(resyncing),
+            is_resyncing=bool(is_resyncing),
         )
 
     def collections(self) -> list[str]:
         """Return the known collections by name."""
         self._load_collections()
         return sorted(self._numbers)
+
+    def keys(self, collection: str) -> list[str]:
+        """Return the keys of everything kept of a collection."""
+        found = self._statements(collection)
+        return [key for (key,) in self._all(found.keys)] if found else []
 
     def row(self, collection: str, key: str) -> StoredRow | None:
         """Return what is kept under a key."""
@@ -95,6 +105,10 @@ class SqliteReads:
             return StoredBase(body, bool(deleted), vector, stamp)
         return None
 
+    def has_bases(self) -> bool:
+        """Return whether any base copy is kept apart."""
+        return bool(self._all(sql.HAS_BASES))
+
     def bases(self) -> Iterator[tuple[str, str, StoredBase]]:
         """Yield all base copies kept apart."""
         for number, key, body, deleted, vector, stamp in self._all(sql.READ_BASES):
@@ -111,6 +125,10 @@ class SqliteReads:
     def changes_of(self, collection: str, key: str) -> list[StoredChange]:
         """Return the changes of one document, oldest first."""
         return self._read_changes(sql.READ_CHANGES_OF, (self._number(collection), key))
+
+    def change_ids(self) -> list[int]:
+        """Return the ids of all changes, oldest first."""
+        return [number for (number,) in self._all(sql.CHANGE_IDS)]
 
     def changes(self, *, state: ChangeState | None, after: int = 0, limit: int | None = None) -> list[StoredChange]:
         """Return changes, oldest first."""
@@ -176,13 +194,16 @@ class SqliteReads:
     def _all(self, statement: str, parameters: tuple[object, ...] = ()) -> list[Any]:
         return self._connection.execute(statement, parameters).fetchall()
 
+    def _do(self, statement: str, parameters: tuple[object, ...] = ()) -> None:
+        self._connection.execute(statement, parameters)  # without rows it runs to its end at once
+
     def _each(self, statement: str, parameters: tuple[object, ...] = ()) -> Iterator[Any]:
         return self._connection.execute(statement, parameters)
 
     def _read_changes(self, statement: str, parameters: tuple[object, ...]) -> list[StoredChange]:
         return [
             StoredChange(
-                number, self._name(collection), key, ChangeState(state), change_id, actor, counter,
+                number, self._name(collection), key, _STATES[state], change_id, actor, counter,
                 transaction, bool(needs_full), wire, reason,
             )
             for number, collection, key, state, change_id, actor, counter, transaction, needs_full, wire, reason
@@ -230,6 +251,11 @@ class SqliteEngine(SqliteReads, SqliteTransactions):
         SqliteReads.__init__(self, connection)
         SqliteTransactions.__init__(self, connection, location.path)
         self._location = location
+        self._replica: Replica | None = None
+        self._replica_is_written = True
+        self._actor = ""
+        self._counter = 0
+        self._last_change = 0
 
     def reader(self) -> EngineReader:
         """Return a reader with a connection of its own, or this engine itself in an exclusive location."""
@@ -237,15 +263,77 @@ class SqliteEngine(SqliteReads, SqliteTransactions):
             return self
         return SqliteReads(open_connection(self._location, read_only=True))
 
+    # The replica's record is held in memory from its first use in a transaction and written once, before the commit (and
+    # before a savepoint, so that taking back to it loses nothing older): a group of saves counts a hundred edits.
+
+    def begin(self) -> None:
+        """Begin a write transaction."""
+        self._forget_replica()
+        super().begin()
+
+    def commit(self) -> None:
+        """Commit, with the replica's record."""
+        self._write_replica()
+        super().commit()
+        self._replica = None
+
+    def savepoint(self) -> None:
+        """Mark a place."""
+        self._write_replica()
+        super().savepoint()
+
     def rollback(self) -> None:
         """Take the transaction back, with the collections it made known."""
+        self._forget_replica()
         self._forget_collections()
         super().rollback()
 
     def rollback_to_savepoint(self) -> bool:
         """Take back what was done since the mark, with the collections it made known."""
+        self._forget_replica()
         self._forget_collections()
         return super().rollback_to_savepoint()
+
+    def replica(self) -> Replica:
+        """Return who this store is, as far as this transaction has brought it."""
+        if not self._connection.in_transaction:
+            return super().replica()
+        replica = self._held_replica()
+        if (replica.counter, replica.last_change) != (self._counter, self._last_change):
+            self._replica = replica = replace(replica, counter=self._counter, last_change=self._last_change)
+        return replica
+
+    def _held_replica(self) -> Replica:
+        """Return the record held for this transaction; the two numbers that every save counts up stand beside it."""
+        if self._replica is None:
+            self._hold(super().replica())
+        assert self._replica is not None
+        return self._replica
+
+    def _hold(self, replica: Replica) -> None:
+        self._replica = replica
+        self._actor = actor_name(replica.device_id, replica.incarnation)
+        self._counter, self._last_change = replica.counter, replica.last_change
+
+    def _forget_replica(self) -> None:
+        self._replica = None
+        self._replica_is_written = True
+
+    def _write_replica(self) -> None:
+        if self._replica is None or self._replica_is_written:
+            return
+        replica = self.replica()
+        covered = None if replica.covered is None else encode(list(replica.covered)).decode()
+        self._do(
+            sql.WRITE_REPLICA,
+            (
+                replica.device_id, replica.store_id, replica.last_change, replica.incarnation, replica.counter,
+                replica.settled, replica.cursor, replica.caught_up,
+                covered, encode(list(replica.excluded)).decode(), replica.epoch,
+                int(replica.is_resyncing),
+            ),
+        )  # fmt: skip
+        self._replica_is_written = True
 
     def has_replica(self) -> bool:
         """Return whether the store has been claimed by a device."""
@@ -253,19 +341,15 @@ class SqliteEngine(SqliteReads, SqliteTransactions):
 
     def save_replica(self, replica: Replica) -> None:
         """Replace what `replica` returns."""
-        covered = None if replica.covered is None else encode(list(replica.covered)).decode()
-        self._all(
-            sql.WRITE_REPLICA,
-            (
-                replica.device_id, replica.store_id, replica.incarnation, replica.counter, replica.settled,
-                replica.cursor, covered, encode(list(replica.excluded)).decode(), replica.epoch, int(replica.is_resyncing),
-            ),
-        )  # fmt: skip
+        self._hold(replica)
+        self._replica_is_written = False
 
     def next_dot(self) -> Dot:
         """Count one more edit."""
-        ((counter, device_id, incarnation),) = self._all(sql.NEXT_COUNTER)
-        return Dot(actor_name(device_id, incarnation), counter)
+        self._held_replica()
+        self._counter += 1
+        self._replica_is_written = False
+        return Dot(self._actor, self._counter)
 
     def add_collection(self, name: str) -> None:
         """Make a collection known."""
@@ -273,7 +357,7 @@ class SqliteEngine(SqliteReads, SqliteTransactions):
 
     def put_row(self, collection: str, key: str, row: StoredRow) -> None:
         """Keep a row under a key."""
-        self._all(self._writable(collection).write, (key, row.body, row.vector, row.stamp))
+        self._do(self._writable(collection).write, (key, row.body, row.vector, row.stamp))
 
     def put_documents(self, collection: str, rows: Iterable[tuple[str, str, str, str]]) -> None:
         """Keep many live rows."""
@@ -281,33 +365,38 @@ class SqliteEngine(SqliteReads, SqliteTransactions):
 
     def drop_row(self, collection: str, key: str) -> None:
         """Forget a row."""
-        self._all(self._writable(collection).drop, (key,))
+        found = self._statements(collection)
+        if found is not None:
+            self._do(found.drop, (key,))
 
     def put_base(self, collection: str, key: str, base: StoredBase) -> None:
         """Keep a base copy apart."""
         self._writable(collection)
         parameters = (self._numbers[collection], key, base.body, int(base.is_deleted), base.vector, base.stamp)
-        self._all(sql.WRITE_BASE, parameters)
+        self._do(sql.WRITE_BASE, parameters)
 
     def drop_base(self, collection: str, key: str) -> None:
         """Forget a base copy."""
-        self._all(sql.DROP_BASE, (self._number(collection), key))
+        self._do(sql.DROP_BASE, (self._number(collection), key))
 
     def add_change(self, change: StoredChange) -> int:
         """Append a change and return its id."""
         self._writable(change.collection)
-        self._all(
+        self._held_replica()
+        self._last_change = number = self._last_change + 1
+        self._replica_is_written = False
+        self._do(
             sql.ADD_CHANGE,
             (
-                self._numbers[change.collection], change.key, int(change.state), change.change_id, change.actor,
+                number, self._numbers[change.collection], change.key, int(change.state), change.change_id, change.actor,
                 change.counter, change.transaction, int(change.needs_full), change.wire, change.reason,
             ),
         )  # fmt: skip
-        return self._connection.last_insert_rowid()
+        return number
 
     def replace_change(self, change: StoredChange) -> None:
         """Replace the change with this id."""
-        self._all(
+        self._do(
             sql.REPLACE_CHANGE,
             (
                 int(change.state), change.actor, change.counter, int(change.needs_full), change.wire, change.reason,
@@ -325,31 +414,31 @@ class SqliteEngine(SqliteReads, SqliteTransactions):
         """Add or replace a subscription."""
         bind_vars = None if subscription.bind_vars is None else encode(subscription.bind_vars).decode()
         parameters = (subscription.collection, subscription.filter, bind_vars)
-        self._all(sql.WRITE_SUBSCRIPTION, parameters)
+        self._do(sql.WRITE_SUBSCRIPTION, parameters)
 
     def drop_subscription(self, collection: str) -> bool:
         """Forget a subscription."""
-        self._all(sql.DROP_SUBSCRIPTION, (collection,))
+        self._do(sql.DROP_SUBSCRIPTION, (collection,))
         return self._connection.changes() > 0
 
     def put_backfill(self, collection: str, cursor: int) -> None:
         """Note how far a collection has caught up."""
-        self._all(sql.WRITE_BACKFILL, (collection, cursor))
+        self._do(sql.WRITE_BACKFILL, (collection, cursor))
 
     def drop_backfill(self, collection: str) -> None:
         """Note that a collection has caught up."""
-        self._all(sql.DROP_BACKFILL, (collection,))
+        self._do(sql.DROP_BACKFILL, (collection,))
 
     def mark_all_unseen(self) -> None:
         """Remember every row without changes as not yet seen again."""
         self.clear_unseen()
         self._load_collections()
         for found in self._collections.values():
-            self._all(found.mark_unseen)
+            self._do(found.mark_unseen)
 
     def mark_seen(self, collection: str, key: str) -> None:
         """Note that a resync has brought this row."""
-        self._all(sql.MARK_SEEN, (self._number(collection), key))
+        self._do(sql.MARK_SEEN, (self._number(collection), key))
 
     def unseen(self) -> list[tuple[str, str]]:
         """Return the rows a resync has not brought."""
@@ -357,11 +446,11 @@ class SqliteEngine(SqliteReads, SqliteTransactions):
 
     def clear_unseen(self) -> None:
         """End a resync."""
-        self._all(sql.CLEAR_UNSEEN)
+        self._do(sql.CLEAR_UNSEEN)
 
     def put_conflict(self, conflict: StoredConflict) -> None:
         """Add to the conflict log."""
-        self._all(
+        self._do(
             sql.WRITE_CONFLICT,
             (
                 conflict.id, conflict.collection, conflict.key, conflict.change_id, conflict.status, conflict.strategy,
@@ -375,6 +464,6 @@ class SqliteEngine(SqliteReads, SqliteTransactions):
             return found
         ((number,),) = self._all(sql.ADD_COLLECTION, (collection,))
         found = sql.CollectionStatements.of(number)
-        self._all(found.create)
+        self._do(found.create)
         self._know(collection, number)
         return found

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+ANY_TABLE = "SELECT 1 FROM sqlite_schema LIMIT 1"
+
 READ_REPLICA = """
-    SELECT device_id, store_id, incarnation, counter, settled, cursor, covered, excluded, epoch, is_resyncing
+    SELECT device_id, store_id, last_change, incarnation, counter, settled, cursor, caught_up, covered, excluded,
+        epoch,
+        is_resyncing
     FROM replica
 """
 WRITE_REPLICA = """
     INSERT OR REPLACE INTO replica
-        (one, device_id, store_id, incarnation, counter, settled, cursor, covered, excluded, epoch, is_resyncing)
-    VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        (one, device_id, store_id, last_change, incarnation, counter, settled, cursor, caught_up, covered, excluded,
+        epoch,
+         is_resyncing)
+    VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
-NEXT_COUNTER = """
-    UPDATE replica
-    SET counter = counter + 1
-    RETURNING counter, device_id, incarnation
-"""
-
 READ_COLLECTIONS = "SELECT name, id FROM collections"
 ADD_COLLECTION = "INSERT INTO collections (name) VALUES (?) RETURNING id"
 
@@ -27,6 +27,7 @@ READ_BASE = """
     FROM bases
     WHERE collection = ? AND k = ?
 """
+HAS_BASES = "SELECT 1 FROM bases LIMIT 1"
 READ_BASES = "SELECT collection, k, json(body), is_deleted, vector, stamp FROM bases ORDER BY collection, k"
 WRITE_BASE = """
     INSERT OR REPLACE INTO bases (collection, k, body, is_deleted, vector, stamp)
@@ -40,11 +41,12 @@ _CHANGE = "SELECT id, collection, k, state, change_id, actor, counter, transacti
 READ_CHANGES_OF = f"{_CHANGE} WHERE collection = ? AND k = ? ORDER BY id"
 READ_CHANGES = f"{_CHANGE} WHERE id > ? ORDER BY id LIMIT ?"
 READ_CHANGES_IN = f"{_CHANGE} WHERE id > ? AND state = ? ORDER BY id LIMIT ?"
+CHANGE_IDS = "SELECT id FROM changes ORDER BY id"
 COUNT_CHANGES = "SELECT count(*) FROM changes WHERE state = ?"
 ADD_CHANGE = """
     INSERT INTO changes
-        (collection, k, state, change_id, actor, counter, transaction_id, needs_full, wire, reason)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        (id, collection, k, state, change_id, actor, counter, transaction_id, needs_full, wire, reason)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 REPLACE_CHANGE = """
     UPDATE changes
@@ -74,7 +76,9 @@ WRITE_CONFLICT = """
     INSERT INTO conflicts (id, collection, k, change_id, status, strategy, winner, fields, local, remote, base, at)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (id) DO UPDATE
-    SET status = excluded.status, winner = excluded.winner
+    SET collection = excluded.collection, k = excluded.k, change_id = excluded.change_id, status = excluded.status,
+        strategy = excluded.strategy, winner = excluded.winner, fields = excluded.fields, local = excluded.local,
+        remote = excluded.remote, base = excluded.base, at = excluded.at
 """
 
 
@@ -83,6 +87,7 @@ class CollectionStatements:
     """The statements over the table of one collection."""
 
     create: str
+    keys: str
     read: str
     read_live: str
     read_all: str
@@ -104,6 +109,7 @@ class CollectionStatements:
                     stamp  TEXT NOT NULL
                 ) STRICT
             """,
+            keys=f"SELECT k FROM {table} ORDER BY k",
             read=f"SELECT json(body), vector, stamp FROM {table} WHERE k = ?",
             read_live=f"SELECT k, json(body), vector, stamp FROM {table} WHERE body IS NOT NULL ORDER BY k",
             read_all=f"SELECT k, json(body), vector, stamp FROM {table} ORDER BY k",

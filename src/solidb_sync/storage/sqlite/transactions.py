@@ -44,6 +44,6 @@ class SqliteTransactions:
 
     def _execute(self, statement: str) -> None:
         try:
-            self._connection.execute(statement).fetchall()
+            self._connection.execute(statement)  # no rows: it runs to its end at once
         except apsw.Error as problem:
             raise storage_error(problem, self._path) from problem

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from sdbql.errors import ExecutionError
-from sdbql.values import Value, display, is_number, type_name
+from sdbql.values import INTEGER_MAX, INTEGER_MIN, Value, display, is_number, type_name
 
 UNLIMITED = 10_000
 
@@ -63,9 +63,9 @@ def text(value: Value) -> str:
 
 
 def integer(name: str, value: Value) -> int:
-    """Return an argument as an integer; 2.0 counts. Raises ExecutionError."""
+    """Return an argument as a 64-bit integer; 2.0 counts. Raises ExecutionError."""
     if is_number(value) and value == int(value):
-        return int(value)
+        return max(INTEGER_MIN, min(INTEGER_MAX, int(value)))
     found = value if is_number(value) else type_name(value)
     raise ExecutionError(f"{name}: argument must be an integer, found {found}")
 

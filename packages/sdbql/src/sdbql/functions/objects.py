@@ -7,6 +7,8 @@ from sdbql.functions.builtin import UNLIMITED, Builtin, table, text
 from sdbql.limits import VALUE_DEPTH_MAX
 from sdbql.values import Value, number, require_bounded, to_json
 
+_INTEGER_LENGTH_MAX = 20
+
 
 def json_parse(value: Value) -> Value:
     """Return the value that a JSON text stands for; null when it is not JSON."""
@@ -26,7 +28,7 @@ def _refuse(name: str) -> Value:
 
 
 def _integer(digits: str) -> Value:
-    return int(digits) if len(digits) <= 18 else number(float(digits))
+    return number(int(digits) if len(digits) <= _INTEGER_LENGTH_MAX else float(digits))
 
 
 def _float(digits: str) -> Value:

@@ -12,7 +12,7 @@ _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _EMAIL = re.compile(r"[^\s@]+@[^\s@.]+(?:\.[^\s@.]+)+")
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s/?#]+[^\s]*")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_DIGITS_EXACT_MAX = 18
+_INTEGER_LENGTH_MAX = 20
 
 
 def is_array(value: Value) -> Value:
@@ -71,11 +71,9 @@ def to_number(value: Value) -> Value:
 def _parsed(written: str) -> int | float:
     if not _NUMBER.fullmatch(written):
         return 0
-    if written.isdigit() and len(written) <= _DIGITS_EXACT_MAX:
-        return int(written)
-    value = float(written)
-    if abs(value) < 2.0**63 and written.lstrip("+-").isdigit():
+    if len(written) <= _INTEGER_LENGTH_MAX and written.lstrip("+-").isdigit():
         return number(int(written))
+    value = float(written)
     return number(value) if isfinite(value) else 0
 
 

@@ -6,12 +6,15 @@ A loop over `source` whose filter has a term `a == b`, where `a` reads only the 
 variable and `b` only others, looks its elements up by the value of `a`. The same is done to
 the condition of JOIN. The terms before the equality must not be able to fail, because they
 are then evaluated after it and for fewer rows.
+
+`u._key == @key` is such a term too, although it reads no other variable: a data source may
+know how to find a document by its key.
 """
 
 from dataclasses import replace
 
 from sdbql.plan import GroupJoin, HashJoin, Iterate, Keep, Step
-from sdbql.rewrites.terms import is_total, joined, kept, terms, variables
+from sdbql.conditions import is_document_key, is_total, joined, kept, terms, variables
 from sdbql.syntax_tree import (
     Binary,
     CollectionBind,
@@ -61,6 +64,7 @@ def _keys(term: Expression, variable: str) -> tuple[Expression, Expression] | No
         return None
     for element_key, row_key in ((term.left, term.right), (term.right, term.left)):
         others = variables(row_key)
-        if variables(element_key) == {variable} and others and variable not in others:
+        useful = others or is_document_key(element_key)
+        if variables(element_key) == {variable} and useful and variable not in others:
             return element_key, row_key
     return None

@@ -18,9 +18,9 @@ Rule = Callable[[Step], Step]
 RULES: tuple[Rule, ...] = (sink_filters, hash_join, top_rows)
 
 
-def rewrite(step: Step) -> Step:
+def rewrite(step: Step, rules: tuple[Rule, ...] = RULES) -> Step:
     """Return the chain of steps with every rule applied in turn."""
-    for rule in RULES:
+    for rule in rules:
         step = _apply(rule, step)
     return step
 

@@ -14,6 +14,7 @@ from solidb_sync.server.storage.records import (
     ClientNote,
     Collection,
     ConflictRecord,
+    Echo,
     FoundDocument,
     Head,
     LogEntry,
@@ -52,7 +53,7 @@ class SqliteReadSession:
             return dict(self._connection.execute(sql.COLLECTIONS))
         return dict(self._connection.execute(sql.COLLECTIONS_NAMED, (json_list(names),)))
 
-    def log_after(self, cursor: int, *, wanted: Sequence[int] | None, echo: tuple[str, int], limit: int) -> list[LogEntry]:
+    def log_after(self, cursor: int, *, wanted: Sequence[int] | None, echo: Echo, limit: int) -> list[LogEntry]:
         """Return the first wanted log entries after the cursor, in order."""
         bindings = {**_scan_bindings(cursor, wanted, echo), "limit": limit}
         return [LogEntry._make(row) for row in self._connection.execute(sql.LOG_AFTER, bindings)]
@@ -62,7 +63,7 @@ class SqliteReadSession:
         row = self._first(sql.SCANNED_TO, cursor, SCAN_ROWS_MAX - 1)
         return row and int(row[0])
 
-    def count_after(self, cursor: int, *, wanted: Sequence[int] | None, echo: tuple[str, int]) -> int:
+    def count_after(self, cursor: int, *, wanted: Sequence[int] | None, echo: Echo) -> int:
         """Return how many entries a pull from the cursor would send, counting at most `SCAN_ROWS_MAX` entries."""
         return int(next(self._connection.execute(sql.COUNT_AFTER, _scan_bindings(cursor, wanted, echo)))[0])
 
@@ -212,11 +213,10 @@ def json_list(values: Iterable[Any]) -> str:
     return encode(list(values)).decode()
 
 
-def _scan_bindings(cursor: int, wanted: Sequence[int] | None, echo: tuple[str, int]) -> dict[str, Any]:
+def _scan_bindings(cursor: int, wanted: Sequence[int] | None, echo: Echo) -> dict[str, Any]:
     return {
         "cursor": cursor,
         "scan": SCAN_ROWS_MAX,
-        "actor": echo[0],
-        "acknowledged": echo[1],
+        **echo._asdict(),
         "wanted": None if wanted is None else json_list(wanted),
     }

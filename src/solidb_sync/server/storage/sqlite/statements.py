@@ -34,10 +34,11 @@ ON CONFLICT (client_id) DO UPDATE SET
 INCARNATION = "SELECT incarnation FROM clients WHERE client_id = ?"
 SAVE_INCARNATION = """
 INSERT INTO clients (client_id, incarnation, actor, acknowledged, cursor, collections, last_sync_ms)
-VALUES (?, ?, '', 0, 0, 'null', NULL)
+VALUES (?, ?, '', 0, 0, '{"names":null,"excluded":[]}', NULL)
 ON CONFLICT (client_id) DO UPDATE SET incarnation = excluded.incarnation"""
 FORGET_CLIENT = """
-UPDATE clients SET actor = '', acknowledged = 0, cursor = 0, collections = 'null', last_sync_ms = NULL
+UPDATE clients
+SET actor = '', acknowledged = 0, cursor = 0, collections = '{"names":null,"excluded":[]}', last_sync_ms = NULL
 WHERE client_id = ?"""
 
 OUTCOMES = """
@@ -77,7 +78,7 @@ SELECT seq, collection, doc, author, counter FROM (
     ORDER BY seq
     LIMIT :scan
 )
-WHERE NOT (is_applied AND author = :actor AND counter <= :acknowledged)
+WHERE NOT (is_applied AND author = :actor AND (counter <= :acknowledged OR counter BETWEEN :first AND :last))
   AND (:wanted IS NULL OR collection IN (SELECT value FROM json_each(:wanted)))
 ORDER BY seq
 LIMIT :limit"""
@@ -88,7 +89,7 @@ SELECT count(*) FROM (
     ORDER BY seq
     LIMIT :scan
 )
-WHERE NOT (is_applied AND author = :actor AND counter <= :acknowledged)
+WHERE NOT (is_applied AND author = :actor AND (counter <= :acknowledged OR counter BETWEEN :first AND :last))
   AND (:wanted IS NULL OR collection IN (SELECT value FROM json_each(:wanted)))"""
 SCANNED_TO = "SELECT seq FROM latest WHERE seq > ? ORDER BY seq LIMIT 1 OFFSET ?"
 ADD_LATEST = "INSERT INTO latest (seq, collection, doc, author, counter, is_applied) VALUES (?, ?, ?, ?, ?, ?)"
@@ -128,7 +129,7 @@ UPDATE {table} SET body = jsonb(?), vector = ?, dots = ?, seq = ?, updated_ms = 
 DATABASES = "SELECT name FROM databases ORDER BY name"
 COUNT_DATABASES = "SELECT count(*) FROM databases"
 DATABASE_ID = "SELECT id FROM databases WHERE name = ?"
-ADD_DATABASE = "INSERT INTO databases (name, created_ms) VALUES (?, ?)"
+ADD_DATABASE = "INSERT INTO databases (name, created_ms) VALUES (?, ?) ON CONFLICT (name) DO NOTHING"
 
 API_KEY_BY_DIGEST = """
 SELECT id, digest, name, database, read_only, created_ms FROM api_keys

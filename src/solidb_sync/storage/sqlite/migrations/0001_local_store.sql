@@ -5,10 +5,12 @@ CREATE TABLE replica (
     one          INTEGER PRIMARY KEY CHECK (one = 1),
     device_id    TEXT NOT NULL,
     store_id     TEXT NOT NULL,
+    last_change  INTEGER NOT NULL,
     incarnation  INTEGER NOT NULL,
     counter      INTEGER NOT NULL,
     settled      INTEGER NOT NULL,
     cursor       INTEGER NOT NULL,
+    caught_up    INTEGER NOT NULL,
     covered      TEXT,
     excluded     TEXT NOT NULL,
     epoch        TEXT NOT NULL,
@@ -32,9 +34,9 @@ CREATE TABLE bases (
     PRIMARY KEY (collection, k)
 ) STRICT, WITHOUT ROWID;
 
--- The changes of this device: pending (0), held (1), rejected (2). AUTOINCREMENT: an id is never given out twice.
+-- The changes of this device: pending (0), held (1), rejected (2). Ids come from replica.last_change: none twice.
 CREATE TABLE changes (
-    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    id          INTEGER PRIMARY KEY,
     collection  INTEGER NOT NULL,
     k           ANY NOT NULL,
     state       INTEGER NOT NULL,

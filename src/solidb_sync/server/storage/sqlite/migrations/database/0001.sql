@@ -54,7 +54,7 @@ CREATE TABLE actors (
 -- The incarnations a client has used, read when it asks for a new one.
 CREATE INDEX actors_of_client ON actors (client_id);
 
--- What is known of each device; collections is a JSON array, or null for all of them.
+-- What is known of each device; collections says which ones it asks for, as JSON.
 CREATE TABLE clients (
     client_id TEXT PRIMARY KEY NOT NULL,
     incarnation INTEGER NOT NULL,

@@ -1,8 +1,8 @@
-"""What the rules ask about conditions: their terms, their variables, whether they can fail.
+"""What can be known about a condition: its terms, its variables, whether it can fail.
 
-A rule may evaluate a condition for rows, or in an order, that the query as written would
-not. That changes nothing only if the condition can never raise an error, so each rule asks
-`is_total` before it moves anything.
+A rewrite may evaluate a condition for rows, or in an order, that the query as written would
+not. That changes nothing only if the condition can never raise an error, so whoever moves
+one asks `is_total` first.
 """
 
 from collections.abc import Sequence
@@ -91,3 +91,8 @@ def _is_total_node(node: Node) -> bool:
             return builtin is not None and builtin.total
         case _:
             return isinstance(node, TOTAL_NODES)
+
+
+def is_document_key(node: Expression) -> bool:
+    """Tell whether the expression is the key of a document in a variable, such as `u._key`."""
+    return isinstance(node, Member) and node.name == "_key" and isinstance(node.base, Variable)

@@ -1,0 +1,24 @@
+"""Run every measurement and print the figures: `python -m benchmarks [NAME …]`."""
+
+from __future__ import annotations
+
+import sys
+
+from benchmarks import bulk, doorbell, local, wire
+
+MEASUREMENTS = {"local": local.measure, "bulk": bulk.measure, "doorbell": doorbell.measure, "wire": wire.measure}
+
+
+def main() -> int:
+    """Print the figures; returns 1 when one misses its bound."""
+    names = sys.argv[1:] or list(MEASUREMENTS)
+    reached = True
+    for name in names:
+        for figure in MEASUREMENTS[name]():
+            print(figure.line(), flush=True)
+            reached = reached and figure.is_reached
+    return 0 if reached else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The console command `solidb-sync`: commands for people and for scripts."""

@@ -1,0 +1,1 @@
+"""`solidb-sync demo`: a server and two devices, each a process of its own."""

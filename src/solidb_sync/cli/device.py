@@ -1,0 +1,69 @@
+"""Open this device's store as a `SyncManager`, with a server or without one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from solidb_sync.cli.settings import Settings
+from solidb_sync.client.config import SyncConfig
+from solidb_sync.client.sync_manager import SyncManager
+from solidb_sync.client.transport.http_transport import HttpClient
+from solidb_sync.client.transport.transport import Transport, TransportAnswer
+from solidb_sync.errors import ConnectionError, StorageError
+from solidb_sync.storage.local_store import LocalStore
+
+
+class NoServer:
+    """Stands in for a server when a command works on the local store only: nothing can be sent by mistake."""
+
+    database = "local"
+
+    async def exchange(
+        self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: bytes | None = None
+    ) -> TransportAnswer:
+        """Refuse."""
+        raise ConnectionError("this command works without a server")
+
+    def listen(self, path: str, query: Mapping[str, str]) -> AsyncIterator[str]:
+        """Refuse."""
+        raise ConnectionError("this command works without a server")
+
+    async def close(self) -> None:
+        """Do nothing."""
+
+
+def http_client(settings: Settings) -> HttpClient:
+    """Return the way to the server the settings name; does no I/O."""
+    return HttpClient(
+        settings.need("url"),
+        database=settings.need("database"),
+        api_key=settings.secret("api_key"),
+        allow_plain_http=settings.boolean("allow_plain_http"),
+    )
+
+
+@asynccontextmanager
+async def opened(
+    settings: Settings,
+    transport: Transport | None = None,
+    *,
+    creates: bool = False,
+    interval_seconds: float | None = None,
+) -> AsyncIterator[SyncManager]:
+    """Open the store for as long as the block runs; `interval_seconds` makes it a manager that syncs by itself.
+
+    Raises `StoreLockedError` when another process has the store, `StorageError` when there is none and this command
+    doesn't make one.
+    """
+    path, device_id = settings.need("store"), settings.need("device_id")
+    if not creates and not Path(path).is_file():  # noqa: ASYNC240 - one look, before anything runs
+        raise StorageError(f"{path}: there is no store; `solidb-sync init`, a first `put` or a first `sync` makes one")
+    config = SyncConfig(auto_sync=interval_seconds is not None, sync_interval_secs=interval_seconds or 30)
+    with LocalStore.open(path, device_id) as store:
+        manager = SyncManager(store, transport or NoServer(), config)
+        try:
+            yield manager
+        finally:
+            await manager.stop()

@@ -1,0 +1,185 @@
+"""What one simulated device must hold, as far as the simulation has seen it live; the checks of its store.
+
+The rule that makes it independent: a device has every accepted edit up to the cursor it stored, and each of its own
+edits that it no longer keeps. Which version of each document that is, the ledger knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from solidb_sync.storage.engine import EngineReader
+from solidb_sync.storage.records import ChangeState, StoredBase, StoredChange, StoredRow
+from solidb_sync.testing.invariants import broken
+from solidb_sync.testing.model_oracle import (
+    Body,
+    Edit,
+    Ledger,
+    Place,
+    Version,
+    Write,
+    read_write,
+    shown,
+)
+
+_decode = msgspec.json.Decoder().decode
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceView:
+    """Everything a device's store says, read at one moment. `scanned`: how far each collection is caught up."""
+
+    cursor: int
+    scanned: Mapping[str, int | None]
+    changes: Sequence[StoredChange]
+    rows: Mapping[Place, StoredRow]
+    bases: Mapping[Place, StoredBase]
+
+
+def read_view(reader: EngineReader, collections: Sequence[str]) -> DeviceView:
+    """Return what a store says now."""
+    replica = reader.replica()
+    backfills = reader.backfills()
+    scanned = {}
+    for name in collections:
+        is_covered = name not in replica.excluded if replica.covered is None else name in replica.covered
+        scanned[name] = backfills.get(name, replica.cursor if is_covered else None)
+    return DeviceView(
+        replica.cursor,
+        scanned,
+        reader.changes(state=None),
+        {(name, key): row for name in collections for key, row in reader.all_rows(name)},
+        {(name, key): base for name, key, base in reader.bases()},
+    )
+
+
+@dataclass(slots=True)
+class DeviceTruth:
+    """What a device has seen so far. A snapshot of the device takes a copy of this along."""
+
+    device: str
+    held: dict[Place, Version] = field(default_factory=dict)
+    """For each document, the server's version it must have as base copy."""
+    kept: dict[str, Edit] = field(default_factory=dict)
+    cursor: int = 0
+
+    def copy(self, device: str) -> DeviceTruth:
+        """Return the same knowledge for another device."""
+        return DeviceTruth(device, dict(self.held), dict(self.kept), self.cursor)
+
+    def forget(self, collection: str) -> None:
+        """The app dropped the documents of a collection that have no unsent edits."""
+        busy = {edit.place for edit in self.kept.values()}
+        for place in [place for place in self.held if place[0] == collection and place not in busy]:
+            del self.held[place]
+
+    def observe(self, view: DeviceView, ledger: Ledger) -> None:
+        """Take in what the device did since the last look, and check all of its store."""
+        self._take_in_settled(view, ledger)
+        self._take_in_cursor(view, ledger)
+        self._take_in_edits(view, ledger)
+        for change in view.changes:
+            if change.state is ChangeState.REJECTED:
+                broken("2 no lost local write", f"{self.device}: a valid edit was refused: {change.reason}")
+        places = {*view.rows, *view.bases, *self.held, *(edit.place for edit in self.kept.values())}
+        for place in sorted(places):
+            self._check_place(place, view, ledger)
+
+    def _take_in_settled(self, view: DeviceView, ledger: Ledger) -> None:
+        """2 no lost local write: an edit leaves the outbox only when the server has accepted it."""
+        present = {change.change_id for change in view.changes}
+        for change_id in [change_id for change_id in self.kept if change_id not in present]:
+            edit = self.kept.pop(change_id)
+            seq = ledger.accepted_seq(change_id)
+            if seq is None:
+                broken("2 no lost local write", f"{self.device} forgot {change_id} at {edit.place}; it was never accepted")
+            self._advance(edit.place, seq, ledger)
+
+    def _take_in_cursor(self, view: DeviceView, ledger: Ledger) -> None:
+        """16 atomic page: the cursor never goes back."""
+        if view.cursor < self.cursor:
+            broken("16 atomic page", f"{self.device}: the cursor went back from {self.cursor} to {view.cursor}")
+        self.cursor = view.cursor
+        for place in ledger.versions:
+            scanned = view.scanned[place[0]]
+            if scanned is not None and ledger.newest_version(place).seq <= scanned:
+                self._advance(place, scanned, ledger)
+
+    def _advance(self, place: Place, seq: int, ledger: Ledger) -> None:
+        version = ledger.version_at(place, seq)
+        known = self.held.get(place)
+        if version.seq > (known.seq if known else 0):
+            self.held[place] = version
+
+    def _take_in_edits(self, view: DeviceView, ledger: Ledger) -> None:
+        """Learn the edits that were recorded since the last look, with what their author had on the screen."""
+        for change in view.changes:
+            if change.change_id in self.kept:
+                continue
+            place = (change.collection, change.key)
+            known = ledger.edits.get(change.change_id)
+            if known is not None:
+                broken("3 exactly once", f"{self.device}: {change.change_id} came back into the outbox")
+            edit = Edit(change.change_id, self.device, place, read_write(_decode(change.wire)), self.screen(place))
+            self.kept[edit.id] = ledger.edits[edit.id] = edit
+
+    def screen(self, place: Place) -> frozenset[str]:
+        """Return the edits that the document on this device's screen includes."""
+        own = {edit.id for edit in self.kept.values() if edit.place == place}
+        version = self.held.get(place)
+        return frozenset(own) if version is None else version.ids | own
+
+    def _check_place(self, place: Place, view: DeviceView, ledger: Ledger) -> None:
+        mine = [change for change in view.changes if (change.collection, change.key) == place]
+        row = view.rows.get(place)
+        base = view.bases.get(place)
+        held = self._checked_base(place, view, base if mine else _as_base(row), ledger)
+        if not mine:
+            if base is not None:
+                broken("21 convergence", f"{self.device}: {place} has a base copy and no edits")
+            return
+        over = [change for change in mine if held is None or change.change_id not in held.ids]
+        writes = [self.kept[change.change_id].write for change in over]
+        self._check_screen(place, row, held, writes)
+
+    def _checked_base(
+        self, place: Place, view: DeviceView, base: StoredBase | None, ledger: Ledger
+    ) -> Version | None:
+        """8 monotonic reads, 13 vector honesty, 15 cursor coverage: the base copy is the version it must be."""
+        expected = self.held.get(place)
+        body = None if base is None or base.is_deleted else _decode(base.body or "null")
+        vector = {} if base is None else _decode(base.vector)
+        if (body, vector) == (expected.body, expected.vector) if expected else base is None:
+            return expected
+        found = ledger.find(place, body, vector)
+        where = f"{self.device}: {place} at cursor {view.cursor}"
+        if found is None:
+            broken("13 vector honesty", f"{where} holds {body} {vector}, which the server never had; it should hold {expected}")
+        if expected is not None and found.seq < expected.seq:
+            broken("15 cursor coverage", f"{where} holds the version of {found.seq}; it should hold that of {expected.seq}")
+        self.held[place] = found
+        return found
+
+    def _check_screen(self, place: Place, row: StoredRow | None, held: Version | None, writes: Sequence[Write]) -> None:
+        """7 read your writes: what is shown is the base copy with the device's own edits over it."""
+        visible: Body | None = None if row is None or row.body is None else _decode(row.body)
+        base = held or Version(0, "", None, {}, frozenset())
+        if base.body is None and any(write.operation == "update" for write in writes[:1]):
+            return  # the edit revives a document from its last content, which only the device knows
+        expected = shown(base, writes)
+        if visible != expected:
+            broken("7 read your writes", f"{self.device}: {place} shows {visible}, with its own edits it is {expected}")
+
+
+def _as_base(row: StoredRow | None) -> StoredBase | None:
+    return None if row is None else StoredBase(row.body, row.body is None, row.vector, row.stamp)
+
+
+def screen_body(view: DeviceView, place: Place) -> Any:
+    """Return the document on the screen, None when there is none."""
+    row = view.rows.get(place)
+    return None if row is None or row.body is None else _decode(row.body)

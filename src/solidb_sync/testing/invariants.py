@@ -1,0 +1,170 @@
+"""The promises of the sync, each as a check by its number in the list of invariants.
+
+A check compares what a device or the server really holds with what the ledger says it must hold; the first that fails
+raises `InvariantBrokenError`, which names the promise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+import msgspec
+
+from solidb_sync.server.storage.records import Outcome as StoredOutcome
+from solidb_sync.server.storage.records import StoredDocument
+from solidb_sync.testing.model_oracle import ACCEPTED, Ledger, Outcome, Path, Place, Version
+
+FINAL = ACCEPTED | {"rejected"}
+
+_decode = msgspec.json.Decoder().decode
+
+
+class InvariantBrokenError(AssertionError):
+    """A promise was not kept; `invariant` is its number and name."""
+
+    def __init__(self, invariant: str, message: str) -> None:
+        super().__init__(f"{invariant}: {message}")
+        self.invariant = invariant
+
+
+def broken(invariant: str, message: str) -> NoReturn:
+    """Say which promise was not kept, and how."""
+    raise InvariantBrokenError(invariant, message)
+
+
+class ServerInvariants:
+    """What must be true of the server after every request and every restart."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def check_outcomes(self, ids: Sequence[str], found: Sequence[StoredOutcome], places: Mapping[str, Place]) -> None:
+        """Check the recorded outcomes of changes, in the order they were accepted."""
+        by_id = {outcome.change_id: outcome for outcome in found}
+        for change_id in ids:
+            if change_id not in by_id:
+                self._check_not_lost(change_id)
+        for stored in sorted(found, key=lambda outcome: outcome.seq):
+            outcome = Outcome(stored.status, stored.seq, stored.actor, stored.counter)
+            known = self._ledger.outcomes.get(stored.change_id)
+            self._check_dot(stored)
+            if known is not None and known.status in FINAL:
+                self._check_exactly_once(stored.change_id, known, outcome)
+                continue
+            self._ledger.outcomes[stored.change_id] = outcome
+            if stored.status in ACCEPTED:
+                self._check_sequence(stored)
+                self._check_verdict(stored, places[stored.change_id])
+                self._ledger.accept(stored.change_id, places[stored.change_id], outcome)
+
+    def _check_not_lost(self, change_id: str) -> None:
+        """1 no lost acknowledged write: an outcome that was ever seen is still recorded."""
+        if change_id in self._ledger.outcomes:
+            broken("1 no lost acknowledged write", f"{change_id} had the outcome {self._ledger.outcomes[change_id]}, now none")
+
+    def _check_exactly_once(self, change_id: str, known: Outcome, outcome: Outcome) -> None:
+        """3 exactly once: a final outcome, its sequence and its dot never change."""
+        if known != outcome:
+            broken("3 exactly once", f"{change_id} was {known}, now {outcome}")
+
+    def _check_dot(self, stored: StoredOutcome) -> None:
+        """12 dot uniqueness: no two changes under one actor and counter."""
+        owner = self._ledger.dots.setdefault((stored.actor, stored.counter), stored.change_id)
+        if owner != stored.change_id:
+            broken("12 dot uniqueness", f"{stored.actor}:{stored.counter} is {owner} and {stored.change_id}")
+
+    def _check_sequence(self, stored: StoredOutcome) -> None:
+        """14 sequence order: a new change comes after all that anybody was told to have scanned."""
+        if stored.seq <= max(self._ledger.highest_cursor, self._ledger.newest):
+            broken(
+                "14 sequence order",
+                f"{stored.change_id} got {stored.seq}, but {self._ledger.highest_cursor} was given out as a cursor "
+                f"and {self._ledger.newest} as a sequence",
+            )
+
+    def _check_verdict(self, stored: StoredOutcome, place: Place) -> None:
+        """9 no false conflict, 10 no missed conflict: the verdict agrees with who had really seen what."""
+        edit = self._ledger.edits.get(stored.change_id)
+        if edit is None:
+            broken("3 exactly once", f"{stored.change_id} was accepted, but no device ever made it")
+        unseen = self._ledger.newest_version(place).ids - edit.knew
+        if not unseen and stored.status != "applied":
+            broken("9 no false conflict", f"{stored.change_id} at {place} knew everything and was {stored.status}")
+        if unseen and stored.status == "applied":
+            broken("10 no missed conflict", f"{stored.change_id} at {place} was applied without knowing {sorted(unseen)}")
+
+    def check_documents(self, documents: Mapping[Place, StoredDocument]) -> None:
+        """1 no lost acknowledged write, 13 vector honesty: each document is what its accepted edits make of it."""
+        for place, stored in documents.items():
+            version = self._ledger.newest_version(place)
+            body = None if stored.body is None else _decode(stored.body)
+            if stored.seq != version.seq or body != version.body:
+                broken(
+                    "1 no lost acknowledged write",
+                    f"{place} is {body} at {stored.seq}; the accepted edits make it {version.body} at {version.seq}",
+                )
+            if _decode(stored.vector) != version.vector:
+                broken("13 vector honesty", f"{place} at {stored.seq} has {stored.vector}, its edits are {version.vector}")
+
+    def check_answer(self, asked: Mapping[str, Any], told: Mapping[str, Any]) -> None:
+        """Check what an answer says against what the server's tables say."""
+        for change, result in zip(asked.get("changes", []), told["results"], strict=True):
+            self._check_result(change["id"], result)
+        cursor = asked.get("version_vector", {}).get("server", 0)
+        self._check_page_order(cursor, told)
+        if asked.get("limit", 1):
+            self._ledger.highest_cursor = max(self._ledger.highest_cursor, told["cursor"])
+
+    def _check_result(self, change_id: str, result: Mapping[str, Any]) -> None:
+        """4 idempotent push: the answer is the recorded outcome, the first time and every other time."""
+        status = result.get("original") or result["status"]
+        if status not in FINAL:
+            return
+        outcome = self._ledger.outcomes.get(change_id)
+        if outcome is None or (outcome.status, outcome.seq) != (status, result.get("seq", 0)):
+            broken("4 idempotent push", f"{change_id} was answered {result}, recorded is {outcome}")
+        self._ledger.acknowledged[change_id] = outcome
+
+    def _check_page_order(self, cursor: int, told: Mapping[str, Any]) -> None:
+        """14 sequence order: a page goes up from the cursor asked from to the cursor it leads to."""
+        seqs = [change["seq"] for change in told["server_changes"]]
+        bounds = [cursor, *seqs, told["cursor"]]
+        if seqs and (bounds != sorted(bounds) or len(set(bounds[:-1])) != len(bounds) - 1):
+            broken("14 sequence order", f"a page from {cursor} to {told['cursor']} has {seqs}")
+
+    def is_final(self, told: Mapping[str, Any]) -> bool:
+        """Return whether every change of a request has its final outcome."""
+        return all((result.get("original") or result["status"]) in FINAL for result in told["results"])
+
+
+def check_provenance(ledger: Ledger, logged: set[str]) -> None:
+    """1 no lost acknowledged write: each value is in the document, written over by a later edit, or in the conflict log."""
+    for change_id in ledger.acknowledged:
+        outcome = ledger.outcomes[change_id]
+        if outcome.status not in ACCEPTED:
+            continue
+        edit = ledger.edits[change_id]
+        final = ledger.newest_version(edit.place)
+        later = [version.change_id for version in ledger.versions[edit.place] if version.seq > outcome.seq]
+        if outcome.status == "conflict" and change_id not in logged:
+            broken("1 no lost acknowledged write", f"{change_id} was a conflict that is not in the log")
+        for path, value in edit.write.values.items():
+            if not _is_in(final, path, value) and not any(_writes(ledger, other, path) for other in later):
+                broken("1 no lost acknowledged write", f"{change_id} wrote {path}={value!r} at {edit.place}; it is gone")
+
+
+def _is_in(version: Version, path: Path, value: object) -> bool:
+    here: Any = version.body
+    for name in path:
+        if not isinstance(here, dict) or name not in here:
+            return False
+        here = here[name]
+    return bool(here == value)
+
+
+def _writes(ledger: Ledger, change_id: str, path: Path) -> bool:
+    write = ledger.sent[change_id]
+    return any(path[: len(other)] == other or other[: len(path)] == path for other in write.paths()) or (
+        write.document is not None
+    )

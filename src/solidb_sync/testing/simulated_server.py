@@ -1,0 +1,177 @@
+"""The real server inside the simulation: its application over crashable files, through one life after another.
+
+Every request passes a tap, which tells the ledger what arrived, what the server's tables say became of it, and what was
+answered, whether or not the answer ever reaches the device.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from solidb_sync.protocol import endpoints
+from solidb_sync.server.application import build_app
+from solidb_sync.server.config import ServerConfig
+from solidb_sync.server.live.doorbell import Doorbell
+from solidb_sync.server.storage.backend import DatabaseBackend, ReadSession
+from solidb_sync.server.storage.records import ConflictRecord, StoredDocument
+from solidb_sync.server.storage.records import Outcome as StoredOutcome
+from solidb_sync.server.storage.sqlite.server_backend import SqliteServerBackend
+from solidb_sync.storage.committer import InlineCommitter
+from solidb_sync.storage.sqlite.connection import FileLocation
+from solidb_sync.testing.crashable_files import CrashableFiles
+from solidb_sync.testing.faulty_network import Answer, NetworkError, Request, asgi_send
+from solidb_sync.testing.invariants import ServerInvariants
+from solidb_sync.testing.model_oracle import Ledger, Place, read_write
+from solidb_sync.testing.virtual_loop import VirtualClock
+
+DATABASE = "sim"
+ADMIN_KEY = "the-only-key-of-the-simulation-0"
+HEADERS = (("x-api-key", ADMIN_KEY),)
+DOCUMENTS_MAX = 10_000
+
+_decode = msgspec.json.Decoder().decode
+
+
+class SimulatedServer:
+    """One server, always the same files, one program at a time; `doorbell` is None while none runs."""
+
+    def __init__(
+        self, files: CrashableFiles, clock: VirtualClock, rng: random.Random, ledger: Ledger, trace: Callable[[str], None]
+    ) -> None:
+        self.files = files
+        self.doorbell: Doorbell | None = None
+        self.delivered: list[Request] = []
+        """The pushes that were answered in full: to be sent again at the end."""
+        self._clock = clock
+        self._rng = rng
+        self._ledger = ledger
+        self._trace = trace
+        self._invariants = ServerInvariants(ledger)
+        self._places: dict[str, Place] = {}
+        self._in_doubt: set[str] = set()
+        self._checked_upto = 0
+
+    async def start(self) -> None:
+        """Start the program over the files as they are, and look whether what was acknowledged is still there."""
+        self._backend = SqliteServerBackend(
+            lambda name: FileLocation(name, vfs=self.files.name, is_exclusive=True),
+            lambda transactions, _: InlineCommitter(transactions),
+            clock=self._clock,
+            random_bytes=self._rng.randbytes,
+        )
+        config = ServerConfig(Path("simulated"), admin_key=ADMIN_KEY)
+        app = build_app(config, self._backend, self._clock, random_bytes=self._rng.randbytes)
+        self.doorbell = app.state.context.doorbell
+        self._send = asgi_send(app)
+        await self._look_at(sorted({*self._in_doubt, *self._ledger.outcomes}))
+        self._in_doubt.clear()
+        self._checked_upto = 0
+        await self._check_documents()
+
+    def crash(self, *, with_power: bool) -> None:
+        """End the program, or the machine under it."""
+        doorbell, self.doorbell = self.doorbell, None
+        if doorbell is not None:
+            doorbell.close()
+        if with_power:
+            self.files.power_loss()
+        else:
+            self.files.kill()
+
+    async def send(self, request: Request) -> Answer:
+        """Let the running program answer a request."""
+        if self.doorbell is None:
+            raise NetworkError("connection refused")
+        answer = await self._send(request)
+        self._trace(f"{_digest(request.body)} {answer.status} {_digest(answer.body)}")
+        if request.path == endpoints.DELTA and request.method == "POST":
+            await self._note(request, answer)
+        return answer
+
+    async def send_again(self, request: Request) -> Answer:
+        """Deliver a request once more, behind the back of the tap."""
+        return await self._send(request)
+
+    async def _note(self, request: Request, answer: Answer) -> None:
+        try:
+            asked: dict[str, Any] = _decode(request.body)
+        except msgspec.DecodeError:
+            return
+        changes = asked.get("changes", [])
+        for change in changes:
+            self._places[change["id"]] = (change["collection"], change["key"])
+        ids = [change["id"] for change in changes]
+        if answer.status != 200:
+            for change in changes:
+                if change["id"] not in self._ledger.outcomes:
+                    self._ledger.sent[change["id"]] = read_write(change)
+            self._in_doubt.update(ids)
+            return
+        told: dict[str, Any] = _decode(answer.body)
+        for change, result in zip(changes, told["results"], strict=True):
+            if result["status"] != "duplicate":
+                self._ledger.sent[change["id"]] = read_write(change)
+        if ids:
+            await self._look_at(ids)
+            await self._check_documents()
+        self._invariants.check_answer(asked, told)
+        if ids and self._invariants.is_final(told):
+            self.delivered.append(request)
+
+    async def _look_at(self, ids: list[str]) -> None:
+        """Tell the ledger what the server's tables say of these changes."""
+        found: list[StoredOutcome] = await self._database().write(lambda session: session.outcomes(ids))
+        self._invariants.check_outcomes(ids, found, self._places)
+
+    async def _check_documents(self) -> None:
+        """Compare what changed since the last look with what the ledger says it should be."""
+        documents = await self.documents(self._checked_upto)
+        self._invariants.check_documents(documents)
+        self._checked_upto = max([self._checked_upto, *(stored.seq for stored in documents.values())])
+
+    async def documents(self, after: int = 0) -> dict[Place, StoredDocument]:
+        """Return every document with a latest change after a sequence, tombstones too."""
+        return await self._database().read(lambda session: _documents(session, after))
+
+    async def conflicts(self, ids: list[str]) -> list[ConflictRecord]:
+        """Return what the conflict log holds of these changes."""
+        found: list[ConflictRecord] = await self._database().write(lambda session: session.conflicts_of(ids))
+        return found
+
+    async def outcomes(self, ids: list[str]) -> list[StoredOutcome]:
+        """Return the recorded outcomes of these changes."""
+        found: list[StoredOutcome] = await self._database().write(lambda session: session.outcomes(ids))
+        return sorted(found)
+
+    def _database(self) -> DatabaseBackend:
+        database = self._backend.database(DATABASE, create=True)
+        assert database is not None
+        return database
+
+
+def _documents(session: ReadSession, after: int) -> dict[Place, StoredDocument]:
+    names = session.collection_ids(None)
+    rows: dict[int, list[int]] = {}
+    for entry in session.log_after(after, wanted=None, echo=("", 0), limit=DOCUMENTS_MAX):
+        rows.setdefault(entry.collection, []).append(entry.row)
+    return {
+        (names[collection], stored.key): stored
+        for collection, wanted in rows.items()
+        for stored in session.documents_at(collection, wanted)
+    }
+
+
+def _digest(body: bytes) -> str:
+    return hashlib.blake2b(body, digest_size=6).hexdigest()
+
+
+def quieten_server_log() -> None:
+    """Let injected disk failures pass without a line each on the screen."""
+    logging.getLogger("solidb_sync.server").setLevel(logging.CRITICAL)

@@ -1,0 +1,86 @@
+"""The way from a simulated device to the simulated server: real bytes, over a network with faults.
+
+Before every request the device can be looked at, and it can die: before the request leaves, or after the answer came.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextvars import Context
+from urllib.parse import urlencode
+
+from solidb_sync.client.transport.transport import TransportAnswer
+from solidb_sync.errors import ConnectionError
+from solidb_sync.testing.faulty_network import Answer, FaultyNetwork, NetworkError, Request
+from solidb_sync.testing.simulated_server import DATABASE, HEADERS, SimulatedServer
+
+
+class DeviceLife:
+    """One life of a device's program: until it crashes."""
+
+    def __init__(self, observe: Callable[[], None]) -> None:
+        self.observe = observe
+        self.is_over = False
+        self.is_in_local_call = False
+        self.requests = 0
+        self.dies_after_points = 0
+        """How many points of a round it has left to live; 0 is no limit."""
+        self.death = asyncio.Event()
+
+    async def pass_point(self) -> None:
+        """Go on living, or die here."""
+        if self.is_over:
+            raise ConnectionError("this program has ended")
+        self.observe()
+        self.dies_after_points -= 1
+        if self.dies_after_points == 0:
+            self.death.set()
+            await asyncio.Event().wait()
+
+
+class SimulatedTransport:
+    """Implements `Transport`."""
+
+    def __init__(self, life: DeviceLife, network: FaultyNetwork, server: SimulatedServer) -> None:
+        self._life = life
+        self._network = network
+        self._server = server
+
+    @property
+    def database(self) -> str | None:
+        """The database of the simulation."""
+        return DATABASE
+
+    async def exchange(
+        self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: bytes | None = None
+    ) -> TransportAnswer:
+        """Send one request and return the answer, if one comes."""
+        assert not self._life.is_in_local_call, "20 no network: a local operation sent a request"
+        await self._life.pass_point()
+        self._life.requests += 1
+        answer = await self._carry(Request(method, path, urlencode(query or {}), HEADERS, body or b""))
+        await self._life.pass_point()
+        return TransportAnswer(answer.status, dict(answer.headers), answer.body)
+
+    async def _carry(self, request: Request) -> Answer:
+        """Hand the request to the network, whose tasks are not the device's and outlive it."""
+        call = self._network.call(self._server.send, request)
+        try:
+            return await asyncio.get_running_loop().create_task(call, context=Context())
+        except NetworkError as problem:
+            raise ConnectionError(str(problem)) from problem
+
+    async def listen(self, path: str, query: Mapping[str, str]) -> AsyncIterator[str]:
+        """Yield a line for each ring of the server's bell, as long as that server lives."""
+        assert not self._life.is_in_local_call, "20 no network: a local operation opened a stream"
+        doorbell = self._server.doorbell
+        if doorbell is None or self._network.is_partitioned:
+            raise ConnectionError("nobody there")
+        with doorbell.listening(DATABASE, query["client_id"]) as listener:
+            while (seq := await listener.next_news()) and not self._life.is_over:
+                if not self._network.is_partitioned:
+                    yield f'data: {{"seq": {seq}}}'
+
+    async def close(self) -> None:
+        """Give back nothing: there are no connections."""

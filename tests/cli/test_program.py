@@ -1,0 +1,83 @@
+"""What holds for every command: help, exit status, errors."""
+
+import re
+import subprocess
+import sys
+
+import click
+import pytest
+
+from solidb_sync.cli.main import main
+from solidb_sync.cli.program import program
+
+
+def commands(group: click.Group = program, path: str = "") -> list[tuple[str, click.Command]]:
+    found: list[tuple[str, click.Command]] = []
+    for name, command in sorted(group.commands.items()):
+        found += commands(command, f"{path}{name} ") if isinstance(command, click.Group) else [(f"{path}{name}", command)]
+    return found
+
+
+NAMES = [name for name, _ in commands()]
+
+
+def test_the_commands_are_those_the_contract_names():
+    assert {name.split()[0] for name in NAMES} == {
+        *("serve", "demo", "init", "sync", "status", "get", "put", "delete", "pending", "token")
+    }
+    assert {name for name in NAMES if name.startswith("token")} == {"token create", "token list", "token revoke"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_has_help_with_an_example_of_itself(name, capsys):
+    assert main([*name.split(), "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert re.search(rf"Example:\n +solidb-sync {name}", shown)
+    assert "--json" in shown
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_unknown_option_is_wrong_usage_and_named(name, capsys):
+    assert main([*name.split(), "--no-such-thing"]) == 2
+    shown = capsys.readouterr()
+    assert "--no-such-thing" in shown.err
+    assert shown.out == ""
+
+
+def test_an_unknown_command_is_wrong_usage_without_a_traceback(cli):
+    done = cli("fetch")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == "error: No such command 'fetch'. (see: solidb-sync --help)\n"
+
+
+def test_wrong_usage_with_json_is_told_as_json(cli):
+    done = cli("get", "--json")
+    assert (done.code, done.out) == (2, "")
+    assert done.error["code"] == 2
+    assert "COLLECTION" in done.error["error"]
+
+
+def test_no_command_at_all_is_wrong_usage_and_shows_the_commands(cli):
+    done = cli()
+    assert done.code == 2
+    assert all(name.split()[0] in done.err for name in NAMES)
+
+
+def run_without(package: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a Python that cannot import a package."""
+    code = (
+        f"import sys; sys.modules[{package!r}] = None; from solidb_sync.cli.main import main; sys.exit(main({arguments!r}))"
+    )
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+
+
+def test_without_click_the_command_line_says_what_to_install():
+    ended = run_without("click", "put")
+    assert ended.returncode == 1
+    assert ended.stderr == "error: the command line needs click; install it with: pip install 'solidb-sync[cli]'\n"
+
+
+def test_without_the_server_extra_serve_says_what_to_install(tmp_path):
+    ended = run_without("uvicorn", "serve", "--data", str(tmp_path))
+    assert ended.returncode == 1
+    assert ended.stderr == "error: uvicorn is missing; install the server with: pip install 'solidb-sync[server]'\n"

@@ -1,0 +1,111 @@
+"""What an error says: what is wrong, where, and what would be right."""
+
+import pickle
+
+import pytest
+
+import sdbql
+
+
+def failure(text: str, binds: dict[str, object] | None = None) -> sdbql.QueryError:
+    """Return the error that running a query raises."""
+    with pytest.raises(sdbql.QueryError) as caught:
+        sdbql.run(text, binds, {"users": [{"a": 1}]})
+    return caught.value
+
+
+def test_an_error_shows_the_place_and_advice() -> None:
+    """The whole text of an error is what a person needs."""
+    assert str(failure("FOR u IN users FILTER RETURN u")) == (
+        "Parse error: expected a condition after FILTER, found RETURN\n"
+        "  line 1, column 23\n"
+        "    FOR u IN users FILTER RETURN u\n"
+        "                          ^^^^^^\n"
+        "  write a condition, such as: FILTER u.age >= 18"
+    )
+
+
+def test_the_place_is_in_the_line_it_is_in() -> None:
+    """Lines count from 1, and the excerpt is that line alone."""
+    error = failure("FOR u IN users\n  FILTER u.a + 'x' == 2\n  RETURN u")
+    assert (error.line, error.column) == (2, 10)
+    assert "    FILTER u.a + 'x' == 2\n             ^^^^^^^^^\n" in f"{error}\n"
+
+
+def test_a_long_line_is_shown_in_part() -> None:
+    """An excerpt stays readable however long the line."""
+    lines = str(failure("RETURN [" + "1, " * 500 + "}")).split("\n")
+    assert max(map(len, lines)) < 120
+    assert lines[2][lines[3].index("^")] == "}"
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("RETURN LENGHT('a')", "did you mean LENGTH?"),
+        ("RETURN [1] |> 5", "write the function with brackets, such as: xs |> SUM()"),
+        ("RETURN 'abc", "close it with '"),
+        ("RETURN {filter}", "filter is a reserved word, so it needs a value"),
+        ("FOR u IN users", "end the query with: RETURN expression"),
+    ],
+)
+def test_advice_says_what_would_be_right(text: str, advice: str) -> None:
+    """Common mistakes come with their cure."""
+    assert failure(text).advice == advice
+
+
+def test_a_misspelt_bind_is_suggested() -> None:
+    """The binds that were passed are compared with the one that is missing."""
+    assert failure("RETURN @min_age", {"minage": 1}).advice == "did you mean @minage?"
+
+
+def test_all_mistakes_of_a_query_are_reported_at_once() -> None:
+    """One pass finds them all, and what needs a server comes first."""
+    error = failure("RETURN [NOPE(1), UPPER(), ULID()]")
+    assert isinstance(error, sdbql.UnsupportedOfflineError)
+    assert [other.detail for other in error.also] == ["Unknown function: NOPE", "UPPER requires 1 argument(s)"]
+    assert "also: Execution error: Unknown function: NOPE" in str(error)
+
+
+def test_a_bind_must_be_json() -> None:
+    """What JSON cannot say is refused with its path."""
+    error = failure("RETURN @a", {"a": {"b": [1, object()]}})
+    assert error.message == "Execution error: Bind variable '@a.b[1]' is not a JSON value: object"
+    assert failure("RETURN @a", {"a": float("nan")}).detail.endswith("not a JSON value: float")
+
+
+def test_a_tuple_is_bound_as_an_array() -> None:
+    """Python's other sequence of JSON-like values is welcome."""
+    assert sdbql.run("RETURN @a", {"a": (1, (2,))}) == [[1, [2]]]
+
+
+def test_every_error_is_a_query_error_with_its_kind() -> None:
+    """One root; the tree is the one that the module draws."""
+    assert isinstance(failure("RETURN"), sdbql.ParseError)
+    assert isinstance(failure("RETURN 1 / 0"), sdbql.ExecutionError)
+    assert isinstance(failure("FOR x IN nothing RETURN x"), sdbql.CollectionNotFoundError)
+    assert issubclass(sdbql.ParseLimitError, sdbql.QueryLimitError)
+    assert not issubclass(sdbql.QueryLimitError, sdbql.ExecutionError)
+
+
+def test_an_error_survives_pickling() -> None:
+    """So that it can cross to another process."""
+    error = failure("RETURN 1 / 0")
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+def test_an_error_before_any_row_is_read() -> None:
+    """A source that must not be read is not read by a query that needs a server."""
+
+    class Untouchable:
+        def collections(self) -> list[str]:
+            raise AssertionError("read")
+
+        def has_collection(self, name: str) -> bool:
+            raise AssertionError("read")
+
+        def scan(self, name: str) -> list[dict[str, object]]:
+            raise AssertionError("read")
+
+    with pytest.raises(sdbql.UnsupportedOfflineError):
+        sdbql.run("FOR u IN users RETURN (FOR x IN users RETURN MD5(x.a))", None, Untouchable())

@@ -1,0 +1,349 @@
+"""What becomes of pushed changes: the rules of the protocol, one by one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def test_an_insert_is_applied_and_has_the_first_sequence(server: Any) -> None:
+    phone = server.device("phone")
+    answer = phone.push(phone.insert("a", {"text": "milk"}))
+    assert answer["results"][0]["status"] == "applied"
+    assert answer["results"][0]["seq"] == 1
+    assert answer["server_version"]["phone"] == 1
+    assert server.document("a") == {"text": "milk"}
+
+
+def test_a_chain_of_edits_on_a_known_base_is_applied_each_time(server: Any) -> None:
+    phone = server.device("phone")
+    statuses = phone.statuses(
+        phone.insert("a", {"text": "milk", "done": False}),
+        phone.update("a", {"done": True}, base={"phone": 1}),
+        phone.update("a", {}, unset=["text"], base={"phone": 2}),
+    )
+    assert statuses == ["applied"] * 3
+    assert server.document("a") == {"done": True}
+
+
+def test_a_change_sent_again_is_a_duplicate_with_its_first_outcome(server: Any) -> None:
+    phone = server.device("phone")
+    change = phone.insert("a", {"n": 1})
+    phone.push(change)
+    again = phone.push(change)["results"][0]
+    assert (again["status"], again["original"], again["seq"]) == ("duplicate", "applied", 1)
+    assert (again["actor"], again["counter"]) == ("phone", 1)
+    assert server.rows("SELECT newest FROM meta") == [(1,)]
+
+
+def test_a_change_sent_twice_in_one_request_is_applied_once(server: Any) -> None:
+    phone = server.device("phone")
+    change = phone.insert("a", {"n": 1})
+    assert phone.statuses(change, change) == ["applied", "duplicate"]
+
+
+def test_a_change_sent_again_under_a_new_dot_is_a_duplicate_and_uses_the_dot(server: Any) -> None:
+    phone = server.device("phone")
+    change = phone.insert("a", {"n": 1})
+    phone.push(change)
+    reborn = server.device("phone", actor="phone~1")
+    reborn.counter = 2
+    answer = reborn.push({**change, "counter": 1}, {**phone.insert("b", {}), "counter": 2})
+    assert [result["status"] for result in answer["results"]] == ["duplicate", "applied"]
+    assert answer["server_version"]["phone~1"] == 2
+    assert server.rows("SELECT count(*) FROM outcomes") == [(2,)]
+
+
+def test_a_known_id_is_a_duplicate_whatever_comes_with_it(server: Any) -> None:
+    phone = server.device("phone")
+    change = phone.insert("a", {"n": 1})
+    phone.push(change)
+    assert phone.statuses({**phone.insert("b", {}), "id": change["id"]}, phone.insert("c", {})) == ["duplicate", "applied"]
+    assert server.document("b") is None
+
+
+def test_a_counter_used_for_two_changes_fences_the_actor_for_good(server: Any) -> None:
+    phone = server.device("phone")
+    first = phone.insert("a", {"n": 1})
+    phone.push(first)
+    other = {**phone.insert("b", {}), "counter": 1}
+    later = phone.insert("c", {})
+    answer = phone.push(other, later)
+    assert answer["replica"]["reset"] == "reused"
+    assert [result["status"] for result in answer["results"]] == ["skipped", "skipped"]
+    assert server.document("b") is None
+    assert phone.push(later)["replica"]["reset"] == "fenced"
+    assert phone.statuses(first) == ["duplicate"]
+
+
+def test_changes_before_a_reused_counter_stay_applied(server: Any) -> None:
+    phone = server.device("phone")
+    phone.push(phone.insert("a", {}))
+    good = phone.insert("b", {})
+    answer = phone.push(good, {**phone.insert("c", {}), "counter": 2})
+    assert [result["status"] for result in answer["results"]] == ["applied", "skipped"]
+    assert server.document("b") == {}
+
+
+def test_counters_may_leave_a_gap_but_never_go_back(server: Any) -> None:
+    phone = server.device("phone")
+    first, left_out, third = (phone.insert(key, {}) for key in "abc")
+    answer = phone.push(first, third)
+    assert [result["status"] for result in answer["results"]] == ["applied", "applied"]
+    assert answer["server_version"]["phone"] == 3
+    assert phone.push(left_out)["replica"]["reset"] == "reused"
+
+
+def test_an_own_entry_beyond_the_highest_counter_taken_needs_a_resync(server: Any) -> None:
+    phone = server.device("phone")
+    phone.push(phone.insert("a", {}))
+    for answer in (phone.send(acknowledged=2), phone.send(phone.insert("b", {}), acknowledged=2)):
+        assert (answer.status_code, answer.json()["type"]) == (410, "ResyncRequired")
+    assert server.document("b") is None
+    assert phone.send(acknowledged=1).status_code == 200
+
+
+def test_a_store_that_went_back_in_time_is_told_and_nothing_is_applied(server: Any) -> None:
+    phone = server.device("phone")
+    phone.push(phone.insert("a", {}), phone.insert("b", {}))
+    restored = server.device("phone")
+    answer = restored.sync(restored.insert("c", {}))
+    assert answer["replica"]["reset"] == "rolled_back"
+    assert [result["status"] for result in answer["results"]] == ["skipped"]
+    assert answer["server_changes"] == []
+    assert server.document("c") is None
+
+
+def test_a_pull_of_a_store_that_went_back_in_time_is_told_as_well(server: Any) -> None:
+    phone = server.device("phone")
+    phone.push(phone.insert("a", {}))
+    assert server.device("phone").sync()["replica"]["reset"] == "rolled_back"
+
+
+def test_an_update_of_an_unknown_document_needs_the_full_one(server: Any) -> None:
+    phone = server.device("phone")
+    change = phone.update("a", {"n": 1}, base={"phone": 0, "other": 4})
+    assert phone.statuses(change) == ["need_full"]
+    again = phone.push({**change, "document": {"n": 1, "m": 2}})["results"][0]
+    assert (again["status"], again["seq"]) == ("applied", 1)
+    assert server.document("a") == {"n": 1, "m": 2}
+    assert phone.statuses(change) == ["duplicate"]
+
+
+def test_a_later_edit_of_a_document_waits_for_the_one_before_it(server: Any) -> None:
+    phone = server.device("phone")
+    first = phone.update("a", {"n": 1})
+    second = phone.update("a", {"n": 2}, base={"phone": 1})
+    elsewhere = phone.insert("b", {})
+    assert phone.statuses(first, second, elsewhere) == ["need_full", "skipped", "applied"]
+    # Built on what is not settled, in a request of its own:
+    third = phone.update("a", {"n": 3}, base={"phone": 2}, document={"n": 3})
+    assert phone.statuses(third) == ["skipped"]
+    assert phone.statuses({**first, "document": {"n": 1}}, second, third) == ["applied", "applied", "applied"]
+    assert server.document("a") == {"n": 3}
+    assert server.rows("SELECT count(*) FROM unsettled") == [(0,)]
+
+
+def test_an_edit_not_built_on_an_abandoned_one_goes_ahead(server: Any) -> None:
+    phone = server.device("phone")
+    abandoned = phone.update("a", {"n": 1})
+    assert phone.statuses(abandoned) == ["need_full"]
+    assert phone.statuses(phone.insert("a", {"n": 2})) == ["applied"]
+    assert phone.statuses(phone.update("a", {"n": 3}, base={"phone": 2})) == ["applied"]
+
+
+def test_one_bad_change_is_rejected_alone_and_names_its_field(server: Any) -> None:
+    phone = server.device("phone")
+    answer = phone.push(
+        phone.insert("a", {}),
+        phone.insert("a/b", {}),
+        phone.change("upsert", "c"),
+        phone.update("d", None),
+        phone.insert("e", [1]),
+        phone.insert("f", {}, collection="_system"),
+        phone.change("insert", "g"),
+        phone.insert("h", {}),
+    )
+    assert [result["status"] for result in answer["results"]] == ["applied", *["rejected"] * 6, "applied"]
+    messages = [result["error"]["message"] for result in answer["results"][1:-1]]
+    assert messages[0].startswith("changes[1].key: ")
+    assert messages[1] == "changes[2].operation: expected insert, update or delete, found 'upsert'"
+    assert messages[2] == "changes[3].delta: expected an object, found null"
+    assert messages[3] == "changes[4].document: expected an object, found an array"
+    assert messages[4].startswith("changes[5].collection: '_system'")
+    assert messages[5] == "changes[6].document: expected an object, found nothing"
+    assert server.rows("SELECT highest FROM actors") == [(8,)]
+
+
+def test_a_change_of_the_wrong_types_is_rejected_alone(server: Any) -> None:
+    phone = server.device("phone")
+    bad = {**phone.insert("b", {}), "base_version": {"phone": "one"}}
+    worse = {**phone.insert("c", {}), "key": 7}
+    answer = phone.push(phone.insert("a", {}) | {"counter": 1}, bad | {"counter": 2}, worse | {"counter": 3}, "nonsense")
+    assert [result["status"] for result in answer["results"]] == ["applied", "rejected", "rejected", "rejected"]
+    assert answer["results"][2]["change_id"] == worse["id"]
+    assert answer["results"][2]["error"]["message"] == "changes[2].key: expected a string, found the number 7"
+    assert answer["results"][3]["error"]["message"] == "changes[3]: expected an object, found a string"
+
+
+def test_a_rejected_change_stays_rejected_and_holds_back_later_edits_of_its_document(server: Any) -> None:
+    phone = server.device("phone")
+    bad = phone.insert("a", [1])
+    assert phone.statuses(bad, phone.insert("a", {})) == ["rejected", "skipped"]
+    again = phone.push(bad)["results"][0]
+    assert (again["status"], again["original"]) == ("duplicate", "rejected")
+    assert "expected an object" in again["error"]["message"]
+
+
+def test_a_document_has_at_most_64_levels_and_one_mebibyte(server: Any) -> None:
+    def nested(levels: int) -> dict[str, Any]:
+        value: dict[str, Any] = {}
+        for _ in range(levels - 1):
+            value = {"a": value}
+        return value
+
+    phone = server.device("phone")
+    big = {"text": "x" * (1024 * 1024 - 11)}
+    bigger = {"text": "x" * (1024 * 1024 - 10)}
+    answer = phone.push(
+        phone.insert("a", nested(64)),
+        phone.insert("b", nested(65)),
+        phone.insert("c", big),
+        phone.insert("d", bigger),
+        phone.update("c", {"more": 1}, base={"phone": 3}),
+        phone.update("a", {"b": nested(64)}, base={"phone": 1}),
+        phone.insert("z", {}),
+    )
+    results = answer["results"]
+    assert [result["status"] for result in results] == [
+        "applied",
+        "rejected",
+        "applied",
+        "rejected",
+        "rejected",
+        "rejected",
+        "applied",
+    ]
+    assert [results[at]["error"]["type"] for at in (1, 3, 4, 5)] == [
+        "DocumentTooDeep",
+        "DocumentTooLarge",
+        "DocumentTooLarge",
+        "DocumentTooDeep",
+    ]
+    assert server.document("a") == nested(64)
+
+
+def test_edits_of_different_fields_are_merged(server: Any) -> None:
+    phone, laptop = server.device("phone"), server.device("laptop")
+    phone.push(phone.insert("a", {"name": "Ann", "age": 1}))
+    assert laptop.statuses(laptop.update("a", {"age": 2}, base={"phone": 1})) == ["applied"]
+    answer = phone.push(phone.update("a", {"name": "Anna"}, base={"phone": 1}))
+    assert [result["status"] for result in answer["results"]] == ["merged"]
+    assert answer["conflicts"] == []
+    assert server.document("a") == {"name": "Anna", "age": 2}
+
+
+def test_edits_of_one_field_are_a_conflict_which_keeps_the_overruled_version(server: Any) -> None:
+    phone, laptop = server.device("phone"), server.device("laptop")
+    phone.push(phone.insert("a", {"name": "Ann", "age": 1}))
+    laptop.push(laptop.update("a", {"name": "Anne"}, base={"phone": 1}))
+    change = phone.update("a", {"name": "Anna"}, base={"phone": 1}, timestamp="2024-01-15T10:30:00Z")
+    answer = phone.push(change)
+    (conflict,) = answer["conflicts"]
+    assert answer["results"][0]["status"] == "conflict"
+    assert (conflict["winner"], conflict["fields"], conflict["strategy"]) == ("local", ["name"], "last_write_wins")
+    assert conflict["remote_version"]["document"] == {"name": "Anne", "age": 1}
+    assert conflict["remote_version"]["version_vector"] == {"phone": 1, "laptop": 1}
+    assert conflict["local_version"]["document"]["name"] == "Anna"
+    assert conflict["local_version"]["timestamp"] == "2024-01-15T10:30:00Z"
+    assert server.document("a") == {"name": "Anna", "age": 1}
+    ((remote,),) = server.rows("SELECT remote FROM conflict_log")
+    assert '"Anne"' in remote
+    again = phone.push(change)
+    assert (again["results"][0]["original"], again["conflicts"]) == ("conflict", [conflict])
+    assert server.rows("SELECT count(*) FROM conflict_log") == [(1,)]
+
+
+def test_two_edits_to_the_same_value_agree(server: Any) -> None:
+    phone, laptop = server.device("phone"), server.device("laptop")
+    phone.push(phone.insert("a", {"n": 1}))
+    laptop.push(laptop.update("a", {"n": 2}, base={"phone": 1}))
+    assert phone.statuses(phone.update("a", {"n": 2}, base={"phone": 1})) == ["merged"]
+
+
+def test_a_delete_that_arrives_after_an_unseen_update_wins_and_keeps_it(server: Any) -> None:
+    phone, laptop = server.device("phone"), server.device("laptop")
+    phone.push(phone.insert("a", {"n": 1}))
+    laptop.push(laptop.update("a", {"n": 2}, base={"phone": 1}))
+    answer = phone.push(phone.delete("a", base={"phone": 1}))
+    assert answer["results"][0]["status"] == "conflict"
+    assert answer["conflicts"][0]["remote_version"]["document"] == {"n": 2}
+    assert answer["conflicts"][0]["local_version"]["deleted"] is True
+    assert server.document("a") is None
+
+
+def test_an_update_that_arrives_after_an_unseen_delete_needs_the_full_document_and_revives_it(server: Any) -> None:
+    phone, laptop = server.device("phone"), server.device("laptop")
+    phone.push(phone.insert("a", {"n": 1, "m": 1}))
+    laptop.push(laptop.delete("a", base={"phone": 1}))
+    change = phone.update("a", {"n": 2}, base={"phone": 1})
+    assert phone.statuses(change) == ["need_full"]
+    answer = phone.push({**change, "document": {"n": 2, "m": 1}})
+    assert answer["results"][0]["status"] == "conflict"
+    assert answer["conflicts"][0]["remote_version"]["deleted"] is True
+    assert server.document("a") == {"n": 2, "m": 1}
+
+
+def test_a_base_enters_a_vector_only_as_far_as_the_server_knows_it(server: Any) -> None:
+    phone = server.device("phone")
+    phone.push(phone.insert("a", {}, base={"stranger": 9, "phone": 77, "server": 1000}))
+    assert server.get("/_api/database/db/document/notes/a").json()["_version"] == {"phone": 1}
+
+
+def test_an_actor_is_a_life_of_its_client(server: Any) -> None:
+    for actor, status in (("phone", 200), ("phone~3", 200), ("laptop", 400), ("phone~x", 400), ("phone~", 400)):
+        answer = server.post("/_api/sync/push/db", {"client_id": "phone", "actor": actor, "changes": []})
+        assert answer.status_code == status, actor
+
+
+def test_an_unknown_protocol_is_refused_with_the_supported_range(server: Any) -> None:
+    answer = server.post("/_api/sync/pull/db", {"client_id": "phone", "protocol": 2})
+    assert (answer.status_code, answer.json()["type"]) == (400, "UnsupportedProtocol")
+    assert answer.json()["details"] == {"lowest": 1, "highest": 1}
+
+
+def test_changes_written_by_hand_get_ids_and_counters(server: Any) -> None:
+    def push(document: dict[str, Any]) -> dict[str, Any]:
+        change = {"collection": "notes", "key": "a", "operation": "insert", "document": document}
+        return server.post("/_api/sync/push/db", {"client_id": "hand", "changes": [change]}).json()
+
+    first, second = push({"n": 1}), push({"n": 1})
+    assert first["results"][0]["change_id"].startswith("h-")
+    assert (first["results"][0]["status"], second["results"][0]["status"]) == ("applied", "duplicate")
+    assert push({"n": 2})["server_version"]["hand"] == 2
+
+
+def test_a_change_written_by_hand_counts_on_from_the_vector_of_its_request(server: Any) -> None:
+    change = {"collection": "notes", "key": "a", "operation": "insert", "document": {}}
+    body = {"client_id": "hand", "version_vector": {"hand": 5}, "changes": [change]}
+    assert server.post("/_api/sync/push/db", body).json()["server_version"]["hand"] == 6
+    body["version_vector"]["hand"] = 2**53 - 1
+    body["changes"] = [{**change, "key": "b"}]
+    assert server.post("/_api/sync/push/db", body).status_code == 400
+
+
+def test_a_field_written_twice_by_one_delta_is_rejected(server: Any) -> None:
+    phone = server.device("phone")
+    phone.push(phone.insert("a", {"b": {"c": 1}}))
+    for delta, unset in (({"b": 1, "/b/c": 2}, []), ({"b": 1, "/b": 2}, []), ({"b": 1}, ["b"]), ({}, ["b", "/b/c"])):
+        answer = phone.push(phone.update("a", delta, unset=unset, base={"phone": phone.counter}))
+        assert answer["results"][0]["status"] == "rejected", delta
+
+
+def test_a_plain_insert_and_a_judged_one_write_the_same_record(server: Any) -> None:
+    phone, hand = server.device("phone"), server.device("hand")
+    phone.push(phone.insert("a", {"n": 1}))
+    hand.push({**hand.insert("b", {"n": 1}), "id": ""})
+    rows = server.rows(
+        "SELECT json(body), replace(vector, 'hand', 'phone'), replace(dots, '\"hand\",1,2', '\"phone\",1,1') FROM c_1"
+    )
+    assert rows[0] == rows[1]

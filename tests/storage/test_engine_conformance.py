@@ -1,0 +1,25 @@
+"""Both engines keep the laws of an engine."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from solidb_sync.storage.engine import StorageEngine
+from solidb_sync.storage.opening import open_memory_engine, open_sqlite_engine
+from solidb_sync.storage.sqlite.connection import FileLocation
+from solidb_sync.testing.engine_conformance import DEVICE_ID, EngineConformance
+
+
+class TestSqliteEngine(EngineConformance):
+    @pytest.fixture(autouse=True)
+    def in_directory(self, tmp_path: Path) -> None:
+        self.path = str(tmp_path / "store.db")
+
+    def open(self) -> StorageEngine:
+        return open_sqlite_engine(FileLocation(self.path), DEVICE_ID, "normal", os.urandom).engine
+
+
+class TestMemoryEngine(EngineConformance):
+    def open(self) -> StorageEngine:
+        return open_memory_engine(DEVICE_ID, os.urandom)

@@ -1,0 +1,153 @@
+"""The SQLite engine and the memory engine do the same, whatever is asked of them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from solidb_sync.storage.engine import StorageEngine
+from solidb_sync.storage.opening import new_replica, open_memory_engine
+from solidb_sync.storage.records import ChangeState, StoredBase, StoredChange, StoredConflict, StoredRow, Subscription
+from solidb_sync.storage.sqlite.connection import FileLocation
+from solidb_sync.storage.sqlite.sqlite_engine import SqliteEngine
+
+Operation = Callable[[StorageEngine], object]
+
+names = st.sampled_from(["a", "b", "C"])
+keys = st.sampled_from(["k", "5", "05", "é"])
+bodies = st.sampled_from(['{"a":1}', '{"a":1.0}', "{}"])
+numbers = st.integers(0, 9)
+
+
+def the_same_random() -> Callable[[int], bytes]:
+    """Return random bytes that are the same for both engines."""
+    return Random(0).randbytes
+
+
+def stored_rows() -> st.SearchStrategy[StoredRow]:
+    """Return documents and tombstones."""
+    return st.builds(StoredRow, st.none() | bodies, st.sampled_from(["{}", '{"x":1}']), st.just("t"))
+
+
+def stored_changes() -> st.SearchStrategy[StoredChange]:
+    """Return changes of few documents in all states."""
+    return st.builds(
+        StoredChange, numbers, names, keys, st.sampled_from(ChangeState), st.just("c"), st.just("phone"), numbers,
+        st.sampled_from(["", "t"]), st.booleans(), bodies, st.just(""),
+    )  # fmt: skip
+
+
+def operation(kind: Callable[..., Operation], *arguments: st.SearchStrategy[Any]) -> st.SearchStrategy[Operation]:
+    """Return one kind of operation with arguments drawn."""
+    return st.builds(kind, *arguments)
+
+
+def replace_known_change(number: int, change: StoredChange) -> Operation:
+    """Replace what may change of a change, if it is there."""
+
+    def work(engine: StorageEngine) -> None:
+        for known in engine.changes(state=None)[number : number + 1]:
+            engine.replace_change(replace(change, id=known.id, collection=known.collection, key=known.key,
+                                          transaction=known.transaction))  # fmt: skip
+
+    return work
+
+
+operations = st.one_of(
+    operation(lambda c, k, row: lambda e: e.put_row(c, k, row), names, keys, stored_rows()),
+    operation(lambda c, ks: lambda e: e.put_documents(c, [(k, "{}", "{}", "m") for k in ks]), names, st.lists(keys)),
+    operation(lambda c, k: lambda e: e.drop_row(c, k), names, keys),
+    operation(
+        lambda c, k, body, gone: lambda e: e.put_base(c, k, StoredBase(body, gone, "{}", "t")),
+        names, keys, st.none() | bodies, st.booleans(),
+    ),
+    operation(lambda c, k: lambda e: e.drop_base(c, k), names, keys),
+    operation(lambda change: lambda e: e.add_change(change), stored_changes()),
+    operation(replace_known_change, numbers, stored_changes()),
+    operation(lambda ids: lambda e: e.drop_changes(ids), st.lists(numbers)),
+    operation(lambda c: lambda e: e.add_collection(c), names),
+    operation(lambda c, f: lambda e: e.put_subscription(Subscription(c, f, {"f": f})), names, st.none() | bodies),
+    operation(lambda c: lambda e: e.drop_subscription(c), names),
+    operation(lambda c, n: lambda e: e.put_backfill(c, n), names, numbers),
+    operation(lambda c: lambda e: e.drop_backfill(c), names),
+    st.just(lambda e: e.mark_all_unseen()),
+    operation(lambda c, k: lambda e: e.mark_seen(c, k), names, keys),
+    st.just(lambda e: e.clear_unseen()),
+    st.just(lambda e: e.next_dot()),
+    operation(lambda n, s: lambda e: e.save_replica(replace(e.replica(), cursor=n, epoch=s)), numbers, names),
+    operation(
+        lambda i, s: lambda e: e.put_conflict(StoredConflict(i, "a", "k", "c", s, "l", s, s, s, s, s, s)), names, bodies
+    ),
+)  # fmt: skip
+
+works = st.tuples(st.lists(operations, max_size=6), st.booleans())
+transactions = st.lists(st.tuples(st.lists(works, max_size=4), st.booleans()), max_size=5)
+
+
+def observed(engine: StorageEngine) -> list[object]:
+    """Return everything that can be read, by every way of reading it."""
+    places = [(name, key) for name in ("a", "b", "C") for key in ("k", "5", "05", "é")]
+    return [
+        engine.replica(),
+        engine.collections(),
+        [list(engine.all_rows(name)) for name in "abC"],
+        [list(engine.live_rows(name)) for name in "abC"],
+        [engine.row(*place) for place in places],
+        [engine.base(*place) for place in places],
+        sorted(engine.bases(), key=lambda found: found[:2]),
+        engine.has_changes(),
+        [engine.has_changes_of(*place) for place in places],
+        [engine.changes_of(*place) for place in places],
+        [engine.changes(state=state, after=after, limit=limit) for state in (None, *ChangeState)
+         for after in (0, 2) for limit in (None, 1)],
+        [engine.count_changes(state) for state in ChangeState],
+        engine.subscriptions(),
+        engine.backfills(),
+        engine.conflicts(),
+        sorted(engine.unseen()),
+    ]  # fmt: skip
+
+
+def run(engine: StorageEngine, script: list[Any]) -> Iterator[object]:
+    """Run transactions of works in savepoints, as a committer does; yield what is seen and answered."""
+    for group, commits in script:
+        engine.begin()
+        for work, succeeds in group:
+            engine.savepoint()
+            for step in work:
+                yield step(engine)
+            yield observed(engine)
+            if not succeeds:
+                assert engine.rollback_to_savepoint()
+            engine.release()
+            yield observed(engine)
+        if commits:
+            engine.commit()
+        else:
+            engine.rollback()
+        yield observed(engine)
+
+
+@settings(max_examples=80, deadline=None)
+@given(transactions)
+def test_both_engines_answer_the_same_to_any_sequence_of_operations(script: list[Any]) -> None:
+    """Inside transactions, after savepoints were taken back, and after commits and rollbacks."""
+    memory = open_memory_engine("phone", the_same_random())
+    with closing(SqliteEngine(FileLocation(":memory:", is_exclusive=True))) as sqlite:
+        sqlite.begin()
+        sqlite.save_replica(new_replica("phone", the_same_random()))
+        sqlite.commit()
+        for ours, theirs in zip(run(sqlite, script), run(memory, script), strict=True):
+            assert ours == theirs
+
+
+@pytest.mark.parametrize("is_exclusive", [True])
+def test_an_exclusive_engine_reads_through_its_own_connection(is_exclusive: bool) -> None:
+    """There is no shared memory file to read through another."""
+    with closing(SqliteEngine(FileLocation(":memory:", is_exclusive=is_exclusive))) as engine:
+        assert engine.reader() is engine

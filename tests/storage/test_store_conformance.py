@@ -1,0 +1,22 @@
+"""A local store keeps the public contract on either engine."""
+
+from pathlib import Path
+
+import pytest
+
+from solidb_sync.storage.local_store import LocalStore
+from solidb_sync.testing.store_conformance import StoreConformance
+
+
+class TestSqliteStore(StoreConformance):
+    @pytest.fixture(autouse=True)
+    def in_directory(self, tmp_path: Path) -> None:
+        self.path = tmp_path / "store.db"
+
+    def open(self) -> LocalStore:
+        return LocalStore.open(self.path, "device-1", durability="normal")
+
+
+class TestMemoryStore(StoreConformance):
+    def open(self) -> LocalStore:
+        return LocalStore.open("unused", "device-1", engine="memory")
