@@ -10,14 +10,15 @@ import os
 import tempfile
 from pathlib import Path
 
-from solidb_sync import HttpClient, LocalStore, SyncConfig, SyncManager
+from solidb_sync import HttpClient, SyncConfig, SyncManager
 
 
 def device(name: str, directory: Path) -> SyncManager:
     """Return a device with a store of its own, which syncs when it is told to."""
     url = os.environ.get("SOLIDB_URL", "localhost:6745")
     client = HttpClient(url, database="example", api_key=os.environ["SOLIDB_API_KEY"])
-    return SyncManager(LocalStore.open(directory / f"{name}.db", name), client, SyncConfig(auto_sync=False))
+    config = SyncConfig(auto_sync=False, local_storage_path=str(directory / f"{name}.db"))
+    return SyncManager.open(config, client, device_id=name)
 
 
 async def main() -> None:

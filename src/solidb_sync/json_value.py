@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from typing import Any, NamedTuple
 
 import msgspec
@@ -34,7 +33,8 @@ DEPTH_MAX = 64
 NUMBER_DIGITS_MAX = 32
 INTEGER_MIN, INTEGER_MAX = -(2**63), 2**63 - 1
 
-_LONG_DIGITS = re.compile(rb"[0-9]{19}")
+_ALL_DIGITS_ZERO = bytes.maketrans(b"123456789", b"000000000")
+_NINETEEN_DIGITS = b"0" * 19
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
@@ -62,7 +62,7 @@ def _is_plain(text: bytes, value: object) -> bool:
     """Return whether a text has no number that needs a second look, and no more levels than allowed."""
     if text.count(b"{") + text.count(b"[") > DEPTH_MAX and depth_exceeds(value, DEPTH_MAX):
         return False
-    return _LONG_DIGITS.search(text) is None
+    return _NINETEEN_DIGITS not in text.translate(_ALL_DIGITS_ZERO)
 
 
 class Canonical(NamedTuple):

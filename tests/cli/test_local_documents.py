@@ -23,10 +23,10 @@ def test_put_saves_and_queues_without_a_server_and_get_shows_it(alone):
 
 def test_a_second_put_merges_fields_and_replace_does_not(alone):
     alone.here("put", "users", "u1", '{"name": "Ann", "age": 30}')
-    merged = alone.here("put", "users", "u1", text='{"age": 31}')
+    merged = alone("put", "users", "u1", text='{"age": 31}')
     assert (merged.code, merged.out) == (0, "saved users/u1; 2 changes wait for the server\n")
     assert alone.here("get", "users", "u1", "--json").json["name"] == "Ann"
-    assert alone("put", "users", "u1", "-", "--replace", text='{"age": 32}').code == 0
+    assert alone.here("put", "users", "u1", "-", "--replace", text='{"age": 32}').code == 0
     assert alone.here("get", "users", "--json").json == [{"_key": "u1", "_id": "users/u1", "age": 32}]
 
 
@@ -42,7 +42,7 @@ def test_delete_queues_a_deletion_and_a_document_that_is_not_there_is_no_error(a
     assert alone.here("delete", "users", "u1", "--json").json["deleted"] is True
     again = alone("delete", "users", "u1", "--json")
     assert (again.code, again.json["deleted"]) == (0, False)
-    gone = alone("get", "users", "u1", "--json")
+    gone = alone.here("get", "users", "u1", "--json")
     assert (gone.code, gone.out) == (1, "")
     assert gone.error == {"error": "users/u1: there is no such document", "type": "NotFound", "code": 1}
     listed = alone("pending", "--json").json

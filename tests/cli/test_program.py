@@ -1,12 +1,15 @@
 """What holds for every command: help, exit status, errors."""
 
+import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
 
+import solidb_sync.cli
 from solidb_sync.cli.main import main
 from solidb_sync.cli.program import program
 
@@ -51,16 +54,41 @@ def test_an_unknown_command_is_wrong_usage_without_a_traceback(cli):
 
 
 def test_wrong_usage_with_json_is_told_as_json(cli):
-    done = cli("get", "--json")
+    done = cli.here("get", "--json")
     assert (done.code, done.out) == (2, "")
     assert done.error["code"] == 2
     assert "COLLECTION" in done.error["error"]
 
 
 def test_no_command_at_all_is_wrong_usage_and_shows_the_commands(cli):
-    done = cli()
+    done = cli.here()
     assert done.code == 2
     assert all(name.split()[0] in done.err for name in NAMES)
+
+
+def test_only_the_output_module_prints():
+    directory = Path(solidb_sync.cli.__file__).parent
+    printing = re.compile(r"\bprint\(|\bsys\.std(out|err)\b|\becho\(")
+    found = {path.name for path in directory.rglob("*.py") if printing.search(path.read_text("utf-8"))}
+    assert found == {"output.py"}
+
+
+def test_a_reader_that_leaves_early_causes_no_traceback(cli):
+    for number in range(3):
+        cli.here("put", "notes", f"n{number}", "{}", SOLIDB_STORE="store.db", SOLIDB_DEVICE_ID="laptop")
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = subprocess.run(
+        [sys.executable, "-m", "solidb_sync.cli", "get", "notes"],
+        cwd=cli.directory,
+        env=cli.environment(SOLIDB_STORE="store.db", SOLIDB_DEVICE_ID="laptop"),
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        timeout=20,
+        check=False,
+    )
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (1, b"")
 
 
 def run_without(package: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -102,7 +102,7 @@ def test_the_commands_obey_the_order_of_the_three_places(cli):
 
 
 def test_a_command_without_its_settings_is_wrong_usage(cli):
-    done = cli("pending", "--json")
+    done = cli.here("pending", "--json")
     assert done.code == 2
     assert done.error == {
         "error": "store: not set; give --store, set SOLIDB_STORE, or write store into solidb.toml",

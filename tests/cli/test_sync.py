@@ -12,7 +12,7 @@ def test_what_one_device_puts_another_gets(device):
     sent = phone("sync", "--json")
     assert (sent.code, sent.err) == (0, "")
     assert sent.json == {"success": True, "pushed": 1, "pulled": 0, "conflicts": [], "errors": []}
-    assert laptop("sync").out == "pushed 0, pulled 1, conflicts 0\n"
+    assert laptop.here("sync").out == "pushed 0, pulled 1, conflicts 0\n"
     assert laptop.here("get", "notes", "a", "--json").json["text"] == "hello"
     assert phone.here("pending").out == "nothing waits for the server\n"
 
@@ -37,10 +37,11 @@ def test_a_sync_without_a_server_is_not_done_and_loses_nothing(device):
     for_people = phone.here("sync", "--url", NOWHERE)
     assert (for_people.code, for_people.out) == (1, "pushed 0, pulled 0, conflicts 0\n")
     assert for_people.err.startswith(f"error: {NOWHERE}: ")
-    for_programs = phone("sync", "--url", NOWHERE, "--json")
+    for_programs = phone.here("sync", "--url", NOWHERE, "--json")
     assert for_programs.code == 1
     assert for_programs.json["errors"][0]["type"] == "ConnectionError"
     assert for_programs.json["errors"][0]["retryable"] is True
+    assert for_programs.error["type"] == "NotSynced"
     assert len(phone.here("pending", "--json").json["pending"]) == 1
 
 

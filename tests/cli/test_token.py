@@ -53,7 +53,7 @@ def test_the_list_shows_every_key_and_no_secret(cli):
 
 
 def test_revoking_a_key_that_is_not_there_is_not_done(server, cli):
-    done = cli("token", "revoke", "0123456789abcdef", "--data", str(server.data))
+    done = cli.here("token", "revoke", "0123456789abcdef", "--data", str(server.data))
     assert done.code == 1
     assert "there is no key '0123456789abcdef'" in done.err
 

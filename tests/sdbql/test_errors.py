@@ -46,6 +46,8 @@ def test_a_long_line_is_shown_in_part() -> None:
         ("RETURN [1] |> 5", "write the function with brackets, such as: xs |> SUM()"),
         ("RETURN 'abc", "close it with '"),
         ("RETURN {filter}", "filter is a reserved word, so it needs a value"),
+        ("FOR u IN users FILTER u.a = 1 RETURN u", "equality is written =="),
+        ("SELECT * FROM users", "a query begins with FOR, LET or RETURN"),
         ("FOR u IN users", "end the query with: RETURN expression"),
     ],
 )

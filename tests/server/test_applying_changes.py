@@ -47,6 +47,7 @@ def test_a_change_sent_again_under_a_new_dot_is_a_duplicate_and_uses_the_dot(ser
     phone.push(change)
     reborn = server.device("phone", actor="phone~1")
     reborn.counter = 2
+    assert reborn.push({**change, "counter": 1})["server_version"]["phone~1"] == 1
     answer = reborn.push({**change, "counter": 1}, {**phone.insert("b", {}), "counter": 2})
     assert [result["status"] for result in answer["results"]] == ["duplicate", "applied"]
     assert answer["server_version"]["phone~1"] == 2

@@ -27,6 +27,7 @@ from solidb_sync.server.config import ServerConfig, check_may_listen
 from solidb_sync.server.storage.sqlite.server_backend import SqliteServerBackend, open_sqlite_backend
 from solidb_sync.storage.committer import InlineCommitter
 from solidb_sync.storage.sqlite.connection import FileLocation
+from solidb_sync.storage.sqlite.transactions import SqliteTransactions
 from solidb_sync.testing.crashable_files import CrashableFiles
 
 ADMIN_KEY = "administrator-" + "k" * 32
@@ -134,6 +135,23 @@ def test_a_newer_schema_is_refused_untouched(open_server: Callable[[], Any], clo
         connection.close()
         with pytest.raises(StorageError, match="newer version"):
             open_and_close(server.path, clock)
+
+
+def test_a_failed_commit_is_answered_with_503_and_the_file_is_opened_again(
+    server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phone = server.device("phone")
+    phone.push(phone.insert("seed", {}))
+    change = phone.insert("a", {})
+
+    def fail(_: Any) -> None:
+        raise StorageError("the disk is gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SqliteTransactions, "commit", fail)
+        assert phone.send(change).status_code == 503
+    assert server.document("a") is None
+    assert phone.statuses(change) == ["applied"]
 
 
 def open_and_close(path: Path, clock: Any) -> None:

@@ -109,6 +109,7 @@ def test_only_changes_that_the_answer_reports_are_passed_over_beyond_the_own_ent
     phone = server.device("phone")
     phone.push(phone.insert("a", {}), phone.insert("b", {}))
     assert keys(phone.sync(phone.insert("c", {}))["server_changes"]) == ["a", "b"]
+    assert keys(phone.sync(phone.insert("d", {}, base={"phone": 3}))["server_changes"]) == ["a", "b", "c"]
 
 
 def test_fields_are_relative_to_where_the_device_had_everything(server: Any) -> None:

@@ -1,7 +1,7 @@
 """A backup equals the store it was made of; `verify` names what is damaged."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -56,12 +56,11 @@ def everything(engine: StorageEngine) -> dict[str, object]:
 
 
 @pytest.fixture(params=["sqlite", "memory"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> LocalStore:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LocalStore]:
     """Return a filled store of either engine."""
-    store = LocalStore.open(tmp_path / "store.db", "phone", engine=request.param, durability="normal")
-    request.addfinalizer(store.close)
-    fill(store)
-    return store
+    with LocalStore.open(tmp_path / "store.db", "phone", engine=request.param, durability="normal") as store:
+        fill(store)
+        yield store
 
 
 @pytest.fixture
@@ -97,9 +96,11 @@ def test_a_backup_made_during_a_resync_knows_what_has_not_been_seen(store: Local
     store.transact(lambda engine: engine.mark_all_unseen())
     store.backup(tmp_path / "copy.db")
     with LocalStore.open(tmp_path / "copy.db", "phone") as copy:
-        assert copy.transact(lambda engine: sorted(engine.unseen())) == store.transact(
-            lambda engine: sorted(engine.unseen())
-        ) != []
+        assert (
+            copy.transact(lambda engine: sorted(engine.unseen()))
+            == store.transact(lambda engine: sorted(engine.unseen()))
+            != []
+        )
 
 
 def test_the_next_change_in_a_backup_gets_an_id_no_change_of_the_store_had(store: LocalStore, tmp_path: Path) -> None:
@@ -139,9 +140,7 @@ def test_a_backup_is_one_state_of_a_store_that_is_being_written(tmp_path: Path) 
                 number += 1
                 body = f'{{"n":{number}}}'
                 store.transact(
-                    lambda engine, body=body: engine.put_documents(
-                        "notes", [(f"k{at}", body, "{}", "") for at in range(50)]
-                    )
+                    lambda engine, body=body: engine.put_documents("notes", [(f"k{at}", body, "{}", "") for at in range(50)])
                 )
 
         writing = threading.Thread(target=write)
@@ -193,21 +192,21 @@ def test_a_text_that_is_not_utf8_is_named(planted: Callable[..., tuple[str, ...]
 
 
 def test_a_damaged_change_is_named(planted: Callable[..., tuple[str, ...]]) -> None:
-    """By its document."""
+    """By its id."""
     (problem,) = planted("UPDATE changes SET wire = '{\"collection\":5}' WHERE k = 'new'")
-    assert "notes/new" in problem
+    assert problem.startswith("change ")
 
 
 def test_a_damaged_base_copy_is_named(planted: Callable[..., tuple[str, ...]]) -> None:
     """It will be the document again."""
     problems = planted("UPDATE bases SET body = x'ff00ff' WHERE k = 'a'")
     assert any("notes/a" in problem for problem in problems)
-    problems = planted("UPDATE bases SET body = jsonb('{}'), vector = '[]' WHERE k = 'a'")
+    problems = planted("UPDATE bases SET body = jsonb('{}'), vector = '[1]' WHERE k = 'a'")
     assert any("notes/a" in problem for problem in problems)
 
 
 def test_damage_to_the_file_itself_is_found(tmp_path: Path) -> None:
-    """A page overwritten is damage, or an error that says so; never a sound report."""
+    """A page overwritten: the report names it, and the other records are still read."""
     path = tmp_path / "store.db"
     with LocalStore.open(path, "phone", durability="normal") as store:
         for number in range(200):
@@ -216,8 +215,5 @@ def test_damage_to_the_file_itself_is_found(tmp_path: Path) -> None:
     middle = len(body) // 2 // 4096 * 4096
     body[middle : middle + 4096] = bytes(4096)
     path.write_bytes(body)
-    try:
-        with LocalStore.open(path, "phone") as store:
-            assert not store.verify().is_sound
-    except StorageError as problem:
-        assert "damaged" in str(problem)
+    with LocalStore.open(path, "phone") as store:
+        assert not store.verify().is_sound

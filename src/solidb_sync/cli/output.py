@@ -6,6 +6,7 @@ happens), and an error is one line on standard error: `{"error": message, "type"
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any, TextIO
 
@@ -46,6 +47,11 @@ class Output:
 def answer_line(value: Any) -> None:
     """Print one line of JSON for the process that reads this one's output."""
     _write(sys.stdout, json_text(value))
+
+
+def stop_printing() -> None:
+    """Send what is still to be printed nowhere: whoever read the output has left."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def json_text(value: Any) -> str:

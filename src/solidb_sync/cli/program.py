@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
-import sys
 
 import click
 
@@ -12,7 +10,7 @@ from solidb_sync.cli.demo.command import demo
 from solidb_sync.cli.documents import delete, get, pending, put
 from solidb_sync.cli.init import init
 from solidb_sync.cli.options import examples
-from solidb_sync.cli.output import EXIT_DONE, EXIT_NOT_DONE, EXIT_WRONG_USAGE, Output
+from solidb_sync.cli.output import EXIT_DONE, EXIT_NOT_DONE, EXIT_WRONG_USAGE, Output, stop_printing
 from solidb_sync.cli.serve import serve
 from solidb_sync.cli.status import status
 from solidb_sync.cli.sync import sync
@@ -42,7 +40,7 @@ def run(arguments: list[str]) -> int:
     except SoliDBError as problem:
         return _failed(output, str(problem), type(problem).__name__, _exit_code(problem))
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read the output has left
+        stop_printing()
         return EXIT_NOT_DONE
     except OSError as problem:
         return _failed(output, f"{problem.filename or 'system'}: {problem.strerror}", "OSError", EXIT_NOT_DONE)

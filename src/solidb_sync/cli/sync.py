@@ -40,7 +40,7 @@ def sync(*, watch: bool, interval: float, as_json: bool, **flags: Any) -> int:
         return asyncio.run(_watch(settings, output, interval))
     result = asyncio.run(_one_round(settings))
     output.result(result_value(result), *_result_lines(result))
-    if not result.success and not as_json:
+    if not result.success:
         output.error("; ".join(result.errors), type="NotSynced", exit_code=EXIT_NOT_DONE)
     return EXIT_DONE if result.success else EXIT_NOT_DONE
 

@@ -15,6 +15,7 @@ from solidb_sync.client.sync_round import RoundOutcome, SyncRound, new_incarnati
 from solidb_sync.errors import ResyncRequiredError
 from solidb_sync.model.version_vector import Dot
 from solidb_sync.protocol.limits import KNOWN_IDS_MAX
+from solidb_sync.protocol.names import actor_name
 from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.local_store import LocalStore
 from solidb_sync.storage.overlay import rebuild
@@ -32,11 +33,12 @@ class Resync:
 
     async def run(self, outcome: RoundOutcome) -> None:
         """Take a new incarnation, forget the cursor, and pull everything; unsent edits are kept unless discarded."""
+        replica = self._store.view(lambda reader: reader.replica())
+        actor = actor_name(replica.device_id, replica.incarnation)
         pending = self._store.view(lambda reader: reader.changes(state=ChangeState.PENDING, limit=KNOWN_IDS_MAX))
         ids = [] if self._discard_local else [change.change_id for change in pending]
-        answer = await self._server.register(self._store.device_id, reset=True, known=ids)
-        epoch = self._store.view(lambda reader: reader.replica().epoch)
-        if epoch and epoch != answer.epoch and not self._discard_local:
+        answer = await self._server.register(replica.device_id, actor=actor, reset=True, known=ids)
+        if replica.epoch and replica.epoch != answer.epoch and not self._discard_local:
             raise ResyncRequiredError(
                 "the server's database is another one than before, and documents may exist only here; "
                 "nothing was changed. To take the server's state all the same, say discard_local=True"

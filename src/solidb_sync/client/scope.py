@@ -28,6 +28,11 @@ class Scope:
     names: frozenset[str] | None
     excluded: frozenset[str] = frozenset()
 
+    @property
+    def limits(self) -> Scope | None:
+        """This scope, None when it is everything."""
+        return None if self.names is None and not self.excluded else self
+
     def __contains__(self, collection: object) -> bool:
         if self.names is None:
             return collection not in self.excluded

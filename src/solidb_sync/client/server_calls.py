@@ -41,9 +41,9 @@ class ServerCalls:
         answer = await self._post(endpoints.DELTA, encode_sync_request(request, wires))
         return decode_sync_answer(answer.body)
 
-    async def register(self, client_id: str, *, reset: bool, known: list[str]) -> RegisterAnswer:
-        """Ask for a new incarnation, and which of the `known` change ids the server has applied."""
-        request = RegisterRequest(client_id=client_id, protocol=PROTOCOL, reset=reset, known=known)
+    async def register(self, client_id: str, *, actor: str, reset: bool, known: list[str]) -> RegisterAnswer:
+        """Ask for a new incarnation in place of `actor`, and which of the `known` change ids the server has applied."""
+        request = RegisterRequest(client_id=client_id, protocol=PROTOCOL, actor=actor, reset=reset, known=known)
         path = endpoints.path_for(endpoints.CLIENTS, self.database)
         answer = await self._post(path, encode_message(request))
         return decode_message(answer.body, RegisterAnswer)

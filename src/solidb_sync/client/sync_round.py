@@ -174,10 +174,12 @@ class SyncRound:
         return _Ask(batch, at.cursor, self._batch_size if is_last else 0, at.whole)
 
     def _batch(self, reader: EngineReader, after: int) -> Batch:
-        return next_batch(reader, count=self._batch_size, after=after, covered=self._scope)
+        return next_batch(reader, count=self._batch_size, after=after, covered=self._scope.limits)
 
     def _has_pending(self, after: int) -> bool:
-        return bool(self._store.view(lambda reader: next_batch(reader, count=1, after=after, covered=self._scope)).changes)
+        return bool(
+            self._store.view(lambda reader: next_batch(reader, count=1, after=after, covered=self._scope.limits)).changes
+        )
 
     def _cursor(self) -> int:
         return self._store.view(lambda reader: reader.replica().cursor)
@@ -244,7 +246,9 @@ class SyncRound:
         incarnation = 0
         for start in range(0, len(pending) or 1, KNOWN_IDS_MAX):
             ids = [change.change_id for change in pending[start : start + KNOWN_IDS_MAX]]
-            answer = await self._server.register(replica.device_id, reset=start == 0, known=ids)
+            answer = await self._server.register(
+                replica.device_id, actor=actor_name(replica.device_id, replica.incarnation), reset=start == 0, known=ids
+            )
             known.update({change_id: Dot(*dot) for change_id, dot in answer.known.items()})
             incarnation = max(incarnation, answer.incarnation)
         await self._store.commit(lambda engine: new_incarnation(engine, incarnation, known))

@@ -184,10 +184,15 @@ class SyncAnswer(Struct):
 
 
 class RegisterRequest(Struct, omit_defaults=True):
-    """Register a device; `reset` asks for a new incarnation and which of the pending `known` ids were applied already."""
+    """Register a device.
+
+    `reset` asks for a new incarnation in place of `actor`, which is fenced: a request of it that comes late has no effect.
+    `known` are pending change ids; the answer says which of them were applied already.
+    """
 
     client_id: str
     protocol: int = 0
+    actor: str = ""
     reset: bool = False
     known: list[str] = []
 

@@ -20,7 +20,7 @@ from solidb_sync.server.refusals import resync_required
 from solidb_sync.server.storage.backend import WriteSession
 from solidb_sync.server.storage.records import ActorState, ConflictRecord, Head
 from solidb_sync.server.sync_request import SyncCall
-from solidb_sync.server.working_set import UNSETTLED_STATUSES, WorkingSet
+from solidb_sync.server.working_set import APPLIED_STATUSES, UNSETTLED_STATUSES, WorkingSet
 
 
 @dataclass(slots=True)
@@ -157,6 +157,13 @@ def _transaction_problem(unit: Sequence[ProposedChange], scattered: set[str]) ->
     return None
 
 
+def _judge_member(working: WorkingSet, change: ProposedChange, own_entry: int) -> Verdict:
+    verdict = judge_change(working, change, own_entry=own_entry)
+    if verdict.status in APPLIED_STATUSES:
+        working.note_passed(change)
+    return verdict
+
+
 def _judge_transaction(
     working: WorkingSet, unit: Sequence[ProposedChange], own_entry: int, problem: str | None
 ) -> Sequence[Verdict]:
@@ -164,7 +171,7 @@ def _judge_transaction(
     working.begin_group()
     keep = False
     try:
-        verdicts = [judge_change(working, change, own_entry=own_entry) for change in unit]
+        verdicts = [_judge_member(working, change, own_entry) for change in unit]
         fresh = [verdict for verdict in verdicts if verdict.status != "duplicate"]
         failed = next((verdict for verdict in fresh if verdict.status == "rejected"), None)
         waits = any(verdict.status in UNSETTLED_STATUSES for verdict in fresh)

@@ -77,8 +77,8 @@ def collect_changes(session: ReadSession, query: PullQuery) -> Page:
 
 def asked_collections(session: ReadSession, names: Sequence[str] | None, excluded: Sequence[str]) -> dict[int, str]:
     """Return number and name of the collections a pull is about: those named, or all, without the excluded ones."""
-    found = session.collection_ids(names)
-    return {number: name for number, name in found.items() if name not in excluded} if excluded else found
+    left_out = set(excluded)
+    return {number: name for number, name in session.collection_ids(names).items() if name not in left_out}
 
 
 def _end_of_scan(session: ReadSession, page: Page, cursor: int) -> None:

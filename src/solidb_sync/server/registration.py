@@ -11,6 +11,7 @@ from solidb_sync.protocol.messages import RegisterAnswer, RegisterRequest
 from solidb_sync.protocol.names import actor_name
 from solidb_sync.server.refusals import bad_request, too_large, unsupported_protocol
 from solidb_sync.server.storage.backend import WriteSession
+from solidb_sync.server.storage.records import ActorState
 from solidb_sync.server.strict_body import strict_body
 from solidb_sync.server.sync_request import check_client
 from solidb_sync.server.type_problems import field_problem
@@ -32,7 +33,7 @@ def read_registration(body: bytes) -> RegisterRequest:
     lowest, highest = PROTOCOLS_SUPPORTED
     if request.protocol and not lowest <= request.protocol <= highest:
         raise unsupported_protocol(request.protocol, PROTOCOLS_SUPPORTED)
-    check_client(request.client_id)
+    check_client(request.client_id, request.actor)
     if len(request.known) > KNOWN_IDS_MAX:
         raise too_large(f"known: {len(request.known)} ids, at most {KNOWN_IDS_MAX} are looked up in one request")
     for at, change_id in enumerate(request.known):
@@ -46,6 +47,9 @@ def register(session: WriteSession, request: RegisterRequest, now_ms: int) -> Re
     incarnation = session.incarnation(request.client_id)
     if request.reset:
         incarnation += 1
+        name = request.actor or request.client_id
+        left = session.actor(name) or ActorState(name, request.client_id, 0, False)
+        session.save_actor(left._replace(is_fenced=True))
     session.save_incarnation(request.client_id, incarnation)
     applied = {
         outcome.change_id: (outcome.actor, outcome.counter)

@@ -54,6 +54,7 @@ class WorkingSet:
         self._held_bytes = 0
         self._undo: list[tuple[DocumentName, DocumentWrite | None]] | None = None
         self._newest_before_group = head.newest
+        self._passed: set[str] = set()
 
     def load(self, changes: Sequence[ProposedChange]) -> None:
         """Read what these changes are about."""
@@ -81,7 +82,10 @@ class WorkingSet:
         """Return whether the change was made on top of one that an earlier request left unsettled."""
         waiting = self._waiting.get(change.name)
         return waiting is not None and any(
-            earlier.change_id != change.id and change.base.get(earlier.actor, 0) >= earlier.counter for earlier in waiting
+            earlier.change_id != change.id
+            and earlier.change_id not in self._passed
+            and change.base.get(earlier.actor, 0) >= earlier.counter
+            for earlier in waiting
         )
 
     def current(self, name: DocumentName) -> tuple[Version | None, int]:
@@ -149,9 +153,14 @@ class WorkingSet:
         self._held_bytes += len(body or "")
         return self.newest
 
+    def note_passed(self, change: ProposedChange) -> None:
+        """Let no later change of the group wait for this one any more: it was judged, and is recorded with the group."""
+        self._passed.add(change.id)
+
     def begin_group(self) -> None:
         """Remember the versions from here on, so that they can be taken back."""
         self._undo = []
+        self._passed = set()
         self._newest_before_group = self.newest
 
     def end_group(self, *, keep: bool) -> None:
@@ -165,6 +174,7 @@ class WorkingSet:
                     self._pending[name] = before
             self.newest = self._newest_before_group
         self._undo = None
+        self._passed = set()
 
     def record(self, change: ProposedChange, dot: Dot, status: str, seq: int, detail: str) -> None:
         """Record the outcome of a change under its dot, in the place of an earlier one that was not final."""

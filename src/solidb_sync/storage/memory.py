@@ -57,7 +57,7 @@ class MemoryEngine:
         self._guard = _Guard()
         self._undo: list[Callable[[], None]] | None = None
         self._mark = 0
-        self._facts: dict[str, Any] = {"replica": replica, "next_change": 1}
+        self._facts: dict[str, Any] = {"replica": replica}
         self._rows: dict[str, dict[str, StoredRow]] = {}
         self._bases: dict[Place, StoredBase] = {}
         self._changes: dict[int, StoredChange] = {}
@@ -279,8 +279,9 @@ class MemoryEngine:
     def add_change(self, change: StoredChange) -> int:
         """Append a change and return its id."""
         self.add_collection(change.collection)
-        number: int = self._facts["next_change"]
-        self._set(self._facts, "next_change", number + 1)
+        replica: Replica = self._facts["replica"]
+        number = replica.last_change + 1
+        self.save_replica(replace(replica, last_change=number))
         self._set(self._changes, number, replace(change, id=number))
         place = (change.collection, change.key)
         self._set(self._change_ids, place, (*self._change_ids.get(place, ()), number))

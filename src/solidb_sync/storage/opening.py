@@ -9,7 +9,7 @@ from pathlib import Path
 
 import apsw
 
-from solidb_sync.errors import ConfigError, StorageError
+from solidb_sync.errors import ConfigError, StorageCorruptError, StorageError
 from solidb_sync.protocol.names import name_problem
 from solidb_sync.storage.memory import MemoryEngine
 from solidb_sync.storage.records import Replica
@@ -27,6 +27,7 @@ from solidb_sync.storage.text_forms import RandomBytes
 
 HOME_DIRECTORY = ".solidb"
 STORE_FILE = "store.db"
+SQLITE_MAGIC = b"SQLite format 3\0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ def open_sqlite_engine(location: FileLocation, device_id: str, durability: str, 
         lock = StoreLock(location.path + ".lock")
     try:
         if lock is not None and os.path.getsize(location.path) > 0:
+            _check_is_sqlite(location.path)
             _check_before_writing(location, device_id)
         engine = SqliteEngine(location, durability=durability)
         _claim(engine, device_id, random_bytes, location.path)
@@ -70,6 +72,13 @@ def open_sqlite_engine(location: FileLocation, device_id: str, durability: str, 
             raise storage_error(problem, location.path) from problem
         raise
     return OpenedEngine(engine, lock)
+
+
+def _check_is_sqlite(path: str) -> None:
+    """Raise unless the file begins as SQLite's do: SQLite itself takes a very short file for an empty database."""
+    with open(path, "rb") as file:
+        if file.read(len(SQLITE_MAGIC)) != SQLITE_MAGIC:
+            raise StorageCorruptError(f"{path}: damaged, or not a database; nothing was changed")
 
 
 def _check_before_writing(location: FileLocation, device_id: str) -> None:

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from solidb_sync.errors import ProtocolError
 from solidb_sync.json_value import encode
-from solidb_sync.model.version_vector import Dot
+from solidb_sync.model.version_vector import EMPTY_VECTOR, Dot, VersionVector
 from solidb_sync.protocol.messages import ChangeResult
 from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.overlay import fold, rebuild
@@ -86,21 +86,35 @@ def next_batch(engine: EngineReader, *, count: int, after: int = 0, covered: Con
 
 
 def _groups(engine: EngineReader, count: int, after: int, covered: Container[str] | None) -> Iterable[list[StoredChange]]:
-    """Yield pending changes one by one, and those of a transaction together.
+    """Yield what may be sent: pending changes one by one, and those of a transaction together.
 
-    A transaction that reaches into a collection that is not covered waits as a whole.
+    What reaches into a collection that is not covered waits, and with it whatever came later to the same documents.
     """
-    group: list[StoredChange] = []
-    for change in _pending(engine, count, after):
-        if group and change.transaction != group[0].transaction:
-            if _all_covered(group, covered):
+    if covered is None:
+        yield from _together(_pending(engine, count, after))
+        return
+    waiting: set[Place] = set()
+    for group in _together(_pending(engine, count, 0)):
+        places = {(change.collection, change.key) for change in group}
+        if waiting.isdisjoint(places) and all(collection in covered for collection, _ in places):
+            if group[0].id > after:
                 yield group
+        else:
+            waiting |= places
+
+
+def _together(changes: Iterable[StoredChange]) -> Iterable[list[StoredChange]]:
+    """Yield neighbours of one transaction together, and every other change alone."""
+    group: list[StoredChange] = []
+    for change in changes:
+        if group and change.transaction != group[0].transaction:
+            yield group
             group = []
         if change.transaction:
             group.append(change)
-        elif covered is None or change.collection in covered:
+        else:
             yield [change]
-    if group and _all_covered(group, covered):
+    if group:
         yield group
 
 
@@ -112,10 +126,6 @@ def _pending(engine: EngineReader, count: int, after: int) -> Iterable[StoredCha
         if len(page) < count:
             return
         after = page[-1].id
-
-
-def _all_covered(group: list[StoredChange], covered: Container[str] | None) -> bool:
-    return covered is None or all(change.collection in covered for change in group)
 
 
 def _wire_in_full(engine: EngineReader, change: StoredChange) -> str:
@@ -263,36 +273,43 @@ def _note_settled(engine: StorageEngine, sent: list[StoredChange]) -> None:
 
 
 def readdress(engine: StorageEngine, changes: list[StoredChange], *, known: Mapping[str, Dot] | None = None) -> None:
-    """Give pending changes new dots of the current incarnation, their change ids unchanged; hold the `known` ones instead.
+    """Give all pending changes new dots of the current incarnation, under the same ids; hold the `known` ones instead.
 
     `known` are the changes that the server has applied already, with the dots it recorded. The others are appended anew, so
-    that the order of ids stays the order of counters. `changes` are all pending ones of the documents they belong to.
+    that the order of ids stays the order of counters. What an edit had seen stays what it had seen: only the dots of our own
+    earlier edits are exchanged in its base.
     """
-    moving: list[StoredChange] = []
+    by_document: dict[Place, _Moving] = {}
     for change in changes:
+        moving = by_document.setdefault((change.collection, change.key), _Moving())
         dot = (known or {}).get(change.change_id)
         if dot is None:
-            moving.append(change)
+            moving.move(engine, change)
         else:
+            moving.earlier = moving.earlier.with_dot(dot)
             hold(engine, replace(change, actor=dot.actor, counter=dot.counter))
-    kept = {place: _kept_under(engine, place, moving) for place in {(change.collection, change.key) for change in moving}}
-    for change in moving:
-        below = kept[change.collection, change.key]
-        below.append(_move(engine, change, below))
-    for place in kept:
+    for place in by_document:
         rebuild(engine, *place)
 
 
-def _kept_under(engine: EngineReader, place: Place, moving: list[StoredChange]) -> list[StoredChange]:
-    ids = {change.id for change in moving}
-    return [change for change in engine.changes_of(*place) if change.id not in ids]
+class _Moving:
+    """The changes of one document on the way to new dots: which dots of ours the next one is made on top of."""
 
+    def __init__(self) -> None:
+        self.earlier = EMPTY_VECTOR
+        self._accepted: int | None = None
 
-def _move(engine: StorageEngine, change: StoredChange, below: list[StoredChange]) -> StoredChange:
-    _, vector, _ = fold(engine.base(change.collection, change.key), below)
-    wire = decode_change(change.wire)
-    dot = engine.next_dot()
-    wire.counter, wire.base_version = dot.counter, dict(vector)
-    moved = replace(change, actor=dot.actor, counter=dot.counter, wire=encode_change(wire))
-    engine.drop_changes([change.id])
-    return replace(moved, id=engine.add_change(moved))
+    def move(self, engine: StorageEngine, change: StoredChange) -> None:
+        """Append a change under a new dot, in place of the old one."""
+        wire = decode_change(change.wire)
+        seen = dict(wire.base_version)
+        own = seen.pop(change.actor, 0)
+        if self._accepted is None:
+            self._accepted = own  # before the first change that moves, our dots are those the server has
+        if self._accepted:
+            seen[change.actor] = self._accepted
+        dot = engine.next_dot()
+        wire.counter, wire.base_version = dot.counter, dict(VersionVector(seen).merge(self.earlier))
+        self.earlier = self.earlier.with_dot(dot)
+        engine.drop_changes([change.id])
+        engine.add_change(replace(change, actor=dot.actor, counter=dot.counter, wire=encode_change(wire)))

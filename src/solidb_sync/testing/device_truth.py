@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 
@@ -146,9 +145,7 @@ class DeviceTruth:
         writes = [self.kept[change.change_id].write for change in over]
         self._check_screen(place, row, held, writes)
 
-    def _checked_base(
-        self, place: Place, view: DeviceView, base: StoredBase | None, ledger: Ledger
-    ) -> Version | None:
+    def _checked_base(self, place: Place, view: DeviceView, base: StoredBase | None, ledger: Ledger) -> Version | None:
         """8 monotonic reads, 13 vector honesty, 15 cursor coverage: the base copy is the version it must be."""
         expected = self.held.get(place)
         body = None if base is None or base.is_deleted else _decode(base.body or "null")
@@ -158,7 +155,9 @@ class DeviceTruth:
         found = ledger.find(place, body, vector)
         where = f"{self.device}: {place} at cursor {view.cursor}"
         if found is None:
-            broken("13 vector honesty", f"{where} holds {body} {vector}, which the server never had; it should hold {expected}")
+            broken(
+                "13 vector honesty", f"{where} holds {body} {vector}, which the server never had; it should hold {expected}"
+            )
         if expected is not None and found.seq < expected.seq:
             broken("15 cursor coverage", f"{where} holds the version of {found.seq}; it should hold that of {expected.seq}")
         self.held[place] = found
@@ -177,9 +176,3 @@ class DeviceTruth:
 
 def _as_base(row: StoredRow | None) -> StoredBase | None:
     return None if row is None else StoredBase(row.body, row.body is None, row.vector, row.stamp)
-
-
-def screen_body(view: DeviceView, place: Place) -> Any:
-    """Return the document on the screen, None when there is none."""
-    row = view.rows.get(place)
-    return None if row is None or row.body is None else _decode(row.body)

@@ -294,7 +294,11 @@ class EngineConformance:
         )  # fmt: skip
         with self.opened() as engine:
             assert engine.replica().device_id == DEVICE_ID
-            for replica in (whole, replace(whole, covered=None, is_resyncing=False), replace(whole, covered=(), excluded=())):
+            for replica in (
+                whole,
+                replace(whole, covered=None, is_resyncing=False),
+                replace(whole, covered=(), excluded=()),
+            ):
                 with transaction(engine):
                     engine.save_replica(replica)
                 assert engine.replica() == replica

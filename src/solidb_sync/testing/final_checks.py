@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from solidb_sync.client.transport.transport import TransportAnswer
 from solidb_sync.testing.invariants import broken, check_provenance
 
 if TYPE_CHECKING:
     from solidb_sync.testing.simulated_device import SimulatedDevice
     from solidb_sync.testing.simulated_world import World
+
+OLD_PAGES_MAX = 4
+OLD_PUSHES_MAX = 40
 
 _decode = msgspec.json.Decoder().decode
 
@@ -22,6 +26,9 @@ async def check_everything(world: World) -> None:
         for place, stored in (await world.server.documents()).items()
     }
     for device in world.devices:
+        _check_equal(device, documents)
+    for device in world.devices:
+        await _check_old_pages(world, device)
         _check_equal(device, documents)
     conflicts = await world.server.conflicts(sorted(world.ledger.outcomes))
     check_provenance(world.ledger, {record.change_id for record in conflicts})
@@ -42,11 +49,19 @@ def _check_equal(device: SimulatedDevice, documents: object) -> None:
         broken("21 convergence", f"{device.name} ends with {rows}, the server with {documents}")
 
 
+async def _check_old_pages(world: World, device: SimulatedDevice) -> None:
+    """5 idempotent pull: an answer from earlier, seen again, changes nothing."""
+    for answer in world.server.pages.get(device.device_id, [])[-OLD_PAGES_MAX:]:
+        device.transport.old_answer = TransportAnswer(answer.status, dict(answer.headers), answer.body)
+        await device.sync()
+        world.look_around()
+
+
 async def _check_replay(world: World) -> None:
     """3 exactly once, 4 idempotent push: sending old requests again changes nothing."""
     ids = sorted(world.ledger.outcomes)
     before = await world.server.documents(), await world.server.outcomes(ids)
-    for request in world.server.delivered[-40:]:
+    for request in world.server.delivered[-OLD_PUSHES_MAX:]:
         await world.server.send_again(request)
     after = await world.server.documents(), await world.server.outcomes(ids)
     if before != after:

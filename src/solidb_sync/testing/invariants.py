@@ -61,7 +61,9 @@ class ServerInvariants:
     def _check_not_lost(self, change_id: str) -> None:
         """1 no lost acknowledged write: an outcome that was ever seen is still recorded."""
         if change_id in self._ledger.outcomes:
-            broken("1 no lost acknowledged write", f"{change_id} had the outcome {self._ledger.outcomes[change_id]}, now none")
+            broken(
+                "1 no lost acknowledged write", f"{change_id} had the outcome {self._ledger.outcomes[change_id]}, now none"
+            )
 
     def _check_exactly_once(self, change_id: str, known: Outcome, outcome: Outcome) -> None:
         """3 exactly once: a final outcome, its sequence and its dot never change."""

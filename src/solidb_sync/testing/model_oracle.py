@@ -114,7 +114,8 @@ class Ledger:
 
     def find(self, place: Place, body: Body | None, vector: Mapping[str, int]) -> Version | None:
         """Return the version with this content, None when there never was one."""
-        for version in (*self.versions.get(place, ()), NO_VERSION):
+        candidates: list[Version] = [*self.versions.get(place, ()), NO_VERSION]
+        for version in candidates:
             if version.vector == vector and version.body == body:
                 return version
         return None

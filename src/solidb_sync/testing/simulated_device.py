@@ -25,6 +25,7 @@ from solidb_sync.testing.virtual_loop import NumberedTask, VirtualClock
 
 COLLECTIONS = ("notes", "tasks")
 STORE_PATH = "store.db"
+BATCH_SIZE_MAX = 5
 ENDING_SECONDS_MAX = 600.0
 
 _LIFE: ContextVar[DeviceLife | None] = ContextVar("life", default=None)
@@ -50,6 +51,7 @@ class SimulatedDevice:
         network: FaultyNetwork,
         server: SimulatedServer,
         ledger: Ledger,
+        findings: list[AssertionError],
         clock: VirtualClock,
         rng: random.Random,
         truth: DeviceTruth | None = None,
@@ -66,6 +68,7 @@ class SimulatedDevice:
         self.clock = clock
         self._server = server
         self._ledger = ledger
+        self._findings = findings
         self._rng = rng
 
     async def start(self) -> None:
@@ -74,14 +77,13 @@ class SimulatedDevice:
         self._context = Context()
         self._context.run(_LIFE.set, self.life)
         location = FileLocation(STORE_PATH, vfs=self.files.name, is_exclusive=True)
-        self.store = LocalStore.open_at(
-            location, self.device_id, clock=self.clock, random_bytes=self._rng.randbytes
-        )
-        config = SyncConfig(
+        self.store = LocalStore.open_at(location, self.device_id, clock=self.clock, random_bytes=self._rng.randbytes)
+        self.config = SyncConfig(
             batch_size=self._rng.randint(1, 5), auto_sync=self.is_in_background, collections=self.configured
         )
-        transport = SimulatedTransport(self.life, self.network, self._server)
-        self.manager = SyncManager(self.store, transport, config, random_source=random.Random(self._rng.random()))  # noqa: S311
+        self.transport = SimulatedTransport(self.life, self.network, self._server)
+        jitter = random.Random(self._rng.random())  # noqa: S311
+        self.manager = SyncManager(self.store, self.transport, self.config, random_source=jitter)
         self._writes_seen = -1
         self.observe()
         if self.is_in_background:
@@ -93,9 +95,14 @@ class SimulatedDevice:
 
     def observe(self) -> None:
         """Compare the store with the truth, if anything was written since the last time."""
-        if self.files.writes != self._writes_seen:
-            self._writes_seen = self.files.writes
+        if self.files.writes == self._writes_seen:
+            return
+        self._writes_seen = self.files.writes
+        try:
             self.truth.observe(self.view(), self._ledger)
+        except AssertionError as problem:
+            self._findings.append(problem)
+            raise
 
     def view(self) -> DeviceView:
         """Return what the store says now."""

@@ -20,7 +20,7 @@ from solidb_sync.server.application import build_app
 from solidb_sync.server.config import ServerConfig
 from solidb_sync.server.live.doorbell import Doorbell
 from solidb_sync.server.storage.backend import DatabaseBackend, ReadSession
-from solidb_sync.server.storage.records import ConflictRecord, StoredDocument
+from solidb_sync.server.storage.records import ConflictRecord, Echo, StoredDocument
 from solidb_sync.server.storage.records import Outcome as StoredOutcome
 from solidb_sync.server.storage.sqlite.server_backend import SqliteServerBackend
 from solidb_sync.storage.committer import InlineCommitter
@@ -35,6 +35,7 @@ DATABASE = "sim"
 ADMIN_KEY = "the-only-key-of-the-simulation-0"
 HEADERS = (("x-api-key", ADMIN_KEY),)
 DOCUMENTS_MAX = 10_000
+NO_ECHO = Echo("", 0)
 
 _decode = msgspec.json.Decoder().decode
 
@@ -43,16 +44,26 @@ class SimulatedServer:
     """One server, always the same files, one program at a time; `doorbell` is None while none runs."""
 
     def __init__(
-        self, files: CrashableFiles, clock: VirtualClock, rng: random.Random, ledger: Ledger, trace: Callable[[str], None]
+        self,
+        files: CrashableFiles,
+        clock: VirtualClock,
+        rng: random.Random,
+        ledger: Ledger,
+        *,
+        trace: Callable[[str], None],
+        findings: list[AssertionError],
     ) -> None:
         self.files = files
         self.doorbell: Doorbell | None = None
         self.delivered: list[Request] = []
         """The pushes that were answered in full: to be sent again at the end."""
+        self.pages: dict[str, list[Answer]] = {}
+        """Answers to pure pulls that brought something, by client: to be seen once more at the end."""
         self._clock = clock
         self._rng = rng
         self._ledger = ledger
         self._trace = trace
+        self._findings = findings
         self._invariants = ServerInvariants(ledger)
         self._places: dict[str, Place] = {}
         self._in_doubt: set[str] = set()
@@ -92,7 +103,11 @@ class SimulatedServer:
         answer = await self._send(request)
         self._trace(f"{_digest(request.body)} {answer.status} {_digest(answer.body)}")
         if request.path == endpoints.DELTA and request.method == "POST":
-            await self._note(request, answer)
+            try:
+                await self._note(request, answer)
+            except AssertionError as problem:
+                self._findings.append(problem)
+                raise
         return answer
 
     async def send_again(self, request: Request) -> Answer:
@@ -122,6 +137,8 @@ class SimulatedServer:
             await self._look_at(ids)
             await self._check_documents()
         self._invariants.check_answer(asked, told)
+        if told["server_changes"] and not ids:
+            self.pages.setdefault(asked["client_id"], []).append(answer)
         if ids and self._invariants.is_final(told):
             self.delivered.append(request)
 
@@ -159,7 +176,7 @@ class SimulatedServer:
 def _documents(session: ReadSession, after: int) -> dict[Place, StoredDocument]:
     names = session.collection_ids(None)
     rows: dict[int, list[int]] = {}
-    for entry in session.log_after(after, wanted=None, echo=("", 0), limit=DOCUMENTS_MAX):
+    for entry in session.log_after(after, wanted=None, echo=NO_ECHO, limit=DOCUMENTS_MAX):
         rows.setdefault(entry.collection, []).append(entry.row)
     return {
         (names[collection], stored.key): stored

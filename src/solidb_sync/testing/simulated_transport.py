@@ -46,6 +46,8 @@ class SimulatedTransport:
         self._life = life
         self._network = network
         self._server = server
+        self.old_answer: TransportAnswer | None = None
+        """What a broken proxy gives instead of the server's answer to the next request."""
 
     @property
     def database(self) -> str | None:
@@ -59,6 +61,9 @@ class SimulatedTransport:
         assert not self._life.is_in_local_call, "20 no network: a local operation sent a request"
         await self._life.pass_point()
         self._life.requests += 1
+        if self.old_answer is not None:
+            answered, self.old_answer = self.old_answer, None
+            return answered
         answer = await self._carry(Request(method, path, urlencode(query or {}), HEADERS, body or b""))
         await self._life.pass_point()
         return TransportAnswer(answer.status, dict(answer.headers), answer.body)

@@ -178,16 +178,12 @@ class _Analyser:
         return replace(aggregate, value=self.expression(aggregate.value, scope))
 
     def _join(self, clause: Join, level: "_Level") -> Clause:
-        if clause.kind in ("RIGHT", "FULL"):
-            self._errors.append(
-                UnsupportedOfflineError(f"{clause.kind} JOIN is not available yet", clause.span, "LEFT JOIN and JOIN are")
-            )
         source = self._collection(clause.collection, clause.span, as_source=True)
         variable, candidate = self._fresh(clause.collection), self._fresh(clause.collection)
         condition = self.expression(clause.condition, {**level.scope, clause.collection: candidate})
         level.starts_iterating()
         level.declare(clause.collection, variable)
-        return BoundJoin(clause.kind, source, candidate, variable, condition, span=clause.span)
+        return BoundJoin(clause.kind, source, candidate, variable, condition, level.constants(), span=clause.span)
 
     # --- names
 
@@ -310,6 +306,10 @@ class _Level:
         self._constant = False
         self._declared = {}
         self.scope = self.outside()
+        return self.constants()
+
+    def constants(self) -> tuple[str, ...]:
+        """Return the variables from before the first FOR."""
         return tuple(self._constants.values())
 
 

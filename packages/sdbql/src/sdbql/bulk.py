@@ -9,8 +9,8 @@ by row; both ways give the same rows.
 from collections.abc import Callable
 from itertools import compress
 
-from sdbql.frame import Evaluate, Frame, Layout
 from sdbql.conditions import is_total, joined, terms
+from sdbql.frame import Evaluate, Frame, Layout
 from sdbql.syntax_tree import Binary, Bind, Expression, Literal, Member, Variable
 from sdbql.values import Value
 

@@ -55,6 +55,8 @@ def _describe(step: plan.Step, text: str) -> str:
             how = "" if step.element_key is None else f" by hash: {_keys(step, text)}"
             also = "" if step.condition is None else f" where {_source(step.condition.span, text)}"
             return f"{kind} {step.variable}{how}{also}"
+        case plan.OuterJoin():
+            return f"{step.kind.lower()} join {step.variable} where {_source(step.condition.span, text)}"
         case plan.Keep():
             return f"filter {_source(step.condition.span, text)}"
         case plan.Assign():

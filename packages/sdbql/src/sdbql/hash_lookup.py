@@ -10,9 +10,9 @@ from collections.abc import Callable
 from operator import itemgetter
 from typing import Any
 
+from sdbql.conditions import is_document_key
 from sdbql.frame import Frame, Layout
 from sdbql.plan import GroupJoin, HashJoin
-from sdbql.conditions import is_document_key
 from sdbql.syntax_tree import CollectionBind, CollectionRead, Expression
 from sdbql.values import Value, hash_key
 

@@ -16,6 +16,7 @@ from sdbql.frame import Evaluate, Frame, Layout
 from sdbql.grouping import compile_group
 from sdbql.hash_lookup import Find, compile_find
 from sdbql.operators import compile_bounds
+from sdbql.outer_join import compile_full_join, compile_right_join
 from sdbql.row_order import compile_order, compile_top
 from sdbql.syntax_tree import Binary, CollectionBind, CollectionRead, Expression, Literal
 from sdbql.values import Value, hash_key, is_number, type_name
@@ -265,6 +266,11 @@ def _group_join(step: plan.GroupJoin, layout: Layout) -> Rows:
     return rows
 
 
+def _outer_join(step: plan.OuterJoin, layout: Layout) -> Rows:
+    compile_join = compile_right_join if step.kind == "RIGHT" else compile_full_join
+    return compile_join(step, compile_step(step.before, layout), layout)
+
+
 def _all_documents(frame: Frame, documents: list[Value]) -> list[Value]:
     frame[0].spend(len(documents))
     return documents
@@ -280,5 +286,6 @@ STEPS: dict[type[plan.Step], Callable[[Any, Layout], Rows]] = {
     plan.TopRows: _top_rows,
     plan.Group: _group,
     plan.HashJoin: _hash_join,
+    plan.OuterJoin: _outer_join,
     plan.GroupJoin: _group_join,
 }

@@ -63,11 +63,18 @@ class Parser(ExpressionParser):
         """Read a query that must end where the text ends."""
         body = self._body()
         if self.current.kind is not TokenKind.END:
-            raise ParseError(f"Unexpected token after query: {self.current.describe()}", self.current.span)
+            raise self._unexpected()
         refused = any(isinstance(clause, RefusedClause) for clause in body.clauses)
         if body.returned is None and not refused:
             raise ParseError(MISSING_RETURN, self.current.span, "end the query with: RETURN expression")
         return body
+
+    def _unexpected(self) -> ParseError:
+        token = self.current
+        advice = "equality is written ==" if token.text == "=" else ""
+        if self.position == 0:
+            advice = "a query begins with FOR, LET or RETURN"
+        return ParseError(f"Unexpected token after query: {token.describe()}", token.span, advice)
 
     def subquery(self) -> Subquery:
         """Read a query inside an expression, up to and with its RETURN."""
@@ -260,7 +267,7 @@ class Parser(ExpressionParser):
     def _at_traversal(self) -> bool:
         if self.at_word("OUTBOUND", "INBOUND"):
             return True
-        return self.at_word("ANY") and self.following.text != "(" and not self._at_quantifier()
+        return self.at_word("ANY") and self.following.text != "(" and not self.at_quantifier()
 
     def _traversal(self, start: Span, variables: tuple[str, ...]) -> Clause:
         self.take()

@@ -96,6 +96,27 @@ class GroupJoin(Following):
 
 
 @dataclass(frozen=True, slots=True)
+class OuterJoin(Following):
+    """Rows also for documents without a match: RIGHT JOIN and FULL JOIN.
+
+    In a RIGHT join the variable is the document itself, in a FULL join an array. The variables
+    of the step before, but for `constants`, are null where there is no match.
+    """
+
+    kind: str
+    variable: str
+    candidate: str
+    source: Expression
+    condition: Expression
+    constants: tuple[str, ...]
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Those before, and the document or array."""
+        return (*self.before.variables, self.variable)
+
+
+@dataclass(frozen=True, slots=True)
 class Keep(Following):
     """The rows for which the condition is true: FILTER."""
 

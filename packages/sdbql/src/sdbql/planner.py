@@ -51,20 +51,31 @@ def _step(before: plan.Step, clause: Clause) -> plan.Step:
         case BoundCollect(keys=keys, aggregates=aggregates, constants=constants, span=span):
             return plan.Group(before, keys, aggregates, constants, span=span)
         case BoundJoin():
-            return _group_join(before, clause)
+            return _join(before, clause)
         case _:
             raise AssertionError(clause)
 
 
-def _group_join(before: plan.Step, clause: BoundJoin) -> plan.Step:
+def _join(before: plan.Step, join: BoundJoin) -> plan.Step:
+    if join.kind in ("RIGHT", "FULL"):
+        return plan.OuterJoin(
+            before,
+            join.kind,
+            join.variable,
+            join.candidate,
+            join.source,
+            join.condition,
+            join.constants,
+            span=join.span,
+        )
     return plan.GroupJoin(
         before,
-        clause.variable,
-        clause.candidate,
-        clause.source,
-        None,
-        None,
-        clause.condition,
-        keeps_unmatched=clause.kind == "LEFT",
-        span=clause.span,
+        join.variable,
+        join.candidate,
+        join.source,
+        element_key=None,
+        row_key=None,
+        condition=join.condition,
+        keeps_unmatched=join.kind == "LEFT",
+        span=join.span,
     )

@@ -303,7 +303,8 @@ class Join(Clause):
 @dataclass(frozen=True, slots=True)
 class BoundJoin(Clause):
     """A join after analysis: `candidate` is one document while `condition` is tested,
-    and `variable` the array of those that passed.
+    and `variable` the array of those that passed. `constants` are the variables from before
+    the first FOR, which no join makes null.
     """
 
     kind: str
@@ -311,6 +312,7 @@ class BoundJoin(Clause):
     candidate: str
     variable: str
     condition: Expression
+    constants: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

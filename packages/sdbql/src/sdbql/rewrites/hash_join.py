@@ -13,8 +13,8 @@ know how to find a document by its key.
 
 from dataclasses import replace
 
-from sdbql.plan import GroupJoin, HashJoin, Iterate, Keep, Step
 from sdbql.conditions import is_document_key, is_total, joined, kept, terms, variables
+from sdbql.plan import GroupJoin, HashJoin, Iterate, Keep, Step
 from sdbql.syntax_tree import (
     Binary,
     CollectionBind,

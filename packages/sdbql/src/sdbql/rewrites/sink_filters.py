@@ -9,8 +9,8 @@ since an array that is none must still be an error.
 
 from dataclasses import replace
 
-from sdbql.plan import Iterate, Keep, Step
 from sdbql.conditions import is_total, kept, terms, variables
+from sdbql.plan import Iterate, Keep, Step
 from sdbql.syntax_tree import CollectionBind, CollectionRead
 
 

@@ -1,0 +1,156 @@
+"""Backoff and the background loop: jittered, doubling, bounded, and repeatable."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from solidb_sync.client.background_loop import BackgroundLoop, RoundReport
+from solidb_sync.client.results import SyncResult
+from solidb_sync.client.retry import BASE_SECONDS, CAP_SECONDS, RETRY_AFTER_SECONDS_MAX, Backoff
+from solidb_sync.testing.virtual_loop import run
+
+
+@given(st.integers(0, 2**32), st.integers(1, 200))
+def test_a_delay_is_between_zero_and_the_doubled_bound(seed: int, failures: int) -> None:
+    delay = Backoff(random.Random(seed)).delay_seconds(failures)
+    assert 0 <= delay <= min(CAP_SECONDS, BASE_SECONDS * 2 ** (failures - 1))
+
+
+def test_delays_spread_over_the_whole_range() -> None:
+    backoff = Backoff(random.Random(3))
+    delays = sorted(backoff.delay_seconds(20) for _ in range(1000))
+    assert delays[0] < CAP_SECONDS / 50
+    assert delays[-1] > CAP_SECONDS * 0.98
+
+
+def test_the_server_is_never_asked_sooner_than_it_said() -> None:
+    backoff = Backoff(random.Random(3))
+    assert all(backoff.delay_seconds(1, retry_after_seconds=17) >= 17 for _ in range(100))
+    assert backoff.delay_seconds(1, retry_after_seconds=10**9) <= RETRY_AFTER_SECONDS_MAX
+
+
+class Rounds:
+    """Rounds with outcomes given beforehand; notes when each ran."""
+
+    def __init__(self, outcomes: list[RoundReport]) -> None:
+        self.outcomes = outcomes
+        self.times: list[float] = []
+
+    async def __call__(self) -> RoundReport:
+        self.times.append(asyncio.get_running_loop().time())
+        return self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
+
+
+def report(*, failed: bool, retryable: bool = True, retry_after: float | None = None) -> RoundReport:
+    return RoundReport(SyncResult(success=not failed), failed, retryable, retry_after)
+
+
+def loop_over(rounds: Rounds, *, online: bool = True, max_retries: int = 5) -> BackgroundLoop:
+    return BackgroundLoop(
+        rounds,
+        interval_seconds=30,
+        max_retries=max_retries,
+        backoff=Backoff(random.Random(1)),
+        is_online_by_hand=lambda: online,
+    )
+
+
+async def let_run(loop: BackgroundLoop, seconds: float) -> None:
+    running = asyncio.ensure_future(loop.run())
+    await asyncio.sleep(seconds)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+def test_a_round_runs_at_once_and_then_at_every_interval() -> None:
+    rounds = Rounds([report(failed=False)])
+
+    async def scenario() -> None:
+        begun = asyncio.get_running_loop().time()
+        await let_run(loop_over(rounds), 100)
+        assert [round(time - begun) for time in rounds.times] == [0, 30, 60, 90]
+
+    run(scenario())
+
+
+def test_while_the_server_is_down_the_attempts_thin_out() -> None:
+    rounds = Rounds([report(failed=True)])
+
+    async def scenario() -> None:
+        loop = loop_over(rounds)
+        saving = asyncio.ensure_future(_keep_waking(loop))
+        await let_run(loop, 3600)
+        saving.cancel()
+
+    run(scenario())
+    # 5 quick retries, then never more often than the interval of 30 s
+    assert len(rounds.times) <= 1 + 5 + 3600 / 30
+    assert all(later - earlier >= 29.999 for earlier, later in zip(rounds.times[6:], rounds.times[7:], strict=False))
+
+
+async def _keep_waking(loop: BackgroundLoop) -> None:
+    while True:
+        loop.wake()
+        await asyncio.sleep(0.1)
+
+
+def test_success_ends_the_backoff_and_saves_are_sent_at_once_again() -> None:
+    rounds = Rounds([report(failed=True), report(failed=True), report(failed=False)])
+
+    async def scenario() -> None:
+        loop = loop_over(rounds)
+        running = asyncio.ensure_future(loop.run())
+        await asyncio.sleep(20)
+        assert (len(rounds.times), loop.consecutive_failures) == (3, 0)
+        loop.wake()
+        await asyncio.sleep(0.001)
+        assert len(rounds.times) == 4
+        running.cancel()
+
+    run(scenario())
+
+
+def test_retry_after_is_honoured_by_the_loop() -> None:
+    rounds = Rounds([report(failed=True, retry_after=120), report(failed=False)])
+
+    async def scenario() -> None:
+        await let_run(loop_over(rounds), 200)
+
+    run(scenario())
+    assert rounds.times[1] - rounds.times[0] >= 120
+
+
+def test_what_can_not_be_mended_by_waiting_is_not_retried_quickly() -> None:
+    rounds = Rounds([report(failed=True, retryable=False)])
+
+    async def scenario() -> None:
+        await let_run(loop_over(rounds), 100)
+
+    run(scenario())
+    assert all(later - earlier >= 29.999 for earlier, later in zip(rounds.times, rounds.times[1:], strict=False))
+
+
+def test_offline_by_hand_no_round_runs() -> None:
+    rounds = Rounds([report(failed=False)])
+
+    async def scenario() -> None:
+        await let_run(loop_over(rounds, online=False), 1000)
+
+    run(scenario())
+    assert rounds.times == []
+
+
+@pytest.mark.parametrize("retries", [0, 3])
+def test_the_number_of_quick_retries_is_the_setting(retries: int) -> None:
+    rounds = Rounds([report(failed=True)])
+
+    async def scenario() -> None:
+        await let_run(loop_over(rounds, max_retries=retries), 29)
+
+    run(scenario())
+    assert len(rounds.times) == 1 + retries
