@@ -8,7 +8,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from solidb_sync.errors import InvalidDocumentError
@@ -85,6 +85,7 @@ def types_in(value: object) -> set[type]:
             return {type(value)}
 
 
+@settings(deadline=None)
 @given(documents)
 def test_a_json_document_is_kept_as_the_value_it_is(document: dict[str, Any]) -> None:
     """Type for type, its text decodes to it, and keeping it again changes nothing."""
@@ -94,6 +95,7 @@ def test_a_json_document_is_kept_as_the_value_it_is(document: dict[str, Any]) ->
     assert canonical(kept.value) == kept
 
 
+@settings(deadline=None)
 @given(documents)
 def test_the_text_kept_is_the_strict_text_of_itself_and_of_any_spelling(document: dict[str, Any]) -> None:
     """Spaces, escapes and the library that wrote it do not matter."""
@@ -103,6 +105,7 @@ def test_the_text_kept_is_the_strict_text_of_itself_and_of_any_spelling(document
     assert strict_text(json.dumps(document, ensure_ascii=False).encode()) == text
 
 
+@settings(deadline=None)
 @given(values)
 def test_strict_text_reads_what_pythons_json_writes(value: Any) -> None:
     """Any value, not only objects, and means the same."""
@@ -308,6 +311,7 @@ def test_a_text_that_is_not_strict_json_is_refused(text: bytes, complaint: str) 
         strict_text(text)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=40) | st.text(max_size=40).map(lambda text: text.encode("utf-8", "surrogatepass")))
 def test_any_bytes_are_strict_json_or_a_json_text_error(text: bytes) -> None:
     """And what is returned is canonical."""

@@ -4,7 +4,7 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from solidb_sync.json_value import decode, encode
@@ -32,6 +32,7 @@ documents = st.dictionaries(names, values, max_size=4)
 paths = st.lists(names, min_size=1, max_size=4).map(tuple)
 
 
+@settings(deadline=None)
 @given(documents, documents)
 @example({"a": 1}, {"a": 1.0})
 @example({"a": 1}, {"a": True})
@@ -50,6 +51,7 @@ def test_applying_the_difference_makes_the_new_document(old: dict[str, Any], new
     assert bool(delta) == (not same_value(old, new))
 
 
+@settings(deadline=None)
 @given(documents, documents)
 def test_a_delta_survives_its_wire_form(old: dict[str, Any], new: dict[str, Any]) -> None:
     """As the map of fields set and the list of fields removed, through JSON text."""
@@ -58,6 +60,7 @@ def test_a_delta_survives_its_wire_form(old: dict[str, Any], new: dict[str, Any]
     assert same_value(apply_delta(old, parse_delta(decode(bytes(fields)), decode(encode(unset)))), new)
 
 
+@settings(deadline=None)
 @given(documents, documents)
 def test_no_path_of_a_difference_contains_another(old: dict[str, Any], new: dict[str, Any]) -> None:
     """So the order in which they are written is none."""
@@ -66,6 +69,7 @@ def test_no_path_of_a_difference_contains_another(old: dict[str, Any], new: dict
     assert not any(is_prefix(one, other) for one in found for other in found if one is not other)
 
 
+@settings(deadline=None)
 @given(documents, documents)
 def test_a_difference_names_only_what_differs(old: dict[str, Any], new: dict[str, Any]) -> None:
     """Each path has another value before than after, or is on one side only."""
@@ -74,6 +78,7 @@ def test_a_difference_names_only_what_differs(old: dict[str, Any], new: dict[str
         assert had != has or not same_value(before, after)
 
 
+@settings(deadline=None)
 @given(values, values)
 @example(1, 1.0)
 @example(1, True)
@@ -92,12 +97,14 @@ def test_the_order_of_attributes_is_no_difference() -> None:
     assert not diff({"a": {"x": 1, "y": [{"p": 1, "q": 2}]}, "b": 2}, {"b": 2, "a": {"y": [{"q": 2, "p": 1}], "x": 1}})
 
 
+@settings(deadline=None)
 @given(paths)
 def test_a_path_reads_back_from_its_text(path: tuple[str, ...]) -> None:
     """Whatever is in the names."""
     assert parse_path(path_text(path)) == path
 
 
+@settings(deadline=None)
 @given(paths, paths)
 def test_two_paths_have_two_texts(one: tuple[str, ...], other: tuple[str, ...]) -> None:
     """A top-level name is never mistaken for a pointer."""
@@ -149,6 +156,7 @@ def test_applying_shares_nothing_with_the_document_it_changes() -> None:
     assert (document, changed) == ({"a": {"b": {"c": 1}}}, {"a": {"b": {"c": 2}}})
 
 
+@settings(deadline=None)
 @given(paths, paths)
 def test_overlapping_is_containing_one_way_or_the_other(one: tuple[str, ...], other: tuple[str, ...]) -> None:
     """And is mutual."""

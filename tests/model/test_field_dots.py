@@ -1,6 +1,6 @@
 """Which edit last wrote each field: the sparse map answers as the full history would."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from solidb_sync.model.delta import Path, is_prefix, paths_overlap
@@ -27,6 +27,7 @@ def told(history: list[tuple[Path, str]]) -> tuple[FieldDots, list[tuple[Path, D
     return dots, writes
 
 
+@settings(deadline=None)
 @given(histories, paths)
 def test_the_write_of_a_path_is_the_last_that_wrote_it_or_what_contains_it(
     history: list[tuple[Path, str]], path: Path
@@ -37,6 +38,7 @@ def test_the_write_of_a_path_is_the_last_that_wrote_it_or_what_contains_it(
     assert dots.write_at(path) == FieldWrite(*last)
 
 
+@settings(deadline=None)
 @given(histories, paths, vectors)
 def test_an_unseen_write_of_a_path_is_one_that_touches_it_and_still_stands(
     history: list[tuple[Path, str]], path: Path, base: VersionVector
@@ -53,6 +55,7 @@ def test_an_unseen_write_of_a_path_is_one_that_touches_it_and_still_stands(
     assert dots.unseen(path, base) == any(not base.covers(dot) for dot in touching)
 
 
+@settings(deadline=None)
 @given(histories, paths)
 def test_who_has_seen_everything_has_seen_every_field(history: list[tuple[Path, str]], path: Path) -> None:
     """And who has seen nothing, none."""
@@ -61,6 +64,7 @@ def test_who_has_seen_everything_has_seen_every_field(history: list[tuple[Path, 
     assert dots.unseen(path, VersionVector())
 
 
+@settings(deadline=None)
 @given(histories, st.integers(0, 14))
 def test_what_was_written_since_a_sequence_covers_every_later_write(history: list[tuple[Path, str]], since: int) -> None:
     """No path is missed; everything, when the document was created later."""
@@ -76,6 +80,7 @@ def test_what_was_written_since_a_sequence_covers_every_later_write(history: lis
         assert dots.write_at(path).seq > since
 
 
+@settings(deadline=None)
 @given(histories)
 def test_field_dots_read_back_from_their_json(history: list[tuple[Path, str]]) -> None:
     """The root and a field with an empty name are two things."""
@@ -83,6 +88,7 @@ def test_field_dots_read_back_from_their_json(history: list[tuple[Path, str]]) -
     assert FieldDots.from_json(dots.to_json()) == dots
 
 
+@settings(deadline=None)
 @given(histories)
 def test_writing_several_paths_at_once_gives_each_the_dot(history: list[tuple[Path, str]]) -> None:
     """And leaves the rest as it was; the old dots stay a value."""

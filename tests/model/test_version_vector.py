@@ -2,7 +2,7 @@
 
 import json
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from solidb_sync.model.version_vector import Causality, Dot, VersionVector
@@ -18,6 +18,7 @@ def edits(vector: VersionVector) -> set[Dot]:
     return {dot for dot in ALL_DOTS if vector.covers(dot)}
 
 
+@settings(deadline=None)
 @given(vectors, vectors)
 def test_comparing_vectors_is_comparing_the_sets_of_edits_they_stand_for(one: VersionVector, other: VersionVector) -> None:
     """Four answers, and turning the question round turns the answer round."""
@@ -35,6 +36,7 @@ def test_comparing_vectors_is_comparing_the_sets_of_edits_they_stand_for(one: Ve
     assert one != other or hash(one) == hash(other)
 
 
+@settings(deadline=None)
 @given(vectors, vectors, vectors)
 def test_inclusion_is_a_partial_order(one: VersionVector, two: VersionVector, three: VersionVector) -> None:
     """Reflexive, antisymmetric, transitive."""
@@ -43,6 +45,7 @@ def test_inclusion_is_a_partial_order(one: VersionVector, two: VersionVector, th
     assert not (one.includes(two) and two.includes(three)) or one.includes(three)
 
 
+@settings(deadline=None)
 @given(vectors, vectors, vectors)
 def test_merging_is_the_union_of_edits(one: VersionVector, two: VersionVector, three: VersionVector) -> None:
     """So it is commutative, associative, idempotent, and the least vector that includes both."""
@@ -54,6 +57,7 @@ def test_merging_is_the_union_of_edits(one: VersionVector, two: VersionVector, t
     assert not (three.includes(one) and three.includes(two)) or three.includes(merged)
 
 
+@settings(deadline=None)
 @given(vectors, dots)
 def test_adding_a_dot_includes_it_and_loses_nothing(vector: VersionVector, dot: Dot) -> None:
     """A dot that is included already changes nothing."""
@@ -65,12 +69,14 @@ def test_adding_a_dot_includes_it_and_loses_nothing(vector: VersionVector, dot: 
     assert with_dot.counter(dot.actor) == max(vector.counter(dot.actor), dot.counter)
 
 
+@settings(deadline=None)
 @given(vectors, vectors)
 def test_clipping_leaves_what_both_know(vector: VersionVector, limits: VersionVector) -> None:
     """The greatest vector included in both."""
     assert edits(vector.clipped(limits)) == edits(vector) & edits(limits)
 
 
+@settings(deadline=None)
 @given(vectors)
 def test_a_vector_reads_back_from_its_json(vector: VersionVector) -> None:
     """The text is the same for equal vectors: actors in order, none with 0."""

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from mutants import MUTANTS, planted
 
+from solidb_sync.testing.mutants import MUTANTS, planted
 from solidb_sync.testing.simulation import main, simulate
 
 SEEDS = 200

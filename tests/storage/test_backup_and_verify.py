@@ -7,6 +7,7 @@ from pathlib import Path
 
 import apsw
 import pytest
+from msgspec.structs import replace
 
 from solidb_sync.errors import StorageError
 from solidb_sync.json_value import canonical
@@ -92,15 +93,21 @@ def test_a_backup_opens_as_a_store_and_equals_it(store: LocalStore, tmp_path: Pa
 
 
 def test_a_backup_made_during_a_resync_knows_what_has_not_been_seen(store: LocalStore, tmp_path: Path) -> None:
-    """Otherwise a store restored from it would keep what the server has purged."""
-    store.transact(lambda engine: engine.mark_all_unseen())
+    """Otherwise a store restored from it would keep what the server has purged; it may begin the resync again."""
+
+    def begin(engine: StorageEngine) -> set[tuple[str, str]]:
+        engine.save_replica(replace(engine.replica(), is_resyncing=True, cursor=9))
+        engine.mark_all_unseen()
+        engine.mark_seen("notes", "synced")
+        return set(engine.unseen())
+
+    unseen = store.transact(begin)
     store.backup(tmp_path / "copy.db")
     with LocalStore.open(tmp_path / "copy.db", "phone") as copy:
-        assert (
-            copy.transact(lambda engine: sorted(engine.unseen()))
-            == store.transact(lambda engine: sorted(engine.unseen()))
-            != []
-        )
+        found = copy.transact(lambda engine: set(engine.unseen()))
+        replica = copy.view(lambda reader: reader.replica())
+    assert replica.is_resyncing
+    assert found == (unseen if replica.cursor == 9 else {*unseen, ("notes", "synced")})
 
 
 def test_the_next_change_in_a_backup_gets_an_id_no_change_of_the_store_had(store: LocalStore, tmp_path: Path) -> None:

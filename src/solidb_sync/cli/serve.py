@@ -13,7 +13,8 @@ from solidb_sync.cli.output import EXIT_DONE, Output
 from solidb_sync.cli.settings import Settings, server_settings
 from solidb_sync.clock import SystemClock
 from solidb_sync.errors import ConfigError, SoliDBError
-from solidb_sync.server.config import PORT_DEFAULT, ServerConfig
+from solidb_sync.protocol.addresses import PORT_DEFAULT
+from solidb_sync.server.config import ServerConfig
 from solidb_sync.server.storage.sqlite.server_backend import open_key_store
 
 PORT_MAX = 65_535

@@ -6,9 +6,9 @@ from solidb_sync.client.results import SyncStatus
 from solidb_sync.client.rounds import Rounds
 from solidb_sync.client.scope import wanted_scope
 from solidb_sync.client.server_calls import ServerCalls
+from solidb_sync.clock import iso_text
 from solidb_sync.storage.local_store import LocalStore
 from solidb_sync.storage.records import ChangeState
-from solidb_sync.storage.text_forms import iso_time
 
 
 def sync_status(
@@ -35,7 +35,7 @@ def sync_status(
         conflicts=len(store.view(lambda reader: reader.conflicts())),
         cursor=store.view(lambda reader: reader.replica().cursor),
         collections=tuple(sorted(scope.names or ())),
-        last_sync=None if history.last_success_ms is None else iso_time(history.last_success_ms),
+        last_sync=None if history.last_success_ms is None else iso_text(history.last_success_ms),
         last_duration_ms=history.last_duration_ms,
         last_error=history.last_error,
         rounds=history.rounds,

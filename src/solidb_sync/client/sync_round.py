@@ -27,7 +27,7 @@ from solidb_sync.storage.edits import DocumentChanged
 from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.inbox import Page, apply_page
 from solidb_sync.storage.local_store import LocalStore
-from solidb_sync.storage.outbox import Batch, next_batch, readdress, settle
+from solidb_sync.storage.outbox import Batch, has_pending, next_batch, readdress, settle
 from solidb_sync.storage.records import ChangeState, Replica, StoredChange, StoredConflict
 
 REQUESTS_PER_ROUND_MAX = 100_000
@@ -141,23 +141,24 @@ class SyncRound:
     async def _drain(self) -> None:
         at = _Position(self._cursor())
         recording: asyncio.Future[_Recorded] | None = None
+        ahead: _Ask | None = None
         try:
             for _ in range(REQUESTS_PER_ROUND_MAX):
-                ask = self._next_ask(at)
+                ask = ahead or self._next_ask(at)
                 if recording is not None and ask.limit and at.has_unrecorded_results:
                     await recording  # which echoes the page may leave out depends on what is recorded
-                answer = await self._exchange(ask)
+                answer, ahead = await asyncio.gather(self._exchange(ask), self._ask_ahead(at, ask))
                 page_is_stale = recording is not None and (await recording).needs_whole
                 if answer.replica is not None:
                     await self._begin_incarnation()
-                    at, recording = _Position(self._cursor()), None
+                    at, recording, ahead = _Position(self._cursor()), None, None
                     continue
                 recording = asyncio.ensure_future(self._record(ask, answer))
                 if not page_is_stale and _settles_everything(answer):
                     at = at.after(ask, answer)
                     if answer.has_more or not ask.limit or self._has_pending(at.sent_upto):
                         continue
-                recorded, recording = await recording, None
+                recorded, recording, ahead = await recording, None, None
                 _check_progress(recorded, ask)
                 at = _Position(self._cursor(), whole=page_is_stale or recorded.needs_whole)
                 if not (at.whole or answer.has_more or not ask.limit or self._has_pending(0)):
@@ -168,18 +169,27 @@ class SyncRound:
         raise ProtocolError(f"a round of more than {REQUESTS_PER_ROUND_MAX} requests")
 
     def _next_ask(self, at: _Position) -> _Ask:
-        """Return the next request; only the one that carries the last changes also asks for a page."""
-        batch = self._store.view(lambda reader: self._batch(reader, at.sent_upto))
-        is_last = not batch.changes or not self._has_pending(batch.changes[-1].id)
+        """Return the next request."""
+        return self._store.view(lambda reader: self._read_ask(reader, at, at.sent_upto))
+
+    async def _ask_ahead(self, at: _Position, ask: _Ask) -> _Ask | None:
+        """Return the request after one that is not the last of a backlog, read while that one is on its way."""
+        if ask.limit:
+            return None
+        sent_upto = ask.batch.changes[-1].id
+        if not self._store.scans_in_threads:
+            return self._store.scan(lambda reader: self._read_ask(reader, at, sent_upto))
+        return await asyncio.to_thread(self._store.scan, lambda reader: self._read_ask(reader, at, sent_upto))
+
+    def _read_ask(self, reader: EngineReader, at: _Position, sent_upto: int) -> _Ask:
+        """Read the changes of the next request; only the one that carries the last of them also asks for a page."""
+        covered = self._scope.limits
+        batch = next_batch(reader, count=self._batch_size, after=sent_upto, covered=covered)
+        is_last = not batch.changes or not has_pending(reader, after=batch.changes[-1].id, covered=covered)
         return _Ask(batch, at.cursor, self._batch_size if is_last else 0, at.whole)
 
-    def _batch(self, reader: EngineReader, after: int) -> Batch:
-        return next_batch(reader, count=self._batch_size, after=after, covered=self._scope.limits)
-
     def _has_pending(self, after: int) -> bool:
-        return bool(
-            self._store.view(lambda reader: next_batch(reader, count=1, after=after, covered=self._scope.limits)).changes
-        )
+        return self._store.view(lambda reader: has_pending(reader, after=after, covered=self._scope.limits))
 
     def _cursor(self) -> int:
         return self._store.view(lambda reader: reader.replica().cursor)

@@ -76,6 +76,11 @@ class FieldDots:
                 return write
         return self._writes[()]
 
+    def is_from_creation(self, path: Path) -> bool:
+        """Return whether nothing has written the path, or around it, since the edit that created the document."""
+        inherited = not any(path[:depth] in self._writes for depth in range(1, len(path) + 1))
+        return inherited and self._writes[()].dot.actor != SERVER_ACTOR
+
     def unseen(self, path: Path, base: VersionVector) -> bool:
         """Return whether an edit that `base` had not seen wrote `path`, something in it, or something around it."""
         if not base.covers(self.write_at(path).dot):

@@ -158,9 +158,16 @@ def _delta_of(edit: Edit, current: JsonDocument, knows_all: bool) -> Delta:
 
 
 def _overlap(current: Version, before: JsonDocument, edit: Edit, written: Delta, after: JsonDocument) -> tuple[Path, ...]:
-    """Return the paths that both sides wrote and that really differ: two edits to the same value agree."""
+    """Return the paths that both sides wrote and that really differ: two edits to the same value agree.
+
+    A field that only the arriving edit has, in a document that another edit created without it, was written by one side.
+    """
     return tuple(
-        path for path in written.paths() if current.dots.unseen(path, edit.base) and not _same_at(before, after, path)
+        path
+        for path in written.paths()
+        if current.dots.unseen(path, edit.base)
+        and not _same_at(before, after, path)
+        and not (current.dots.is_from_creation(path) and not value_at(before, path)[0])
     )
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from solidb_sync.errors import ConfigError
+from solidb_sync.protocol.addresses import PORT_DEFAULT, is_loopback
 
-PORT_DEFAULT = 6745
 ADMIN_KEY_CHARACTERS_MIN = 32
 HEARTBEAT_SECONDS_MAX = 3600.0
 
@@ -51,17 +50,3 @@ def check_may_listen(config: ServerConfig, *, has_keys: bool) -> None:
         f"host: {config.host} can be reached from other machines, but there is no API key yet; "
         "set SOLIDB_API_KEY, create a key with `solidb-sync token create`, or listen on 127.0.0.1"
     )
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine can reach a host name.
-
-    >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("localhost"), is_loopback("0.0.0.0")
-    (True, True, True, False)
-    """
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -18,7 +18,7 @@ from typing import Any, Self, TypeVar
 import apsw
 import msgspec
 
-from solidb_sync.clock import Clock, SystemClock
+from solidb_sync.clock import Clock, SystemClock, iso_text
 from solidb_sync.errors import ConfigError, EncryptionError, InvalidDocumentError, StorageError
 from solidb_sync.json_value import JsonDocument, canonical, decode
 from solidb_sync.model.delta import Delta
@@ -40,7 +40,6 @@ from solidb_sync.storage.store_lock import StoreLock
 from solidb_sync.storage.text_forms import (
     RandomBytes,
     delta_fields,
-    iso_time,
     new_id,
     parse_vector,
     vector_text,
@@ -51,6 +50,7 @@ Result = TypeVar("Result")
 
 ENGINES = ("sqlite", "memory")
 DURABILITIES = ("full", "normal")
+SCANS_AT_ONCE_MAX = 4
 OPERATIONS = ("insert", "update", "delete")
 
 
@@ -74,9 +74,9 @@ class LocalStore:
         self._committer = committer
         self._lock = lock
         self._reader = engine.reader()
-        self._scanner: EngineReader | None = None
+        self._idle_scanners: list[EngineReader] = []
         self._reading = threading.Lock()
-        self._scanning = threading.Lock()
+        self._scanning = threading.BoundedSemaphore(SCANS_AT_ONCE_MAX)
         self._is_closed = False
         self.device_id = self._reader.replica().device_id
 
@@ -153,13 +153,23 @@ class LocalStore:
             return
         self._is_closed = True
         self._committer.close()
-        with self._reading, self._scanning:
-            for reader in (self._reader, self._scanner):
-                if isinstance(reader, SqliteReads) and not isinstance(reader, SqliteEngine):
-                    reader.close()
-            self._engine.close()
-        if self._lock is not None:
-            self._lock.release()
+        for _ in range(SCANS_AT_ONCE_MAX):
+            self._scanning.acquire()  # wait for those that run
+        try:
+            with self._reading:
+                self._close_engine()
+        except apsw.Error as problem:
+            raise storage_error(problem, self.path) from problem
+        finally:
+            self._scanning.release(SCANS_AT_ONCE_MAX)
+            if self._lock is not None:
+                self._lock.release()
+
+    def _close_engine(self) -> None:
+        for reader in (self._reader, *self._idle_scanners):
+            if isinstance(reader, SqliteReads) and not isinstance(reader, SqliteEngine):
+                reader.close()
+        self._engine.close()
 
     # the ways in: every read and every write of the store goes through one of these
 
@@ -173,14 +183,16 @@ class LocalStore:
                 raise storage_error(problem, self.path) from problem
 
     def scan(self, read: Callable[[EngineReader], Result]) -> Result:
-        """Do the same over a reader of its own, so that a long read holds up no small one; all of it sees one state."""
+        """Do the same for long reads, which hold up no small one; all of it sees one state. At most 4 run at once."""
         with self._scanning:
             self._check_open()
             try:
-                if self._scanner is None:
-                    self._scanner = self._engine.reader()
-                with self._scanner.snapshot():
-                    return read(self._scanner)
+                reader = self._idle_scanners.pop() if self._idle_scanners else self._engine.reader()
+                try:
+                    with reader.snapshot():
+                        return read(reader)
+                finally:
+                    self._idle_scanners.append(reader)
             except apsw.Error as problem:
                 raise storage_error(problem, self.path) from problem
 
@@ -213,7 +225,7 @@ class LocalStore:
 
     def stamp(self) -> str:
         """Return the present time as documents carry it."""
-        return iso_time(self.clock.now_ms())
+        return iso_text(self.clock.now_ms())
 
     # documents
 

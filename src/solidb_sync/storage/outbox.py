@@ -85,6 +85,11 @@ def next_batch(engine: EngineReader, *, count: int, after: int = 0, covered: Con
     return batch
 
 
+def has_pending(engine: EngineReader, *, after: int = 0, covered: Container[str] | None = None) -> bool:
+    """Return whether there is anything to send after the id `after`."""
+    return any(True for _ in _groups(engine, 1, after, covered))
+
+
 def _groups(engine: EngineReader, count: int, after: int, covered: Container[str] | None) -> Iterable[list[StoredChange]]:
     """Yield what may be sent: pending changes one by one, and those of a transaction together.
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from functools import lru_cache
 
 import msgspec
 
@@ -68,20 +66,6 @@ def wire_document(change: WireChange) -> JsonDocument:
     assert isinstance(change.document, msgspec.Raw)
     document: JsonDocument = decode(bytes(change.document))
     return document
-
-
-def iso_time(now_ms: int) -> str:
-    """Return a time as ISO-8601 UTC with milliseconds.
-
-    >>> iso_time(1705314600000)
-    '2024-01-15T10:30:00.000Z'
-    """
-    return f"{_iso_second(now_ms // 1000)}.{now_ms % 1000:03d}Z"
-
-
-@lru_cache(maxsize=1)
-def _iso_second(seconds: int) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def new_id(now_ms: int, random_bytes: RandomBytes) -> str:

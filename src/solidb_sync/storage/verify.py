@@ -49,13 +49,35 @@ def verify_records(reader: EngineReader) -> VerifyReport:
 def _checks(reader: EngineReader) -> Iterator[Check]:
     yield "replica", lambda: _read(reader.replica)
     for collection in reader.collections():
-        for key in reader.keys(collection):
-            yield f"{collection}/{key}", lambda c=collection, k=key: _check_row(reader.row(c, k))  # type: ignore[misc]
-            yield f"{collection}/{key} (base copy)", lambda c=collection, k=key: _check_base(reader.base(c, k))  # type: ignore[misc]
-    for number in reader.change_ids():
-        yield f"change {number}", lambda n=number: _check_change(reader.changes(state=None, after=n - 1, limit=1))  # type: ignore[misc]
+        yield from _walk(f"collection {collection}", lambda name=collection: _row_checks(reader, name))  # type: ignore[misc]
+    yield from _walk("changes", lambda: _change_checks(reader))
     yield "subscriptions", lambda: _read(reader.subscriptions)
     yield "conflict log", lambda: _read(reader.conflicts)
+
+
+def _walk(name: str, list_checks: Callable[[], list[Check]]) -> Iterator[Check]:
+    """Yield the checks of a table, or the one that fails when the table can't be walked."""
+    try:
+        checks = list_checks()
+    except DAMAGE:
+        yield name, lambda: _read(list_checks)
+        return
+    yield from checks
+
+
+def _row_checks(reader: EngineReader, collection: str) -> list[Check]:
+    checks: list[Check] = []
+    for key in reader.keys(collection):
+        checks.append((f"{collection}/{key}", lambda key=key: _check_row(reader.row(collection, key))))  # type: ignore[misc]
+        checks.append((f"{collection}/{key} (base copy)", lambda key=key: _check_base(reader.base(collection, key))))  # type: ignore[misc]
+    return checks
+
+
+def _change_checks(reader: EngineReader) -> list[Check]:
+    return [
+        (f"change {number}", lambda number=number: _check_change(reader.changes(state=None, after=number - 1, limit=1)))  # type: ignore[misc]
+        for number in reader.change_ids()
+    ]
 
 
 def _read(read: Callable[[], object]) -> None:

@@ -65,10 +65,13 @@ class DeviceTruth:
     """For each document, the server's version it must have as base copy."""
     kept: dict[str, Edit] = field(default_factory=dict)
     cursor: int = 0
+    has_twin: bool = False
+    """True when another device counts under the same name: until that is noticed, dots do not tell edits apart."""
+    _checked: dict[Place, object] = field(default_factory=dict)
 
     def copy(self, device: str) -> DeviceTruth:
         """Return the same knowledge for another device."""
-        return DeviceTruth(device, dict(self.held), dict(self.kept), self.cursor)
+        return DeviceTruth(device, dict(self.held), dict(self.kept), self.cursor, self.has_twin)
 
     def forget(self, collection: str) -> None:
         """The app dropped the documents of a collection that have no unsent edits."""
@@ -136,6 +139,10 @@ class DeviceTruth:
         mine = [change for change in view.changes if (change.collection, change.key) == place]
         row = view.rows.get(place)
         base = view.bases.get(place)
+        known = (mine, row, base, self.held.get(place))
+        if self._checked.get(place) == known:
+            return
+        self._checked[place] = known
         held = self._checked_base(place, view, base if mine else _as_base(row), ledger)
         if not mine:
             if base is not None:
@@ -143,7 +150,8 @@ class DeviceTruth:
             return
         over = [change for change in mine if held is None or change.change_id not in held.ids]
         writes = [self.kept[change.change_id].write for change in over]
-        self._check_screen(place, row, held, writes)
+        if not self.has_twin and not any(_was_accepted_under_another_dot(change, ledger) for change in mine):
+            self._check_screen(place, row, held, writes)
 
     def _checked_base(self, place: Place, view: DeviceView, base: StoredBase | None, ledger: Ledger) -> Version | None:
         """8 monotonic reads, 13 vector honesty, 15 cursor coverage: the base copy is the version it must be."""
@@ -176,3 +184,9 @@ class DeviceTruth:
 
 def _as_base(row: StoredRow | None) -> StoredBase | None:
     return None if row is None else StoredBase(row.body, row.body is None, row.vector, row.stamp)
+
+
+def _was_accepted_under_another_dot(change: StoredChange, ledger: Ledger) -> bool:
+    """Tell whether a change got a new dot before its answer came: until it is sent again, it counts as not sent."""
+    outcome = ledger.outcomes.get(change.change_id)
+    return outcome is not None and (outcome.actor, outcome.counter) != (change.actor, change.counter)

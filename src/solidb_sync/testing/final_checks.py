@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from solidb_sync.testing.simulated_device import SimulatedDevice
     from solidb_sync.testing.simulated_world import World
 
-OLD_PAGES_MAX = 4
-OLD_PUSHES_MAX = 40
+OLD_PAGES_MAX = 2
+OLD_PUSHES_MAX = 10
 
 _decode = msgspec.json.Decoder().decode
 

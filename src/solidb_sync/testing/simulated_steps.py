@@ -264,6 +264,7 @@ class Steps:
         name = f"d{len(self._world.devices)}"
         device.observe()
         files = self._world.clone_files(device.files, name)
+        device.truth.has_twin = True
         await self._world.install(name, device.device_id, files, device.truth.copy(name), device.configured)
         return name
 

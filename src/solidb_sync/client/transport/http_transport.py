@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import ipaddress
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from solidb_sync.client.transport.transport import TransportAnswer
 from solidb_sync.errors import ConfigError, ConnectionError
+from solidb_sync.protocol.addresses import PORT_DEFAULT, is_loopback
 from solidb_sync.protocol.limits import BODY_BYTES_MAX
 from solidb_sync.protocol.names import name_problem
 
@@ -21,7 +21,6 @@ TIMEOUT_MS_MAX = 10 * 60 * 1000
 ANSWER_BYTES_MAX = 4 * BODY_BYTES_MAX
 CONNECTIONS_MAX = 8
 STREAM_SILENCE_SECONDS_MAX = 45.0
-DEFAULT_PORT = 6745
 
 TokenProvider = Callable[[], str | Awaitable[str]]
 
@@ -197,15 +196,5 @@ def base_url(address: str, *, allow_plain_http: bool) -> str:
             "use https, or say allow_plain_http=True"
         )
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    shown_port = port or (443 if parts.scheme == "https" else DEFAULT_PORT)
+    shown_port = port or (443 if parts.scheme == "https" else PORT_DEFAULT)
     return f"{parts.scheme}://{host}:{shown_port}{parts.path.rstrip('/')}"
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether a host name or address is this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -9,15 +9,14 @@ from dataclasses import replace
 from typing import Any
 
 import msgspec
-import pytest
 
 from solidb_sync.client import sync_round as client_round
 from solidb_sync.client.background_loop import BackgroundLoop
 from solidb_sync.client.server_calls import ServerCalls
 from solidb_sync.errors import ConnectionError
-from solidb_sync.model.version_vector import VersionVector
+from solidb_sync.model.version_vector import Dot, VersionVector
 from solidb_sync.protocol.messages import ChangeResult, SyncAnswer
-from solidb_sync.server import apply_changes, judge_change
+from solidb_sync.server import apply_changes, collect_changes, judge_change
 from solidb_sync.server import sync_round as server_round
 from solidb_sync.server.databases import Database
 from solidb_sync.server.storage.sqlite.session import SqliteWriteSession
@@ -28,12 +27,30 @@ from solidb_sync.storage.records import ChangeState
 from solidb_sync.storage.sqlite import connection
 from solidb_sync.storage.text_forms import decode_change, encode_change
 
-Patch = Callable[[pytest.MonkeyPatch], None]
+
+class Planter:
+    """Sets attributes of modules and classes, and puts back what was there."""
+
+    def __init__(self) -> None:
+        self._dug_up: list[tuple[Any, str, Any]] = []
+
+    def setattr(self, owner: Any, name: str, planted: Any) -> None:
+        """Put something in the place of an attribute that exists."""
+        self._dug_up.append((owner, name, getattr(owner, name)))
+        setattr(owner, name, planted)
+
+    def put_back(self) -> None:
+        """Undo everything, last first."""
+        while self._dug_up:
+            setattr(*self._dug_up.pop())
 
 
-def forget_acknowledged(patch: pytest.MonkeyPatch) -> None:
+Mutant = Callable[[Planter], None]
+
+
+def forget_acknowledged(patch: Planter) -> None:
     """A change that was merged or in conflict is forgotten with its answer, before a pull has brought the result."""
-    original = client_round.settle
+    original = outbox.settle
 
     def settle(engine: Any, sent: Any, results: Any) -> Any:
         settled = original(engine, sent, results)
@@ -45,7 +62,7 @@ def forget_acknowledged(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(client_round, "settle", settle)
 
 
-def cursor_before_rows(patch: pytest.MonkeyPatch) -> None:
+def cursor_before_rows(patch: Planter) -> None:
     """The cursor is stored in one transaction and the rows of the page in another one after it."""
     original = client_round.SyncRound._record
 
@@ -64,7 +81,7 @@ def cursor_before_rows(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(client_round.SyncRound, "_record", record)
 
 
-def duplicates_not_recognised(patch: pytest.MonkeyPatch) -> None:
+def duplicates_not_recognised(patch: Planter) -> None:
     """The server knows a change by its dot only: under a new dot it is a new change."""
     original = WorkingSet.load
 
@@ -75,13 +92,13 @@ def duplicates_not_recognised(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(WorkingSet, "load", load)
 
 
-def reused_counters_trusted(patch: pytest.MonkeyPatch) -> None:
+def reused_counters_trusted(patch: Planter) -> None:
     """No handshake and no fence: whatever comes under a counter that was used is taken for a duplicate."""
     original = judge_change.judge_change
 
     def judge(working: Any, change: Any, *, own_entry: int) -> Any:
         if change.id not in working.known and 0 < change.counter <= working.highest:
-            dot = judge_change.Dot(working.actor, change.counter)
+            dot = Dot(working.actor, change.counter)
             return judge_change.Verdict(change, dot, "duplicate", seq=1, original="applied")
         return original(working, change, own_entry=own_entry)
 
@@ -90,15 +107,19 @@ def reused_counters_trusted(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(server_round, "replica_reset", lambda *_: None)
 
 
-def minted_again_without_asking(patch: pytest.MonkeyPatch) -> None:
+def minted_again_without_asking(patch: Planter) -> None:
     """A new incarnation gives new dots to all pending changes, also to those the server has applied already."""
     original = client_round.new_incarnation
     patch.setattr(client_round, "new_incarnation", lambda engine, incarnation, known: original(engine, incarnation, {}))
     remembered = outbox._answered
-    patch.setattr(outbox, "_answered", lambda change, result: remembered(change, result)._replace(dot=None))
+
+    def answered(change: Any, result: Any) -> Any:
+        return remembered(change, result)._replace(dot=None)
+
+    patch.setattr(outbox, "_answered", answered)
 
 
-def outcome_in_another_transaction(patch: pytest.MonkeyPatch) -> None:
+def outcome_in_another_transaction(patch: Planter) -> None:
     """The server writes documents in one transaction and the outcomes of the changes in the next."""
     write, session_write = Database.write, SqliteWriteSession.write
     waiting: list[Any] = []
@@ -118,7 +139,7 @@ def outcome_in_another_transaction(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Database, "write", in_two)
 
 
-def _with_synchronous(patch: pytest.MonkeyPatch, level: str) -> None:
+def _with_synchronous(patch: Planter, level: str) -> None:
     original = connection._pragmas
 
     def pragmas(*arguments: Any) -> list[str]:
@@ -127,17 +148,17 @@ def _with_synchronous(patch: pytest.MonkeyPatch, level: str) -> None:
     patch.setattr(connection, "_pragmas", pragmas)
 
 
-def commits_not_synced(patch: pytest.MonkeyPatch) -> None:
+def commits_not_synced(patch: Planter) -> None:
     """`synchronous=NORMAL`: a commit is answered before it is on the disk."""
     _with_synchronous(patch, "NORMAL")
 
 
-def nothing_synced(patch: pytest.MonkeyPatch) -> None:
+def nothing_synced(patch: Planter) -> None:
     """`synchronous=OFF`: nothing is ever forced to the disk."""
     _with_synchronous(patch, "OFF")
 
 
-def merges_passed_over(patch: pytest.MonkeyPatch) -> None:
+def merges_passed_over(patch: Planter) -> None:
     """A pull leaves out what its own actor wrote last, also when the result was another than the author has."""
     original = WorkingSet.put
 
@@ -147,9 +168,9 @@ def merges_passed_over(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(WorkingSet, "put", put)
 
 
-def pages_say_nothing_is_left(patch: pytest.MonkeyPatch) -> None:
+def pages_say_nothing_is_left(patch: Planter) -> None:
     """A full page leads to the newest sequence, as if nothing came after it."""
-    original = server_round.collect_changes
+    original = collect_changes.collect_changes
 
     def collect(session: Any, query: Any) -> Any:
         page = original(session, query)
@@ -158,7 +179,7 @@ def pages_say_nothing_is_left(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(server_round, "collect_changes", collect)
 
 
-def sequence_in_vectors(patch: pytest.MonkeyPatch) -> None:
+def sequence_in_vectors(patch: Planter) -> None:
     """The commit sequence takes part in document vectors, so a device that edits twice is in conflict with itself."""
     original = WorkingSet.put
 
@@ -169,7 +190,7 @@ def sequence_in_vectors(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(WorkingSet, "put", put)
 
 
-def lost_answer_taken_for_a_yes(patch: pytest.MonkeyPatch) -> None:
+def lost_answer_taken_for_a_yes(patch: Planter) -> None:
     """A request without an answer is settled as if all its changes had been applied."""
     original = ServerCalls.sync
 
@@ -187,7 +208,7 @@ def lost_answer_taken_for_a_yes(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ServerCalls, "sync", sync)
 
 
-def base_without_own_edits(patch: pytest.MonkeyPatch) -> None:
+def base_without_own_edits(patch: Planter) -> None:
     """A change does not say that it was made on top of the device's own earlier edits."""
     original = edits.pending_change
 
@@ -200,20 +221,20 @@ def base_without_own_edits(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(edits, "pending_change", pending)
 
 
-def deltas_since_the_cursor(patch: pytest.MonkeyPatch) -> None:
+def deltas_since_the_cursor(patch: Planter) -> None:
     """Deltas are relative to the cursor, which says nothing about documents that moved ahead while pages were read."""
-    original = server_round.collect_changes
+    original = collect_changes.collect_changes
     patch.setattr(
         server_round, "collect_changes", lambda session, query: original(session, replace(query, since=query.cursor))
     )
 
 
-def saving_ends_the_backoff(patch: pytest.MonkeyPatch) -> None:
+def saving_ends_the_backoff(patch: Planter) -> None:
     """A save wakes the sync even while the delay after a failure is running."""
     patch.setattr(BackgroundLoop, "wake", BackgroundLoop.wake_now)
 
 
-MUTANTS: dict[str, Patch] = {
+MUTANTS: dict[str, Mutant] = {
     mutant.__name__: mutant
     for mutant in (
         forget_acknowledged,
@@ -238,6 +259,9 @@ MUTANTS: dict[str, Patch] = {
 @contextmanager
 def planted(name: str) -> Iterator[None]:
     """Put one bug into the code for the length of a block."""
-    with pytest.MonkeyPatch.context() as patch:
-        MUTANTS[name](patch)
+    planter = Planter()
+    try:
+        MUTANTS[name](planter)
         yield
+    finally:
+        planter.put_back()
