@@ -219,8 +219,8 @@ def test_damage_to_the_file_itself_is_found(tmp_path: Path) -> None:
         for number in range(200):
             store.put_document("notes", f"k{number}", {"padding": "x" * 200}, {"server": number})
     body = bytearray(path.read_bytes())
-    middle = len(body) // 2 // 4096 * 4096
-    body[middle : middle + 4096] = bytes(4096)
+    page = body.index(b"k100") // 4096 * 4096
+    body[page : page + 4096] = bytes(4096)
     path.write_bytes(body)
     with LocalStore.open(path, "phone") as store:
         assert not store.verify().is_sound

@@ -60,7 +60,10 @@ def begin_resync(
         discarded = engine.changes(state=None)
         engine.drop_changes(change.id for change in discarded)
         for collection, key in {(change.collection, change.key) for change in discarded}:
-            rebuild(engine, collection, key)
+            if engine.base(collection, key) is None:
+                engine.drop_row(collection, key)  # it was only ever here
+            else:
+                rebuild(engine, collection, key)
     new_incarnation(engine, incarnation, known)
     for collection in engine.backfills():
         engine.drop_backfill(collection)

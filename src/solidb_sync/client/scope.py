@@ -107,9 +107,15 @@ def exclude(engine: StorageEngine, collection: str) -> None:
 
 
 def purge(engine: StorageEngine, collection: str) -> int:
-    """Drop the documents of a collection that have no changes of this device; return how many."""
+    """Drop the documents of a collection that have no changes of this device; return how many.
+
+    Their vectors go with them, and so does what this device knew of its own edits in them. A new edit under the same actor
+    would claim to include those, so the next round takes a new incarnation.
+    """
     keys = [key for key, _ in engine.all_rows(collection)]
     clean = [key for key in keys if not engine.has_changes_of(collection, key)]
     for key in clean:
         engine.drop_row(collection, key)
+    if clean:
+        engine.save_replica(replace(engine.replica(), must_renew=True))
     return len(clean)

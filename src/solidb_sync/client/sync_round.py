@@ -109,6 +109,8 @@ class SyncRound:
         self._outcome = outcome
         self._incarnations = 0
         self._scope = await self._adopt_scope()
+        if self._store.view(lambda reader: reader.replica().must_renew):
+            await self._begin_incarnation()
         for collection, cursor in self._store.view(lambda reader: reader.backfills()).items():
             await self._catch_up(collection, is_begun=cursor != NOT_BEGUN)
         await self._drain()
@@ -286,7 +288,7 @@ def record_answer(
 
 def new_incarnation(engine: StorageEngine, incarnation: int, known: Mapping[str, Dot]) -> None:
     """Take a new actor name; changes the server has not applied get new dots of it, in the same order."""
-    engine.save_replica(replace(engine.replica(), incarnation=incarnation, counter=0, settled=0))
+    engine.save_replica(replace(engine.replica(), incarnation=incarnation, counter=0, settled=0, must_renew=False))
     readdress(engine, engine.changes(state=ChangeState.PENDING), known=known)
 
 

@@ -160,14 +160,16 @@ def _delta_of(edit: Edit, current: JsonDocument, knows_all: bool) -> Delta:
 def _overlap(current: Version, before: JsonDocument, edit: Edit, written: Delta, after: JsonDocument) -> tuple[Path, ...]:
     """Return the paths that both sides wrote and that really differ: two edits to the same value agree.
 
-    A field that only the arriving edit has, in a document that another edit created without it, was written by one side.
+    When two devices created the document without knowing each other, a field that only one of them has was written by one
+    side.
     """
+    both_created = edit.operation is Operation.INSERT and not edit.base
     return tuple(
         path
         for path in written.paths()
         if current.dots.unseen(path, edit.base)
         and not _same_at(before, after, path)
-        and not (current.dots.is_from_creation(path) and not value_at(before, path)[0])
+        and not (both_created and current.dots.is_from_creation(path) and not value_at(before, path)[0])
     )
 
 

@@ -287,6 +287,7 @@ def readdress(engine: StorageEngine, changes: list[StoredChange], *, known: Mapp
     by_document: dict[Place, _Moving] = {}
     for change in changes:
         moving = by_document.setdefault((change.collection, change.key), _Moving())
+        moving.note_first(change)
         dot = (known or {}).get(change.change_id)
         if dot is None:
             moving.move(engine, change)
@@ -304,13 +305,16 @@ class _Moving:
         self.earlier = EMPTY_VECTOR
         self._accepted: int | None = None
 
+    def note_first(self, change: StoredChange) -> None:
+        """Take from the oldest change which of our dots the server has: those made before it."""
+        if self._accepted is None:
+            self._accepted = decode_change(change.wire).base_version.get(change.actor, 0)
+
     def move(self, engine: StorageEngine, change: StoredChange) -> None:
         """Append a change under a new dot, in place of the old one."""
         wire = decode_change(change.wire)
         seen = dict(wire.base_version)
-        own = seen.pop(change.actor, 0)
-        if self._accepted is None:
-            self._accepted = own  # before the first change that moves, our dots are those the server has
+        seen.pop(change.actor, 0)
         if self._accepted:
             seen[change.actor] = self._accepted
         dot = engine.next_dot()

@@ -31,21 +31,19 @@ def keep_base_apart(engine: StorageEngine, collection: str, key: str, row: Store
 
 
 def rebuild(engine: StorageEngine, collection: str, key: str) -> None:
-    """Make the visible row from the base copy and the changes that are kept."""
+    """Make the visible row from the base copy and the changes that are kept; with neither it is right already."""
     base = engine.base(collection, key)
     changes = engine.changes_of(collection, key)
     if not changes:
-        _show_base(engine, collection, key, base)
+        if base is not None:
+            _show_base(engine, collection, key, base)
         return
     document, vector, stamp = fold(base, changes)
     body = None if document is None else encode(document).decode()
     engine.put_row(collection, key, StoredRow(body, vector_text(vector), stamp))
 
 
-def _show_base(engine: StorageEngine, collection: str, key: str, base: StoredBase | None) -> None:
-    if base is None:
-        engine.drop_row(collection, key)
-        return
+def _show_base(engine: StorageEngine, collection: str, key: str, base: StoredBase) -> None:
     engine.put_row(collection, key, StoredRow(None if base.is_deleted else base.body, base.vector, base.stamp))
     engine.drop_base(collection, key)
 

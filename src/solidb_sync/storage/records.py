@@ -66,6 +66,7 @@ class Replica(Struct, frozen=True, gc=False):
     incarnation. `settled`: the highest own counter whose outcome is stored. `cursor`: the last sequence scanned.
     `caught_up`: the last cursor at which nothing was left to pull: the state that deltas may be relative to.
     `covered`: the collections the cursor speaks for, None for all of them but the `excluded` ones.
+    `must_renew`: the next round begins under a new incarnation, because rows that held edits of this one were dropped.
     """
 
     device_id: str
@@ -80,6 +81,7 @@ class Replica(Struct, frozen=True, gc=False):
     excluded: tuple[str, ...] = ()
     epoch: str = ""
     is_resyncing: bool = False
+    must_renew: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,7 +110,11 @@ def reused_counters_trusted(patch: Planter) -> None:
 def minted_again_without_asking(patch: Planter) -> None:
     """A new incarnation gives new dots to all pending changes, also to those the server has applied already."""
     original = client_round.new_incarnation
-    patch.setattr(client_round, "new_incarnation", lambda engine, incarnation, known: original(engine, incarnation, {}))
+
+    def new_incarnation(engine: Any, incarnation: int, _: Any) -> None:
+        original(engine, incarnation, {})
+
+    patch.setattr(client_round, "new_incarnation", new_incarnation)
     remembered = outbox._answered
 
     def answered(change: Any, result: Any) -> Any:
@@ -131,8 +135,13 @@ def outcome_in_another_transaction(patch: Planter) -> None:
     async def in_two(self: Any, work: Any) -> Any:
         waiting.clear()
         result = await write(self, work)
-        for writes in list(waiting):
-            await write(self, lambda session, writes=writes: session_write(session, replace(writes, conflicts=[])))
+        outcomes = [replace(writes, conflicts=[]) for writes in waiting]
+
+        def write_outcomes(session: Any) -> None:
+            for writes in outcomes:
+                session_write(session, writes)
+
+        await write(self, write_outcomes)
         return result
 
     patch.setattr(SqliteWriteSession, "write", documents_only)
@@ -224,9 +233,24 @@ def base_without_own_edits(patch: Planter) -> None:
 def deltas_since_the_cursor(patch: Planter) -> None:
     """Deltas are relative to the cursor, which says nothing about documents that moved ahead while pages were read."""
     original = collect_changes.collect_changes
-    patch.setattr(
-        server_round, "collect_changes", lambda session, query: original(session, replace(query, since=query.cursor))
-    )
+
+    def collect(session: Any, query: Any) -> Any:
+        return original(session, replace(query, since=query.cursor))
+
+    patch.setattr(server_round, "collect_changes", collect)
+
+
+def reuse_skips_one_change(patch: Planter) -> None:
+    """A counter that comes twice fences nobody: the change is passed over, those after it are taken."""
+    original = judge_change.judge_change
+
+    def judge(working: Any, change: Any, *, own_entry: int) -> Any:
+        try:
+            return original(working, change, own_entry=own_entry)
+        except judge_change.CounterReused:
+            return judge_change.Verdict(change, Dot(working.actor, change.counter), "duplicate", original="skipped")
+
+    patch.setattr(apply_changes, "judge_change", judge)
 
 
 def saving_ends_the_backoff(patch: Planter) -> None:
@@ -251,6 +275,7 @@ MUTANTS: dict[str, Mutant] = {
         lost_answer_taken_for_a_yes,
         base_without_own_edits,
         deltas_since_the_cursor,
+        reuse_skips_one_change,
         saving_ends_the_backoff,
     )
 }

@@ -64,7 +64,7 @@ class Steps:
             "clock jump": (1, self._clock_jump),
             "snapshot": (2 if weather.has_restores else 0, self._snapshot),
             "restore": (2 if weather.has_restores else 0, self._restore),
-            "clone": (1 if weather.has_clones else 0, self._clone),
+            "clone": (2 if weather.has_clones else 0, self._clone),
             "unsubscribe": (2 if weather.has_subscriptions else 0, self._unsubscribe),
             "subscribe": (3 if weather.has_subscriptions else 0, self._subscribe),
         }

@@ -17,6 +17,7 @@ from solidb_sync.testing.simulated_server import SimulatedServer, quieten_server
 from solidb_sync.testing.simulated_steps import Steps
 from solidb_sync.testing.virtual_loop import VirtualClock, VirtualClockLoop
 
+STEPS_MIN, STEPS_MAX = 50, 130
 ROUNDS_TO_QUIET_MAX = 12
 HEALTHY_REQUESTS_MAX = 20
 
@@ -90,7 +91,7 @@ class World:
         await self.server.start()
         for _ in range(self._rng.randint(2, 4)):
             await self._add_device()
-        for _ in range(self._rng.randint(60, 150)):
+        for _ in range(self._rng.randint(STEPS_MIN, STEPS_MAX)):
             self.trace.append(f"{self.steps_done} {await self._steps.take_one()}")
             self.steps_done += 1
             self.look_around()

@@ -74,14 +74,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     steps = failed = 0
     for report in simulate_many(seeds, jobs=asked.jobs if len(seeds) > 1 else 1):
         if asked.trace is not None:
-            print("\n".join(report.trace))
+            _say("\n".join(report.trace))
         if report.broken:
-            print(f"seed {report.seed}: {report.broken}", flush=True)
+            _say(f"seed {report.seed}: {report.broken}")
         failed += bool(report.broken)
         steps += report.steps
     seconds = time.perf_counter() - begun
-    print(f"{len(seeds)} seeds, {steps} steps, {failed} failed, {seconds:.1f} s, {steps / seconds:.0f} steps a second")
+    _say(f"{len(seeds)} seeds, {steps} steps, {failed} failed, {seconds:.1f} s, {steps / seconds:.0f} steps a second")
     return 1 if failed else 0
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

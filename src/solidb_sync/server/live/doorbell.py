@@ -47,7 +47,7 @@ class Doorbell:
     """The listeners of every database."""
 
     def __init__(self) -> None:
-        self._listeners: dict[str, set[Listener]] = {}
+        self._listeners: dict[str, dict[Listener, None]] = {}
         self._count = 0
         self._is_closed = False
 
@@ -68,14 +68,14 @@ class Doorbell:
         if self._is_closed or self._count >= LISTENERS_MAX:
             raise TooManyListenersError(f"{self._count} listeners are connected, at most {LISTENERS_MAX} are served")
         listener = Listener(client_id)
-        self._listeners.setdefault(database, set()).add(listener)
+        self._listeners.setdefault(database, {})[listener] = None
         self._count += 1
         try:
             yield listener
         finally:
             self._count -= 1
             others = self._listeners[database]
-            others.discard(listener)
+            others.pop(listener, None)
             if not others:
                 del self._listeners[database]
 

@@ -6,6 +6,7 @@ the writing connection. Outside an exclusive location, readers have connections 
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -51,7 +52,7 @@ class SqliteReads:
         """Return who this store is."""
         (row,) = self._all(sql.READ_REPLICA)
         device_id, store_id, last_change, incarnation, counter, settled, cursor, caught_up, *rest = row
-        covered, excluded, epoch, is_resyncing = rest
+        covered, excluded, epoch, is_resyncing, must_renew = rest
         return Replica(
             device_id=device_id,
             store_id=store_id,
@@ -65,6 +66,7 @@ class SqliteReads:
             excluded=tuple(decode(excluded)),
             epoch=epoch,
             is_resyncing=bool(is_resyncing),
+            must_renew=bool(must_renew),
         )
 
     def collections(self) -> list[str]:
@@ -167,11 +169,15 @@ class SqliteReads:
         try:
             yield
         finally:
-            self._all("COMMIT")
+            with contextlib.suppress(apsw.Error):  # nothing was written: how the reading ends changes nothing
+                self._all("ROLLBACK")
 
     def damage(self) -> list[str]:
         """Return what SQLite's own check finds."""
-        found = [str(line) for (line,) in self._all("PRAGMA integrity_check")]
+        try:
+            found = [str(line) for (line,) in self._all("PRAGMA integrity_check")]
+        except apsw.Error as problem:
+            return [f"the check itself fails: {problem}"]
         return [] if found == ["ok"] else found
 
     def backup(self, path: str) -> None:
@@ -330,7 +336,7 @@ class SqliteEngine(SqliteReads, SqliteTransactions):
                 replica.device_id, replica.store_id, replica.last_change, replica.incarnation, replica.counter,
                 replica.settled, replica.cursor, replica.caught_up,
                 covered, encode(list(replica.excluded)).decode(), replica.epoch,
-                int(replica.is_resyncing),
+                int(replica.is_resyncing), int(replica.must_renew),
             ),
         )  # fmt: skip
         self._replica_is_written = True

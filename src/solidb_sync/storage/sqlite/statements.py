@@ -6,19 +6,15 @@ from dataclasses import dataclass
 
 ANY_TABLE = "SELECT 1 FROM sqlite_schema LIMIT 1"
 
-READ_REPLICA = """
-    SELECT device_id, store_id, last_change, incarnation, counter, settled, cursor, caught_up, covered, excluded,
-        epoch,
-        is_resyncing
-    FROM replica
-"""
-WRITE_REPLICA = """
+_REPLICA = """device_id, store_id, last_change, incarnation, counter, settled, cursor, caught_up,
+        covered, excluded, epoch, is_resyncing, must_renew"""
+READ_REPLICA = f"SELECT {_REPLICA} FROM replica"
+WRITE_REPLICA = f"""
     INSERT OR REPLACE INTO replica
-        (one, device_id, store_id, last_change, incarnation, counter, settled, cursor, caught_up, covered, excluded,
-        epoch,
-         is_resyncing)
-    VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        (one, {_REPLICA})
+    VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
+
 READ_COLLECTIONS = "SELECT name, id FROM collections"
 ADD_COLLECTION = "INSERT INTO collections (name) VALUES (?) RETURNING id"
 

@@ -14,7 +14,8 @@ CREATE TABLE replica (
     covered      TEXT,
     excluded     TEXT NOT NULL,
     epoch        TEXT NOT NULL,
-    is_resyncing INTEGER NOT NULL
+    is_resyncing INTEGER NOT NULL,
+    must_renew   INTEGER NOT NULL
 ) STRICT;
 
 -- A collection's documents live in a table of their own, named by this number: c_1, c_2, ...
