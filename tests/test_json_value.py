@@ -15,13 +15,18 @@ from solidb_sync.errors import InvalidDocumentError
 from solidb_sync.json_value import (
     DEPTH_MAX,
     DOCUMENT_BYTES_MAX,
-    JsonTextError,
     canonical,
     decode,
     encode,
-    strict_text,
 )
 from solidb_sync.model.delta import same_value
+from solidb_sync.strict_json import JsonTextError, strict_json
+
+
+def strict_text(text: bytes) -> bytes:
+    """The canonical text of strict JSON."""
+    return strict_json(text)[0]
+
 
 LONG = {"long": 1234567890123456789}
 """Beside another field, this sends a document down the slow road."""

@@ -1,9 +1,8 @@
 """JSON as this system keeps it: one text for one value, and nothing that changes silently.
 
 A document is kept as *canonical text*: compact UTF-8 JSON that decodes and encodes to itself, byte for byte. That one
-test (`is_canonical`) proves at C speed that a text has no duplicate keys, no NaN, no lone surrogates and no number that
-would be read back differently. What fails the test takes the slow road, which finds the exact place of the problem or
-rewrites the text (spaces, escapes, exponents) without changing the value.
+test proves at C speed that a text has no duplicate keys, no NaN, no lone surrogates and no number that would be read back
+differently; `strict_json` applies it to text from outside, `canonical` to what a Python program hands over.
 
 Integers outside 64 bits are kept as floats when that is exact, and refused when it is not: SQLite, JavaScript and
 Python disagree about them otherwise.
@@ -17,7 +16,6 @@ solidb_sync.errors.InvalidDocumentError: document.when: NaN and infinity are not
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any, NamedTuple
 
@@ -39,10 +37,6 @@ _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
 
-class JsonTextError(ValueError):
-    """A text that is not strict JSON; the message says what and where."""
-
-
 def encode(value: object) -> bytes:
     """Return the compact JSON text of a value already known to be JSON."""
     return _encode(value)
@@ -53,16 +47,16 @@ def decode(text: bytes | str | memoryview) -> Any:
     return _decode(text)
 
 
-def is_canonical(text: bytes, value: object) -> bool:
-    """Return whether `text` is the canonical text of `value`, the value it decodes to, within the depth limit."""
-    return _is_plain(text, value) and _encode(value) == text
+def may_have_wide_integer(text: bytes) -> bool:
+    """Return whether any run of digits is long enough for an integer of more than 64 bits."""
+    return _NINETEEN_DIGITS in text.translate(_ALL_DIGITS_ZERO)
 
 
 def _is_plain(text: bytes, value: object) -> bool:
     """Return whether a text has no number that needs a second look, and no more levels than allowed."""
     if text.count(b"{") + text.count(b"[") > DEPTH_MAX and depth_exceeds(value, DEPTH_MAX):
         return False
-    return _NINETEEN_DIGITS not in text.translate(_ALL_DIGITS_ZERO)
+    return not may_have_wide_integer(text)
 
 
 class Canonical(NamedTuple):
@@ -176,95 +170,6 @@ def depth_exceeds(value: object, levels: int) -> bool:
             for inner in (outer.values() if isinstance(outer, dict) else outer)
         ]
     return any(isinstance(inner, (dict, list)) for inner in layer)
-
-
-def strict_text(text: bytes) -> bytes:
-    """Return the canonical text of strict JSON from outside, or raise `JsonTextError` saying what is wrong.
-
-    Strict means: UTF-8, no duplicate keys, no NaN or infinity, no lone surrogates, no number written with more than
-    32 digits, at most 64 levels. Text that is canonical already is returned as it is.
-    """
-    try:
-        value = _decode(text)
-        if is_canonical(text, value):
-            return text
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        pass  # the slow road below finds the place
-    return _encode(_strictly_decoded(text))
-
-
-def _strictly_decoded(text: bytes) -> object:
-    try:
-        decoded = text.decode("utf-8")
-    except UnicodeDecodeError as problem:
-        raise JsonTextError(f"not UTF-8 at byte {problem.start}") from None
-    _check_nesting(decoded)
-    try:
-        value = json.loads(
-            decoded,
-            object_pairs_hook=_object_without_duplicates,
-            parse_int=_strict_integer,
-            parse_float=_strict_float,
-            parse_constant=_no_constant,
-        )
-        return checked(value, "body")
-    except json.JSONDecodeError as problem:
-        raise JsonTextError(f"not JSON at line {problem.lineno}, column {problem.colno}: {problem.msg}") from None
-    except InvalidDocumentError as problem:
-        raise JsonTextError(str(problem)) from None
-
-
-def _check_nesting(text: str) -> None:
-    depth, in_string, escaped = 0, False, False
-    for character in text:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif character == "\\":
-                escaped = True
-            elif character == '"':
-                in_string = False
-        elif character == '"':
-            in_string = True
-        elif character in "[{":
-            depth += 1
-            if depth > DEPTH_MAX + ENVELOPE_DEPTH:
-                raise JsonTextError(f"nested deeper than {DEPTH_MAX + ENVELOPE_DEPTH} levels")
-        elif character in "]}":
-            depth -= 1
-
-
-ENVELOPE_DEPTH = 8
-
-
-def _object_without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        seen: set[str] = set()
-        for name, _ in pairs:
-            if name in seen:
-                raise JsonTextError(f"the key {name!r} stands twice in one object")
-            seen.add(name)
-    return value
-
-
-def _strict_integer(digits: str) -> int:
-    if len(digits.lstrip("-")) > NUMBER_DIGITS_MAX:
-        raise JsonTextError(f"a number of {len(digits)} digits, at most {NUMBER_DIGITS_MAX} are read")
-    return int(digits)
-
-
-def _strict_float(digits: str) -> float:
-    if sum(character.isdigit() for character in digits) > NUMBER_DIGITS_MAX:
-        raise JsonTextError(f"a number of {len(digits)} characters, at most {NUMBER_DIGITS_MAX} digits are read")
-    value = float(digits)
-    if math.isinf(value):
-        raise JsonTextError(f"the number {digits} is out of range")
-    return value
-
-
-def _no_constant(name: str) -> object:
-    raise JsonTextError(f"{name} is not JSON")
 
 
 def type_name(value: object) -> str:

@@ -146,14 +146,18 @@ async def test_a_transaction_arrives_whole_and_a_failed_block_records_nothing(de
         assert await transaction.get_document("users", "ann") == {"name": "Ann", "_key": "ann", "_id": "users/ann"}
         assert await phone.get_document("users", "ann") is None
     with pytest.raises(RuntimeError, match="changed my mind"):
-        async with phone.transaction() as transaction:
-            await transaction.delete_document("users", "ann")
-            raise RuntimeError("changed my mind")
+        await _delete_and_change_ones_mind(phone)
     result = await phone.sync_now()
     await laptop.sync_now()
     assert (result.pushed, (await phone.status()).requests) == (2, 1)
     assert [key for key, _ in await laptop.query_documents("orders")] == ["one"]
     assert await laptop.get_document("users", "ann") is not None
+
+
+async def _delete_and_change_ones_mind(phone: SyncManager) -> None:
+    async with phone.transaction() as transaction:
+        await transaction.delete_document("users", "ann")
+        raise RuntimeError("changed my mind")
 
 
 async def test_concurrent_callers_share_one_round(device: DeviceMaker) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from solidb_sync.server.strict_body import strict_body
+from solidb_sync.strict_json import strict_json
 
 CHANGE = '{"collection":"notes","key":"a","operation":"insert","document":%s}'
 
@@ -76,7 +76,7 @@ def test_a_body_with_spaces_may_hold_a_document_of_64_levels(server: Any) -> Non
 
 def test_text_that_is_canonical_is_not_written_again() -> None:
     text = b'{"digits":"123456789012345678901234567890"}'
-    assert strict_body(text)[0] is text
+    assert strict_json(text, is_envelope=True)[0] is text
 
 
 @pytest.mark.parametrize(

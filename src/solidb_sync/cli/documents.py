@@ -14,9 +14,10 @@ from solidb_sync.cli.options import examples, store_options
 from solidb_sync.cli.output import EXIT_DONE, EXIT_NOT_DONE, Output, json_text
 from solidb_sync.cli.settings import Settings, client_settings
 from solidb_sync.errors import InvalidDocumentError
-from solidb_sync.json_value import DOCUMENT_BYTES_MAX, JsonDocument, JsonTextError, decode, strict_text, type_name
+from solidb_sync.json_value import DOCUMENT_BYTES_MAX, JsonDocument, type_name
 from solidb_sync.storage.local_store import check_place
 from solidb_sync.storage.pending_change import PendingChange
+from solidb_sync.strict_json import JsonTextError, strict_json
 
 INPUT_BYTES_MAX = 2 * DOCUMENT_BYTES_MAX
 
@@ -87,7 +88,7 @@ def read_document(text: str) -> JsonDocument:
     if len(raw) > INPUT_BYTES_MAX:
         raise InvalidDocumentError(f"document: more than {INPUT_BYTES_MAX} bytes of text")
     try:
-        value = decode(strict_text(raw))
+        _, value = strict_json(raw)
     except JsonTextError as problem:
         raise InvalidDocumentError(f'document: {problem}; write an object, such as {{"name": "Alice"}}') from None
     if not isinstance(value, dict):

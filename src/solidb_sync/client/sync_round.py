@@ -32,7 +32,7 @@ from solidb_sync.storage.records import ChangeState, Replica, StoredChange, Stor
 
 REQUESTS_PER_ROUND_MAX = 100_000
 NEW_INCARNATIONS_PER_ROUND_MAX = 3
-NOTHING = Batch([], [])
+NOTHING = Batch([], [], is_last=True)
 
 
 @dataclass(slots=True)
@@ -108,22 +108,20 @@ class SyncRound:
         """Drain the outbox and pull to the end, adding to `outcome`; raises whatever stopped it, with nothing lost."""
         self._outcome = outcome
         self._incarnations = 0
-        self._scope = await self._adopt_scope()
-        if self._store.view(lambda reader: reader.replica().must_renew):
+        replica, self._scope, backfills = self._store.view(self._standing)
+        if replica.covered != (None if self._scope.names is None else tuple(sorted(self._scope.names))):
+            await self._store.commit(lambda engine: adopt_scope(engine, self._scope))
+            backfills = self._store.view(lambda reader: reader.backfills())
+        if replica.must_renew:
             await self._begin_incarnation()
-        for collection, cursor in self._store.view(lambda reader: reader.backfills()).items():
+        for collection, cursor in backfills.items():
             await self._catch_up(collection, is_begun=cursor != NOT_BEGUN)
         await self._drain()
-        if self._store.view(lambda reader: reader.replica().is_resyncing):
+        if replica.is_resyncing:
             await self._store.commit(_finish_resync)
 
-    async def _adopt_scope(self) -> Scope:
-        wanted = self._store.view(lambda reader: wanted_scope(reader, self._configured))
-        replica = self._store.view(lambda reader: reader.replica())
-        covered = None if replica.covered is None else frozenset(replica.covered)
-        if covered != wanted.names:
-            await self._store.commit(lambda engine: adopt_scope(engine, wanted))
-        return wanted
+    def _standing(self, reader: EngineReader) -> tuple[Replica, Scope, dict[str, int]]:
+        return reader.replica(), wanted_scope(reader, self._configured), reader.backfills()
 
     async def _catch_up(self, collection: str, *, is_begun: bool) -> None:
         """Bring a collection that joined later up to the cursor of the others."""
@@ -187,8 +185,7 @@ class SyncRound:
         """Read the changes of the next request; only the one that carries the last of them also asks for a page."""
         covered = self._scope.limits
         batch = next_batch(reader, count=self._batch_size, after=sent_upto, covered=covered)
-        is_last = not batch.changes or not has_pending(reader, after=batch.changes[-1].id, covered=covered)
-        return _Ask(batch, at.cursor, self._batch_size if is_last else 0, at.whole)
+        return _Ask(batch, at.cursor, self._batch_size if batch.is_last else 0, at.whole)
 
     def _has_pending(self, after: int) -> bool:
         return self._store.view(lambda reader: has_pending(reader, after=after, covered=self._scope.limits))

@@ -5,17 +5,16 @@ from __future__ import annotations
 import msgspec
 
 from solidb_sync.clock import iso_text
-from solidb_sync.json_value import JsonTextError
 from solidb_sync.protocol.limits import CHANGE_ID_CHARACTERS_MAX, KNOWN_IDS_MAX, PROTOCOLS_SUPPORTED
 from solidb_sync.protocol.messages import RegisterAnswer, RegisterRequest
 from solidb_sync.protocol.names import actor_name
 from solidb_sync.server.refusals import bad_request, too_large, unsupported_protocol
 from solidb_sync.server.storage.backend import WriteSession
 from solidb_sync.server.storage.records import ActorState
-from solidb_sync.server.strict_body import strict_body
 from solidb_sync.server.sync_request import check_client
 from solidb_sync.server.type_problems import field_problem
 from solidb_sync.server.working_set import APPLIED_STATUSES
+from solidb_sync.strict_json import JsonTextError, strict_json
 
 _decoder = msgspec.json.Decoder(RegisterRequest)
 
@@ -23,7 +22,7 @@ _decoder = msgspec.json.Decoder(RegisterRequest)
 def read_registration(body: bytes) -> RegisterRequest:
     """Return a checked request, or raise `RequestRefused` naming the field that is wrong."""
     try:
-        text, value = strict_body(body)
+        text, value = strict_json(body, is_envelope=True)
     except JsonTextError as problem:
         raise bad_request(f"body: {problem}") from problem
     try:

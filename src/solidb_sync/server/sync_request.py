@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from solidb_sync.json_value import JsonTextError, decode
+from solidb_sync.json_value import decode
 from solidb_sync.model.version_vector import COUNTER_MAX
 from solidb_sync.protocol.limits import (
     CHANGE_ID_CHARACTERS_MAX,
@@ -26,8 +26,8 @@ from solidb_sync.protocol.messages import LooseSyncRequest, SyncRequest, WireCha
 from solidb_sync.protocol.names import actor_belongs_to, client_id_problem
 from solidb_sync.server.proposed_change import ProposedChange, propose, unreadable, vector_problem
 from solidb_sync.server.refusals import bad_request, too_large, unsupported_protocol
-from solidb_sync.server.strict_body import strict_body
 from solidb_sync.server.type_problems import field_problem
+from solidb_sync.strict_json import JsonTextError, strict_json
 
 ACTOR_CHARACTERS_MAX = 160
 COLLECTIONS_ASKED_MAX = 1_000
@@ -72,7 +72,7 @@ class SyncCall:
 def read_sync_request(body: bytes) -> tuple[str, SyncCall]:
     """Return the database a body names (empty: none) and the request in it."""
     try:
-        text, value = strict_body(body)
+        text, value = strict_json(body, is_envelope=True)
     except JsonTextError as problem:
         raise bad_request(f"body: {problem}") from problem
     try:

@@ -48,12 +48,13 @@ OUTCOMES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Batch:
-    """Changes to send in one request, and the JSON text of each."""
+    """Changes to send in one request, and the JSON text of each; `is_last` when nothing is left to send after them."""
 
     changes: list[StoredChange]
     wires: list[str]
+    is_last: bool = False
 
 
 @dataclass(slots=True)
@@ -81,7 +82,10 @@ def next_batch(engine: EngineReader, *, count: int, after: int = 0, covered: Con
         batch.wires.extend(wires)
         size += group_size
         if len(batch.changes) >= count:
+            batch.is_last = not has_pending(engine, after=batch.changes[-1].id, covered=covered)
             break
+    else:
+        batch.is_last = True
     return batch
 
 

@@ -10,15 +10,14 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from solidb_sync.clock import iso_text
-from solidb_sync.json_value import JsonTextError
 from solidb_sync.server.auth.api_keys import CreatedKey, create_key
 from solidb_sync.server.auth.permissions import check_is_administrator
 from solidb_sync.server.http.answers import answered
 from solidb_sync.server.http.body import read_body
 from solidb_sync.server.http.context import context_of, principal_of
 from solidb_sync.server.refusals import bad_request, not_found
-from solidb_sync.server.strict_body import strict_body
 from solidb_sync.server.type_problems import field_problem
+from solidb_sync.strict_json import JsonTextError, strict_json
 
 
 class CreateKey(Struct):
@@ -36,7 +35,7 @@ async def create_api_key(request: Request) -> CreatedKey:
     """Create a key; the answer is the only place where its secret is ever shown."""
     check_is_administrator(principal_of(request))
     try:
-        text, value = strict_body(await read_body(request))
+        text, value = strict_json(await read_body(request), is_envelope=True)
         asked = _create_key.decode(text)
     except JsonTextError as problem:
         raise bad_request(f"body: {problem}") from problem

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from solidb_sync.clock import iso_text
-from solidb_sync.json_value import JsonTextError, decode, encode
+from solidb_sync.json_value import decode, encode
 from solidb_sync.protocol.limits import PULL_BYTES_MAX
 from solidb_sync.protocol.names import key_problem, name_problem
 from solidb_sync.server.auth.permissions import Administrator, KeyHolder, check_is_administrator
@@ -20,8 +20,8 @@ from solidb_sync.server.http.body import read_body
 from solidb_sync.server.http.context import context_of, open_database, principal_of
 from solidb_sync.server.refusals import RequestRefused, bad_request, not_found
 from solidb_sync.server.storage.records import StoredDocument
-from solidb_sync.server.strict_body import strict_body
 from solidb_sync.server.type_problems import field_problem
+from solidb_sync.strict_json import JsonTextError, strict_json
 
 DOCUMENTS_DEFAULT = 100
 DOCUMENTS_MAX = 1_000
@@ -50,7 +50,7 @@ async def create_database(request: Request) -> dict[str, Any]:
     principal = principal_of(request)
     check_is_administrator(principal)
     try:
-        text, value = strict_body(await read_body(request))
+        text, value = strict_json(await read_body(request), is_envelope=True)
         name = _create_database.decode(text).name
     except JsonTextError as problem:
         raise bad_request(f"body: {problem}") from problem

@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 from starlette.requests import Request
 
-from solidb_sync.json_value import JsonTextError, encode
+from solidb_sync.json_value import encode
 from solidb_sync.model.version_vector import COUNTER_MAX
 from solidb_sync.server.refusals import bad_request
-from solidb_sync.server.strict_body import strict_body
 from solidb_sync.server.type_problems import field_problem
+from solidb_sync.strict_json import JsonTextError, strict_json
 
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False, "": False}
 _vectors = msgspec.json.Decoder(dict[str, int])
@@ -53,7 +53,7 @@ def vector(request: Request, name: str) -> dict[str, int]:
     if not text:
         return {}
     try:
-        _, value = strict_body(text.encode("utf-8", "surrogatepass"))
+        _, value = strict_json(text.encode("utf-8", "surrogatepass"), is_envelope=True)
         return _vectors.decode(encode(value))
     except JsonTextError as problem:
         raise bad_request(f"{name}: {problem}") from problem

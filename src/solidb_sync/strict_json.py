@@ -1,7 +1,9 @@
-"""The text of a request body as strict JSON, and its value, in one decode.
+"""Strict JSON from outside: its canonical text and its value, or an error that says what is wrong and where.
 
-The envelope may nest a few levels deeper than a document: a document that is too deep is the fault of its change, not
-of the request. Text that encodes back to itself is proved strict at once; any other takes the slow road.
+Strict means: UTF-8, no duplicate keys, no NaN or infinity, no lone surrogates, no number written with more than 32 digits,
+no deeper than allowed. Text that encodes back to itself is proved strict at once, at C speed; any other takes the slow
+road, which finds the exact place of the problem, or rewrites the text (spaces, escapes, exponents) without changing the
+value.
 """
 
 from __future__ import annotations
@@ -15,45 +17,50 @@ import msgspec
 from solidb_sync.errors import InvalidDocumentError
 from solidb_sync.json_value import (
     DEPTH_MAX,
-    ENVELOPE_DEPTH,
     NUMBER_DIGITS_MAX,
-    JsonTextError,
     checked_integer,
     checked_string,
+    depth_exceeds,
     encode,
+    may_have_wide_integer,
 )
 
-BODY_DEPTH_MAX = 4 * (DEPTH_MAX + ENVELOPE_DEPTH)
-_ALL_DIGITS_ZERO = bytes.maketrans(b"123456789", b"000000000")
-_NINETEEN_DIGITS = b"0" * 19
-_LONG_NUMBER = re.compile(rb"[:,\[]-?[0-9]{19}")
+ENVELOPE_LEVELS_MAX = 288
+"""How deep a whole message may nest; how deep each document in it may, its receiver looks at document by document."""
+
+_LONG_NUMBER = re.compile(rb"(?:^|[:,\[])-?[0-9]{19}")
 _decode = msgspec.json.Decoder().decode
 
 
-def strict_body(text: bytes) -> tuple[bytes, Any]:
-    """Return the canonical text of a body and its value, or raise `JsonTextError` saying what is wrong.
+class JsonTextError(ValueError):
+    """A text that is not strict JSON; the message says what and where."""
 
-    Strict as `json_value.strict_text` is, except that it nests to `BODY_DEPTH_MAX`.
+
+def strict_json(text: bytes, *, is_envelope: bool = False) -> tuple[bytes, Any]:
+    """Return the canonical text and the value of strict JSON, or raise `JsonTextError`.
+
+    An envelope may nest to 288 levels, anything else to the 64 of a document.
     """
+    levels_max = ENVELOPE_LEVELS_MAX if is_envelope else DEPTH_MAX
     try:
         value = _decode(text)
-        if encode(value) == text and not _may_have_wide_integer(text):
+        if encode(value) == text and not _has_wide_integer(text) and (is_envelope or not depth_exceeds(value, levels_max)):
             return text, value
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         pass  # the slow road below finds the place
-    value = _slowly_decoded(text)
+    value = _slowly_decoded(text, levels_max)
     return encode(value), value
 
 
-def _may_have_wide_integer(text: bytes) -> bool:
-    """Return whether an integer may be too wide for 64 bits; a digit string like it inside a string is all right."""
-    return _NINETEEN_DIGITS in text.translate(_ALL_DIGITS_ZERO) and _LONG_NUMBER.search(text) is not None
+def _has_wide_integer(text: bytes) -> bool:
+    """Return whether an integer may be too wide for 64 bits; digits like it inside a string are all right."""
+    return may_have_wide_integer(text) and _LONG_NUMBER.search(text) is not None
 
 
-def _slowly_decoded(text: bytes) -> Any:
+def _slowly_decoded(text: bytes, levels_max: int) -> Any:
     try:
         decoded = text.decode("utf-8")
-        _check_nesting(decoded)
+        _check_nesting(decoded, levels_max)
         value = json.loads(
             decoded,
             object_pairs_hook=_object,
@@ -71,13 +78,13 @@ def _slowly_decoded(text: bytes) -> Any:
     return value
 
 
-def _check_nesting(text: str) -> None:
+def _check_nesting(text: str, levels_max: int) -> None:
     depth = 0
     for bracket in re.finditer(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]', text, re.DOTALL):
         if bracket[0] in "[{":
             depth += 1
-            if depth > BODY_DEPTH_MAX:
-                raise JsonTextError(f"nested deeper than {BODY_DEPTH_MAX} levels")
+            if depth > levels_max:
+                raise JsonTextError(f"nested deeper than {levels_max} levels")
         elif bracket[0] in "]}":
             depth -= 1
 
