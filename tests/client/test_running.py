@@ -194,3 +194,14 @@ async def test_the_document_given_may_be_changed_afterwards_without_effect(devic
     document["list"].append(2)
     assert (await phone.get_document("notes", "one") or {})["list"] == [1]
     assert (await phone.pending_changes())[0].data == {"list": [1]}
+
+
+async def test_a_manager_opened_by_its_path_keeps_the_device_id_of_the_store(tmp_path: Path) -> None:
+    config = SyncConfig(local_storage_path=str(tmp_path / "app" / "store.db"), database="d", auto_sync=False)
+    first = SyncManager.open(config, HttpClient("localhost:1"))
+    await first.save_document("notes", "one", {"text": "1"})
+    given = first._store.device_id
+    await first.stop()
+    second = SyncManager.open(config, HttpClient("localhost:1"))
+    assert (second._store.device_id, len(await second.pending_changes())) == (given, 1)
+    await second.stop()

@@ -97,7 +97,7 @@ def _correct_size(engine: StorageEngine, transaction: str, size: int) -> None:
 def checked_document(collection: str, key: str, document: JsonDocument) -> Canonical:
     """Return a document as it is kept: valid JSON, without the fields that reads add; raises `InvalidDocumentError`."""
     check_place(collection, key)
-    if isinstance(document, dict) and any(isinstance(name, str) and name in SYSTEM_FIELDS for name in document):
+    if isinstance(document, dict) and not SYSTEM_FIELDS.isdisjoint(document):
         if document.get("_key", key) != key:
             raise InvalidDocumentError(f"document._key: {document['_key']!r} is not the key it is saved under, {key!r}")
         document = {name: value for name, value in document.items() if name not in SYSTEM_FIELDS}

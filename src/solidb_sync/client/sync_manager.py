@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import uuid
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -36,6 +37,7 @@ from solidb_sync.protocol.names import name_problem
 from solidb_sync.storage.document_source import DocumentSource
 from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.local_store import LocalStore
+from solidb_sync.storage.opening import stored_device_id
 from solidb_sync.storage.pending_change import PendingChange, public_change
 from solidb_sync.storage.records import ChangeState, Subscription
 
@@ -83,11 +85,16 @@ class SyncManager:
         self._online_by_hand = True
 
     @classmethod
-    def open(cls, config: SyncConfig, client: Transport, *, device_id: str) -> Self:
-        """Open the store at `config.local_storage_path` and return a manager that closes it when it stops."""
-        if config.local_storage_path is None:
+    def open(cls, config: SyncConfig, client: Transport, *, device_id: str | None = None) -> Self:
+        """Open the store at `config.local_storage_path` and return a manager that closes it when it stops.
+
+        Without a `device_id` the store keeps the one it has; a new store gets a random one.
+        """
+        path = config.local_storage_path
+        if path is None:
             raise ConfigError("local_storage_path: name the file of the store")
-        store = LocalStore.open(config.local_storage_path, device_id, encryption_key=config.encryption_key)
+        device_id = device_id or stored_device_id(path) or str(uuid.uuid4())
+        store = LocalStore.open(path, device_id, encryption_key=config.encryption_key)
         manager = cls(store, client, config)
         manager._owns_store = True
         return manager

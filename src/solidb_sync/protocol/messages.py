@@ -98,10 +98,10 @@ class ChangeResult(Struct, omit_defaults=True, gc=False):
     """What became of one change; results stand in the order of the request.
 
     `status`: `applied` (author and server hold the same version now), `merged` (concurrent, no overlap), `conflict`
-    (concurrent and overlapping; decided, see `conflicts`), `duplicate` (recognised; `original` is the recorded status, and
-    `actor` and `counter` the recorded dot),
+    (concurrent and overlapping; decided, see `conflicts`), `duplicate` (recognised; `original` is the recorded status),
     `rejected` (refused for good), `need_full` (send again with the full document), `skipped` (not looked at because
-    of an earlier one: send again).
+    of an earlier one: send again). `actor` and `counter` are the dot under which the server has the change, when that may
+    not be the one it came with.
     """
 
     change_id: str

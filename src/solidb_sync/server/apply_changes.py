@@ -217,8 +217,8 @@ def _record(working: WorkingSet, verdict: Verdict, outcome: PushOutcome) -> None
         counter = verdict.dot.counter
         outcome.reported = (min(first or counter, counter), max(last, counter))
     result = ChangeResult(change.id, status, verdict.seq, verdict.original, error=verdict.error)
-    if status == "duplicate":
-        result.actor, result.counter = verdict.dot
+    if status == "duplicate" or verdict.dot != (working.actor, change.counter or verdict.dot.counter):
+        result.actor, result.counter = verdict.dot  # the device holds the change under this dot, whatever it came with
     outcome.results.append(result)
 
 

@@ -108,12 +108,18 @@ class InlineCommitter:
 
 
 class ThreadCommitter:
-    """A thread that owns the writing connection and commits in groups."""
+    """A thread that owns the writing connection and commits in groups.
+
+    What the tasks of an event loop ask for in one turn of the loop travels to the thread together, so that the thread does
+    not wake for the first of a hundred saves and then compete with the loop that is still preparing the others.
+    """
 
     def __init__(self, transactions: Transactions, *, name: str = "committer") -> None:
         self._transactions = transactions
-        self._queue: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[list[_Entry] | None] = queue.SimpleQueue()
+        self._gathered: dict[asyncio.AbstractEventLoop, list[_Entry]] = {}
         self._closing = threading.Lock()
+        self._waiting = 0
         self._broken: StorageError | None = None
         self._closed = False
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
@@ -124,20 +130,29 @@ class ThreadCommitter:
 
         A caller that is cancelled no longer waits, but the work is done all the same.
         """
+        _check_usable(self._closed, self._broken)
         loop = asyncio.get_running_loop()
         entry = _Entry(work, loop.create_future(), loop)
-        self._put(entry)
+        gathered = self._gathered.get(loop)
+        if gathered is None:
+            self._gathered[loop] = [entry]
+            loop.call_soon(self._send_gathered, loop)
+        else:
+            gathered.append(entry)
         result: Result = await entry.future  # type: ignore[misc]
         return result
 
     def run_blocking(self, work: Callable[[], Result]) -> Result:
         """Do the same, blocking the calling thread."""
+        assert threading.current_thread() is not self._thread, "work must not wait for other work"
         future: concurrent.futures.Future[Result] = concurrent.futures.Future()
-        self._put(_Entry(work, future, None))
+        self._put([_Entry(work, future, None)])
         return future.result()
 
     def close(self) -> None:
         """Commit what is queued, end the thread, refuse what comes later."""
+        for loop in list(self._gathered):
+            self._send_gathered(loop)
         with self._closing:
             if self._closed:
                 return
@@ -146,36 +161,45 @@ class ThreadCommitter:
         if threading.current_thread() is not self._thread:
             self._thread.join(CLOSE_TIMEOUT_SECONDS)
 
-    def _put(self, entry: _Entry) -> None:
-        assert threading.current_thread() is not self._thread, "work must not wait for other work"
+    def _send_gathered(self, loop: asyncio.AbstractEventLoop) -> None:
+        entries = self._gathered.pop(loop, [])
+        try:
+            if entries:
+                self._put(entries)
+        except StorageError as problem:
+            for entry in entries:
+                entry.error = problem
+                _settle(entry)
+
+    def _put(self, entries: list[_Entry]) -> None:
         with self._closing:
             _check_usable(self._closed, self._broken)
-            if self._queue.qsize() >= QUEUE_MAX:
+            if self._waiting >= QUEUE_MAX:
                 raise StorageError(f"{QUEUE_MAX} writes are waiting for the disk; try again when it is less busy")
-            self._queue.put(entry)
+            self._waiting += len(entries)
+            self._queue.put(entries)
 
     def _serve(self) -> None:
         is_last = False
         while not is_last:
             group, is_last = self._next_group()
-            if group:
-                self._commit_group(group)
-                _answer(group)
+            for start in range(0, len(group), GROUP_MAX):
+                part = group[start : start + GROUP_MAX]
+                self._commit_group(part)
+                _answer(part)
 
     def _next_group(self) -> tuple[list[_Entry], bool]:
-        first = self._queue.get()
-        if first is None:
-            return [], True
-        group = [first]
-        while len(group) < GROUP_MAX:
-            try:
-                entry = self._queue.get_nowait()
-            except queue.Empty:
+        """Wait for work, and take with it whatever else is waiting by now."""
+        group: list[_Entry] = []
+        entries = self._queue.get()
+        while entries is not None:
+            group.extend(entries)
+            if len(group) >= GROUP_MAX or self._queue.empty():
                 break
-            if entry is None:
-                return group, True
-            group.append(entry)
-        return group, False
+            entries = self._queue.get()
+        with self._closing:
+            self._waiting -= len(group)
+        return group, entries is None
 
     def _commit_group(self, group: list[_Entry]) -> None:
         try:

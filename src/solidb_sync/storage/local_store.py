@@ -38,6 +38,7 @@ from solidb_sync.storage.sqlite.connection import FileLocation, storage_error
 from solidb_sync.storage.sqlite.sqlite_engine import SqliteEngine, SqliteReads
 from solidb_sync.storage.store_lock import StoreLock
 from solidb_sync.storage.text_forms import (
+    BufferedRandom,
     RandomBytes,
     delta_fields,
     new_id,
@@ -69,7 +70,7 @@ class LocalStore:
     ) -> None:
         self.path = path
         self.clock = clock
-        self.random_bytes = random_bytes
+        self.random_bytes = BufferedRandom(random_bytes)
         self._engine = engine
         self._committer = committer
         self._lock = lock

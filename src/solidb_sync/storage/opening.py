@@ -74,6 +74,22 @@ def open_sqlite_engine(location: FileLocation, device_id: str, durability: str, 
     return OpenedEngine(engine, lock)
 
 
+def stored_device_id(path: str) -> str | None:
+    """Return whose store is at a path, None when there is none yet; changes nothing."""
+    if not os.path.exists(path) or os.path.getsize(path) == 0:
+        return None
+    _check_is_sqlite(path)
+    connection = open_connection(FileLocation(path), read_only=True)
+    try:
+        if check_format(connection, migrations_of(MIGRATIONS), path) == 0:
+            return None
+        return next((str(row[0]) for row in connection.execute(READ_REPLICA)), None)
+    except apsw.Error as problem:
+        raise storage_error(problem, path) from problem
+    finally:
+        connection.close()
+
+
 def _check_is_sqlite(path: str) -> None:
     """Raise unless the file begins as SQLite's do: SQLite itself takes a very short file for an empty database."""
     with open(path, "rb") as file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 
 import msgspec
@@ -12,6 +13,7 @@ from solidb_sync.model.version_vector import Dot, VersionVector
 from solidb_sync.protocol.messages import WireChange
 
 RandomBytes = Callable[[int], bytes]
+BUFFERED_BYTES = 4096
 
 _change_decoder = msgspec.json.Decoder(WireChange)
 _change_encoder = msgspec.json.Encoder()
@@ -66,6 +68,24 @@ def wire_document(change: WireChange) -> JsonDocument:
     assert isinstance(change.document, msgspec.Raw)
     document: JsonDocument = decode(bytes(change.document))
     return document
+
+
+class BufferedRandom:
+    """Random bytes drawn from their source in larger pieces: asking the system for every id costs more than the id."""
+
+    def __init__(self, source: RandomBytes) -> None:
+        self._source = source
+        self._lock = threading.Lock()
+        self._drawn = b""
+        self._used = 0
+
+    def __call__(self, count: int) -> bytes:
+        """Return `count` bytes that were never returned before."""
+        with self._lock:
+            if self._used + count > len(self._drawn):
+                self._drawn, self._used = self._source(max(count, BUFFERED_BYTES)), 0
+            self._used += count
+            return self._drawn[self._used - count : self._used]
 
 
 def new_id(now_ms: int, random_bytes: RandomBytes) -> str:

@@ -235,7 +235,7 @@ def deltas_since_the_cursor(patch: Planter) -> None:
     original = collect_changes.collect_changes
 
     def collect(session: Any, query: Any) -> Any:
-        return original(session, replace(query, since=query.cursor))
+        return original(session, replace(query, since=query.cursor if query.since else 0))
 
     patch.setattr(server_round, "collect_changes", collect)
 

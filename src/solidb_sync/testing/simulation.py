@@ -21,7 +21,9 @@ from dataclasses import dataclass
 from solidb_sync.testing.simulated_world import World
 from solidb_sync.testing.virtual_loop import VirtualClockLoop, run
 
-ITERATIONS_MAX = 2_000_000
+ITERATIONS_MAX = 300_000
+"""How often the loop of one world may go round: more is a world that asks for ever."""
+
 SEEDS_PER_PROCESS = 200
 
 

@@ -17,7 +17,7 @@ from solidb_sync.errors import StorageCorruptError, StorageError, StorageFullErr
 
 BUSY_TIMEOUT_MS = 5_000
 CACHE_KIB = 16 * 1024
-WAL_CHECKPOINT_PAGES = 1_000
+WAL_CHECKPOINT_PAGES = 4_000
 
 
 @dataclass(frozen=True, slots=True)
