@@ -79,8 +79,24 @@ class _Position:
         return _Position(
             cursor=answer.cursor if ask.limit else self.cursor,
             sent_upto=ask.batch.changes[-1].id if ask.batch.changes else self.sent_upto,
+            whole=self.whole,
             has_unrecorded_results=bool(ask.batch.changes),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Recording:
+    """An answer on its way to the disk, and what it answers."""
+
+    ask: _Ask
+    task: asyncio.Future[_Recorded]
+
+    async def result(self) -> _Recorded:
+        """Return what recording did; raises `ProtocolError` when the answer led nowhere."""
+        recorded = await self.task
+        if (recorded.needs_whole and self.ask.whole) or (recorded.left_open and not recorded.made_progress):
+            raise ProtocolError("the server's answer settles nothing and leads nowhere; stopped asking")
+        return recorded
 
 
 class SyncRound:
@@ -131,8 +147,7 @@ class SyncRound:
             cursor = self._store.view(lambda reader: reader.backfills().get(collection, 0))
             ask = _Ask(NOTHING, cursor, self._batch_size, whole=True, collection=collection)
             answer = await self._exchange(ask)
-            recorded = await self._record(ask, answer)
-            _check_progress(recorded, ask)
+            await _Recording(ask, asyncio.ensure_future(self._record(ask, answer))).result()
             if not answer.has_more:
                 await self._store.commit(lambda engine: end_backfill(engine, collection))
                 return
@@ -140,32 +155,32 @@ class SyncRound:
 
     async def _drain(self) -> None:
         at = _Position(self._cursor())
-        recording: asyncio.Future[_Recorded] | None = None
+        recording: _Recording | None = None
         ahead: _Ask | None = None
         try:
             for _ in range(REQUESTS_PER_ROUND_MAX):
                 ask = ahead or self._next_ask(at)
                 if recording is not None and ask.limit and at.has_unrecorded_results:
-                    await recording  # which echoes the page may leave out depends on what is recorded
+                    await recording.result()  # which echoes the page may leave out depends on what is recorded
                 answer, ahead = await asyncio.gather(self._exchange(ask), self._ask_ahead(at, ask))
-                page_is_stale = recording is not None and (await recording).needs_whole
+                page_is_stale = recording is not None and (await recording.result()).needs_whole
                 if answer.replica is not None:
                     await self._begin_incarnation()
                     at, recording, ahead = _Position(self._cursor()), None, None
                     continue
-                recording = asyncio.ensure_future(self._record(ask, answer))
-                if not page_is_stale and _settles_everything(answer):
+                recording = _Recording(ask, asyncio.ensure_future(self._record(ask, answer)))
+                if not page_is_stale and _settles_everything(ask, answer):
                     at = at.after(ask, answer)
                     if answer.has_more or not ask.limit or self._has_pending(at.sent_upto):
                         continue
-                recorded, recording, ahead = await recording, None, None
-                _check_progress(recorded, ask)
+                recorded = await recording.result()
+                recording, ahead = None, None
                 at = _Position(self._cursor(), whole=page_is_stale or recorded.needs_whole)
                 if not (at.whole or answer.has_more or not ask.limit or self._has_pending(0)):
                     return
         finally:
             if recording is not None:
-                await asyncio.gather(recording, return_exceptions=True)
+                await asyncio.gather(recording.task, return_exceptions=True)
         raise ProtocolError(f"a round of more than {REQUESTS_PER_ROUND_MAX} requests")
 
     def _next_ask(self, at: _Position) -> _Ask:
@@ -297,12 +312,10 @@ def _finish_resync(engine: StorageEngine) -> None:
     engine.save_replica(replace(engine.replica(), is_resyncing=False))
 
 
-def _settles_everything(answer: SyncAnswer) -> bool:
-    """Return whether every change is settled by the answer, so that the next request need not wait for the disk."""
-    return all((result.original or result.status) in ("applied", "merged", "conflict") for result in answer.results)
-
-
-def _check_progress(recorded: _Recorded, ask: _Ask) -> None:
-    stuck_page = recorded.needs_whole and ask.whole
-    if stuck_page or (recorded.left_open and not recorded.made_progress):
-        raise ProtocolError("the server's answer settles nothing and leads nowhere; stopped asking")
+def _settles_everything(ask: _Ask, answer: SyncAnswer) -> bool:
+    """Return whether every change is settled as it was sent, so that the next request need not wait for the disk."""
+    return all(
+        (result.original or result.status) in ("applied", "merged", "conflict")
+        and (not result.actor or (result.actor, result.counter) == (change.actor, change.counter))
+        for change, result in zip(ask.batch.changes, answer.results, strict=False)
+    )

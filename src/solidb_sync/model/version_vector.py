@@ -110,6 +110,16 @@ class VersionVector(Mapping[str, int]):
             return self
         return VersionVector({**self._counts, dot.actor: dot.counter})
 
+    def exchanged(self, dot: Dot, other: Dot, *, before: int) -> VersionVector:
+        """Return this vector with `other` in the place of `dot`, if it has that; `before` is the actor's count below it."""
+        if not self.covers(dot):
+            return self
+        counts = dict(self._counts)
+        if counts[dot.actor] == dot.counter:
+            counts[dot.actor] = min(before, dot.counter - 1)
+        counts[other.actor] = max(other.counter, counts.get(other.actor, 0))
+        return VersionVector(counts)
+
     def clipped(self, limits: Mapping[str, int]) -> VersionVector:
         """Return this vector without anything beyond `limits`; actors not named there are left out."""
         return VersionVector({actor: min(count, limits.get(actor, 0)) for actor, count in self._counts.items()})

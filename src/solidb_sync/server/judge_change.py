@@ -6,7 +6,7 @@ take back the effect of a whole transaction first.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from msgspec import Raw
 
@@ -50,6 +50,8 @@ def judge_change(working: WorkingSet, change: ProposedChange, *, own_entry: int)
     if known is not None:
         working.highest = max(working.highest, change.counter)
         dot = Dot(known.actor, known.counter)
+        if change.counter:
+            working.note_alias(change.name, Dot(working.actor, change.counter), dot)
         if known.status not in UNSETTLED_STATUSES:
             error = decode_error(known.detail)
             return Verdict(change, dot, "duplicate", seq=known.seq, original=known.status, error=error)
@@ -78,6 +80,7 @@ def _take_counter(working: WorkingSet, change: ProposedChange, own_entry: int) -
 def _decided(working: WorkingSet, change: ProposedChange, dot: Dot) -> Verdict:
     current, current_ms = working.current(change.name)
     edit = change.edit(dot)
+    edit = replace(edit, base=working.known_base(change.name, edit.base))
     seq = working.newest + 1
     decision = decide(current, edit, seq=seq, trusted_base=working.trusted(edit.base))
     if decision is None:

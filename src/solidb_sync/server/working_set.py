@@ -55,6 +55,7 @@ class WorkingSet:
         self._undo: list[tuple[DocumentName, DocumentWrite | None]] | None = None
         self._newest_before_group = head.newest
         self._passed: set[str] = set()
+        self._aliases: dict[DocumentName, list[tuple[Dot, Dot]]] = {}
 
     def load(self, changes: Sequence[ProposedChange]) -> None:
         """Read what these changes are about."""
@@ -152,6 +153,19 @@ class WorkingSet:
         )
         self._held_bytes += len(body or "")
         return self.newest
+
+    def note_alias(self, name: DocumentName, sent: Dot, recorded: Dot) -> None:
+        """Remember that the author knows a change of this document by another dot than the one it is recorded under."""
+        if sent != recorded:
+            self._aliases.setdefault(name, []).append((sent, recorded))
+
+    def known_base(self, name: DocumentName, base: VersionVector) -> VersionVector:
+        """Return the base of an edit with the dots under which its author's earlier changes are recorded."""
+        for sent, recorded in self._aliases.get(name, ()):
+            version, _ = self.current(name)
+            before = 0 if version is None else version.vector.counter(sent.actor)
+            base = base.exchanged(sent, recorded, before=before)
+        return base
 
     def note_passed(self, change: ProposedChange) -> None:
         """Let no later change of the group wait for this one any more: it was judged, and is recorded with the group."""

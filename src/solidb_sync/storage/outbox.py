@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from solidb_sync.errors import ProtocolError
 from solidb_sync.json_value import encode
 from solidb_sync.model.version_vector import EMPTY_VECTOR, Dot, VersionVector
-from solidb_sync.protocol.messages import ChangeResult
+from solidb_sync.protocol.messages import ChangeResult, WireChange
 from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.overlay import fold, rebuild
 from solidb_sync.storage.records import ChangeState, StoredBase, StoredChange
@@ -222,8 +222,11 @@ def _absorb(engine: StorageEngine, place: Place, applied: list[StoredChange]) ->
 
 
 def _settle_document(engine: StorageEngine, place: Place, answers: list[_Answered], settled: Settled) -> None:
-    for change, outcome, reason, dot in answers:
+    for answered, outcome, reason, dot in answers:
+        change = _as_kept(engine, answered)
         recorded = change if dot is None else replace(change, actor=dot.actor, counter=dot.counter)
+        if dot is not None:
+            _exchange_dot(engine, change, dot)
         match outcome:
             case Outcome.DONE if not _has_older_pending(engine, place, change):
                 _absorb(engine, place, [recorded])
@@ -236,6 +239,25 @@ def _settle_document(engine: StorageEngine, place: Place, answers: list[_Answere
                 return
             case Outcome.AGAIN:
                 pass
+
+
+def _as_kept(engine: EngineReader, answered: StoredChange) -> StoredChange:
+    """Return a change as it is kept now: an answer to one before it may have exchanged a dot in its base."""
+    for change in engine.changes_of(answered.collection, answered.key):
+        if change.id == answered.id:
+            return change
+    return answered
+
+
+def _exchange_dot(engine: StorageEngine, change: StoredChange, dot: Dot) -> None:
+    """Let later edits of the document stand on `dot`, the one a change is recorded under, not on the one it was sent with."""
+    before = decode_change(change.wire).base_version.get(change.actor, 0)
+    for later in engine.changes_of(change.collection, change.key):
+        if later.id > change.id and later.state is ChangeState.PENDING:
+            wire = decode_change(later.wire)
+            base = VersionVector(wire.base_version).exchanged(Dot(change.actor, change.counter), dot, before=before)
+            wire.base_version = dict(base)
+            engine.replace_change(replace(later, wire=encode_change(wire)))
 
 
 def _has_older_pending(engine: EngineReader, place: Place, change: StoredChange) -> bool:
@@ -291,13 +313,11 @@ def readdress(engine: StorageEngine, changes: list[StoredChange], *, known: Mapp
     by_document: dict[Place, _Moving] = {}
     for change in changes:
         moving = by_document.setdefault((change.collection, change.key), _Moving())
-        moving.note_first(change)
         dot = (known or {}).get(change.change_id)
         if dot is None:
             moving.move(engine, change)
         else:
-            moving.earlier = moving.earlier.with_dot(dot)
-            hold(engine, replace(change, actor=dot.actor, counter=dot.counter))
+            moving.hold(engine, change, dot)
     for place in by_document:
         rebuild(engine, *place)
 
@@ -309,20 +329,29 @@ class _Moving:
         self.earlier = EMPTY_VECTOR
         self._accepted: int | None = None
 
-    def note_first(self, change: StoredChange) -> None:
-        """Take from the oldest change which of our dots the server has: those made before it."""
-        if self._accepted is None:
-            self._accepted = decode_change(change.wire).base_version.get(change.actor, 0)
-
     def move(self, engine: StorageEngine, change: StoredChange) -> None:
         """Append a change under a new dot, in place of the old one."""
-        wire = decode_change(change.wire)
-        seen = dict(wire.base_version)
-        seen.pop(change.actor, 0)
-        if self._accepted:
-            seen[change.actor] = self._accepted
+        wire = self._rebased(change)
         dot = engine.next_dot()
-        wire.counter, wire.base_version = dot.counter, dict(VersionVector(seen).merge(self.earlier))
+        wire.counter = dot.counter
         self.earlier = self.earlier.with_dot(dot)
         engine.drop_changes([change.id])
         engine.add_change(replace(change, actor=dot.actor, counter=dot.counter, wire=encode_change(wire)))
+
+    def hold(self, engine: StorageEngine, change: StoredChange, dot: Dot) -> None:
+        """Hold a change under the dot that the server has recorded."""
+        wire = self._rebased(change)
+        self.earlier = self.earlier.with_dot(dot)
+        hold(engine, replace(change, actor=dot.actor, counter=dot.counter, wire=encode_change(wire)))
+
+    def _rebased(self, change: StoredChange) -> WireChange:
+        """Return the change with a base that has our earlier edits under the dots they have now."""
+        wire = decode_change(change.wire)
+        seen = dict(wire.base_version)
+        own = seen.pop(change.actor, 0)
+        if self._accepted is None:
+            self._accepted = own  # the oldest change was made on top of the dots that the server has
+        if self._accepted:
+            seen[change.actor] = self._accepted
+        wire.base_version = dict(VersionVector(seen).merge(self.earlier))
+        return wire
