@@ -37,6 +37,8 @@ def key_problem(key: str) -> str | None:
     """Return why `key` can't name a document, or None when it can."""
     if not key or len(key) > KEY_CHARACTERS_MAX:
         return f"a key has 1 to {KEY_CHARACTERS_MAX} characters, found {len(key)}"
+    if key.isascii() and key.isprintable() and "/" not in key and "|" not in key:
+        return None
     if _FORBIDDEN_IN_KEY.search(key):
         return f"{key[:40]!r} has a character no key may have: '/', '|', a control character or a lone surrogate"
     return None

@@ -7,7 +7,6 @@ A change that is wrong still has an id and a counter, so that it can be answered
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 
 import msgspec
 from msgspec import UNSET, Raw
@@ -25,8 +24,7 @@ TIMESTAMP_CHARACTERS_MAX = 64
 _OPERATIONS = {operation.value: operation for operation in Operation}
 
 
-@dataclass(slots=True)
-class ProposedChange:
+class ProposedChange(msgspec.Struct, gc=False):
     """A change as it will be judged; `document` is JSON text, already known to be strict."""
 
     at: int

@@ -7,6 +7,7 @@ finish for a moment, write what is in memory and close the files.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -29,6 +30,7 @@ KEEP_ALIVE_SECONDS = 75
 """How long an idle connection stays open: longer than a device's usual pause between two rounds."""
 
 BACKLOG_CONNECTIONS = 2_048
+COLLECTOR_THRESHOLDS = (50_000, 20, 50)
 
 
 def announce_on_stdout(url: str) -> None:
@@ -56,9 +58,20 @@ def serve(
         with contextlib.closing(_listening_socket(config)) as listening:
             port = listening.getsockname()[1]
             host = f"[{config.host}]" if ":" in config.host else config.host
+            _calm_the_collector()
             _Server(app, lambda: announce(f"http://{host}:{port}")).run(sockets=[listening])
     finally:
         backend.close()
+
+
+def _calm_the_collector() -> None:
+    """Look for reference cycles less often: a batch of a thousand changes makes many objects and no cycles.
+
+    With Python's own thresholds the search costs a fifth of the time of a large push.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECTOR_THRESHOLDS)
 
 
 class _Server(uvicorn.Server):

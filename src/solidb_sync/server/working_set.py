@@ -219,7 +219,12 @@ class WorkingSet:
     def flush_when_full(self) -> None:
         """Write what is held when it is much."""
         if self._held_bytes > HELD_BYTES_MAX:
+            written = self._pending
             self._flush()
+            for name, write in written.items():
+                self._found[name] = FoundDocument(
+                    write.row, write.key, write.seq, write.updated_ms, write.vector, write.dots, write.body is None
+                )
 
     def finish(self, client_id: str) -> None:
         """Write everything that is left."""
@@ -233,10 +238,6 @@ class WorkingSet:
     def _flush(self) -> None:
         self.writes.documents = list(self._pending.values())
         self._session.write(self.writes)
-        for name, write in self._pending.items():
-            self._found[name] = FoundDocument(
-                write.row, write.key, write.seq, write.updated_ms, write.vector, write.dots, write.body is None
-            )
         self._pending, self._held_bytes, self.writes = {}, 0, Writes()
 
 

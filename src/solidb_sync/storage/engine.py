@@ -126,6 +126,15 @@ class StorageEngine(EngineReader, Transactions, Protocol):
     def replace_change(self, change: StoredChange) -> None:
         """Replace the change with this id."""
 
+    def documents_shared_beyond(self, first: int, last: int) -> list[tuple[str, str]]:
+        """Return the documents that have a change with an id from `first` to `last`, and another outside."""
+
+    def count_range(self, first: int, last: int) -> int:
+        """Return how many changes have an id from `first` to `last`."""
+
+    def drop_range(self, first: int, last: int) -> None:
+        """Forget the changes with an id from `first` to `last`."""
+
     def drop_changes(self, ids: Iterable[int]) -> int:
         """Forget changes; return how many there were."""
 

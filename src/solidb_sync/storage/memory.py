@@ -292,6 +292,22 @@ class MemoryEngine:
         if change.id in self._changes:
             self._set(self._changes, change.id, change)
 
+    def documents_shared_beyond(self, first: int, last: int) -> list[Place]:
+        """Return the documents with a change in the range and another outside."""
+        return [
+            place
+            for place, numbers in self._change_ids.items()
+            if any(first <= number <= last for number in numbers) and not all(first <= number <= last for number in numbers)
+        ]
+
+    def count_range(self, first: int, last: int) -> int:
+        """Return how many changes are in the range."""
+        return sum(first <= number <= last for number in self._changes)
+
+    def drop_range(self, first: int, last: int) -> None:
+        """Forget the changes in the range."""
+        self.drop_changes([number for number in self._changes if first <= number <= last])
+
     def drop_changes(self, ids: Iterable[int]) -> int:
         """Forget changes."""
         known = [number for number in dict.fromkeys(ids) if number in self._changes]

@@ -73,6 +73,8 @@ def next_batch(engine: EngineReader, *, count: int, after: int = 0, covered: Con
     """
     batch = Batch([], [])
     size = 0
+    if covered is None and (page := _plain_page(engine, count, after)) is not None:
+        return Batch(page, [change.wire for change in page], len(page) < count or not has_pending(engine, after=page[-1].id))
     for group in _groups(engine, count, after, covered):
         wires = [change.wire if not change.needs_full else _wire_in_full(engine, change) for change in group]
         group_size = sum(map(len, wires))
@@ -87,6 +89,14 @@ def next_batch(engine: EngineReader, *, count: int, after: int = 0, covered: Con
     else:
         batch.is_last = True
     return batch
+
+
+def _plain_page(engine: EngineReader, count: int, after: int) -> list[StoredChange] | None:
+    """Return the next pending changes when they can go as they are: no transaction, no full copy asked for, none too large."""
+    page = engine.changes(state=ChangeState.PENDING, after=after, limit=count)
+    if any(change.transaction or change.needs_full for change in page):
+        return None
+    return page if sum(len(change.wire) for change in page) <= PUSH_BYTES_MAX else None
 
 
 def has_pending(engine: EngineReader, *, after: int = 0, covered: Container[str] | None = None) -> bool:
@@ -148,9 +158,11 @@ def _wire_in_full(engine: EngineReader, change: StoredChange) -> str:
 
 def settle(engine: StorageEngine, sent: list[StoredChange], results: list[ChangeResult]) -> Settled:
     """Record the server's answer to a batch: one result for each change, in order."""
+    if _settle_quickly(engine, sent, _checked(sent, results)):
+        return Settled(acknowledged=len(sent))
     settled = Settled()
     by_document: dict[Place, list[_Answered]] = {}
-    for change, result in zip(sent, _checked(sent, results), strict=True):
+    for change, result in zip(sent, results, strict=True):
         answered = _answered(change, result)
         by_document.setdefault((change.collection, change.key), []).append(answered)
         settled.acknowledged += answered.outcome in (Outcome.DONE, Outcome.HELD)
@@ -160,6 +172,24 @@ def settle(engine: StorageEngine, sent: list[StoredChange], results: list[Change
         _settle_document(engine, place, answers, settled)
     _note_settled(engine, sent)
     return settled
+
+
+def _settle_quickly(engine: StorageEngine, sent: list[StoredChange], results: list[ChangeResult]) -> bool:
+    """Settle a batch of which every change was applied as it was sent, and nothing else is kept of any of its documents.
+
+    It comes to the same as settling document by document. It only costs less, and most batches are like that.
+    """
+    if not sent or any(result.status != "applied" or result.actor for result in results):
+        return False
+    first, last = sent[0].id, sent[-1].id
+    if engine.count_range(first, last) != len(sent) or engine.documents_shared_beyond(first, last):
+        return False
+    if engine.has_bases():
+        for place in {(change.collection, change.key) for change in sent}:
+            engine.drop_base(*place)
+    engine.drop_range(first, last)
+    _note_settled(engine, sent)
+    return True
 
 
 class _Answered(NamedTuple):
@@ -250,7 +280,7 @@ def _as_kept(engine: EngineReader, answered: StoredChange) -> StoredChange:
 
 
 def _exchange_dot(engine: StorageEngine, change: StoredChange, dot: Dot) -> None:
-    """Let later edits of the document stand on `dot`, the one a change is recorded under, not on the one it was sent with."""
+    """Let later edits of the document stand on `dot`, which a change is recorded under, not on the one it was sent with."""
     before = decode_change(change.wire).base_version.get(change.actor, 0)
     for later in engine.changes_of(change.collection, change.key):
         if later.id > change.id and later.state is ChangeState.PENDING:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from solidb_sync.reconcile.decision import Version
 
 DocumentName = tuple[str, str]
@@ -135,8 +137,7 @@ class ApiKey(NamedTuple):
     created_ms: int
 
 
-@dataclass(slots=True)
-class DocumentWrite:
+class DocumentWrite(Struct, gc=False):
     """The next version of a document on its way into the database.
 
     `row` 0 means the document has no record yet; `old_seq` is its entry in the log that this one takes the place of (0:

@@ -410,6 +410,20 @@ class SqliteEngine(SqliteReads, SqliteTransactions):
             ),
         )  # fmt: skip
 
+    def documents_shared_beyond(self, first: int, last: int) -> list[tuple[str, str]]:
+        """Return the documents with a change in the range and another outside."""
+        found = self._all(sql.SHARED_BEYOND, (first, last, first, last))
+        return [(self._name(number), key) for number, key in found]
+
+    def count_range(self, first: int, last: int) -> int:
+        """Return how many changes are in the range."""
+        ((count,),) = self._all(sql.COUNT_RANGE, (first, last))
+        return int(count)
+
+    def drop_range(self, first: int, last: int) -> None:
+        """Forget the changes in the range."""
+        self._do(sql.DROP_RANGE, (first, last))
+
     def drop_changes(self, ids: Iterable[int]) -> int:
         """Forget changes."""
         before = self._connection.total_changes()

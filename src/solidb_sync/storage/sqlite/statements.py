@@ -50,6 +50,14 @@ REPLACE_CHANGE = """
     WHERE id = ?
 """
 DROP_CHANGE = "DELETE FROM changes WHERE id = ?"
+DROP_RANGE = "DELETE FROM changes WHERE id BETWEEN ? AND ?"
+COUNT_RANGE = "SELECT count(*) FROM changes WHERE id BETWEEN ? AND ?"
+SHARED_BEYOND = """
+    SELECT DISTINCT inside.collection, inside.k
+    FROM changes AS inside
+    JOIN changes AS outside ON outside.collection = inside.collection AND outside.k = inside.k
+    WHERE inside.id BETWEEN ? AND ? AND outside.id NOT BETWEEN ? AND ?
+"""
 
 READ_SUBSCRIPTIONS = "SELECT collection, filter, bind_vars FROM subscriptions ORDER BY collection"
 WRITE_SUBSCRIPTION = "INSERT OR REPLACE INTO subscriptions (collection, filter, bind_vars) VALUES (?, ?, ?)"

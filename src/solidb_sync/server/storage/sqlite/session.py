@@ -156,10 +156,7 @@ class SqliteWriteSession(SqliteReadSession):
         self._many(sql.ADD_OUTCOME, writes.new_outcomes)
         self._many(
             sql.CHANGE_OUTCOME,
-            [
-                (changed.status, changed.seq, changed.detail, changed.actor, changed.counter)
-                for changed in writes.changed_outcomes
-            ],
+            [(changed.status, changed.seq, changed.detail, changed.change_id) for changed in writes.changed_outcomes],
         )
         self._many(sql.ADD_CONFLICT, writes.conflicts)
         self._many(sql.DELETE_SETTLED, [(change_id,) for change_id in writes.settled])

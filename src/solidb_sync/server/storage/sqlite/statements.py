@@ -46,7 +46,7 @@ SELECT actor, counter, change_id, status, seq, detail FROM outcomes
 WHERE change_id IN (SELECT value FROM json_each(?))"""
 ADD_OUTCOME = """
 INSERT INTO outcomes (actor, counter, change_id, status, seq, detail) VALUES (?, ?, ?, ?, ?, ?)"""
-CHANGE_OUTCOME = "UPDATE outcomes SET status = ?, seq = ?, detail = ? WHERE actor = ? AND counter = ?"
+CHANGE_OUTCOME = "UPDATE outcomes SET status = ?, seq = ?, detail = ? WHERE change_id = ?"
 
 UNSETTLED = """
 SELECT change_id, actor, counter, collection, key FROM unsettled

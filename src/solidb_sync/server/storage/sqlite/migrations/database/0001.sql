@@ -22,17 +22,16 @@ CREATE TABLE latest (
     is_applied INTEGER NOT NULL
 ) STRICT;
 
--- What became of each change, by its dot. The unique index recognises a change that is sent again.
+-- What became of each change, by its id, so that one sent again is recognised; and the dot it was taken under. That no dot
+-- is taken twice follows from actors.highest; a second index here would cost every push and be asked by nobody.
 CREATE TABLE outcomes (
+    change_id TEXT PRIMARY KEY NOT NULL,
     actor TEXT NOT NULL,
     counter INTEGER NOT NULL,
-    change_id TEXT NOT NULL,
     status TEXT NOT NULL,
     seq INTEGER NOT NULL,
-    detail TEXT NOT NULL,
-    PRIMARY KEY (actor, counter)
+    detail TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE UNIQUE INDEX outcome_of_change ON outcomes (change_id);
 
 -- Changes whose outcome is not final, with the dot they were last sent under: later changes built on them must wait.
 CREATE TABLE unsettled (
