@@ -34,16 +34,12 @@ class SystemClock:
         return time.monotonic()
 
 
+@lru_cache(maxsize=256)
 def iso_text(milliseconds: int) -> str:
     """Return a moment as ISO-8601 text in UTC, to the millisecond.
 
     >>> iso_text(1705314600000)
     '2024-01-15T10:30:00.000Z'
     """
-    return f"{_iso_second(milliseconds // 1000)}.{milliseconds % 1000:03d}Z"
-
-
-@lru_cache(maxsize=8)
-def _iso_second(seconds: int) -> str:
-    """Formatting a date is most of the work, and most moments asked for share their second with the one before."""
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
+    moment = datetime.fromtimestamp(milliseconds // 1000, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03d}Z"

@@ -92,7 +92,7 @@ def next_batch(engine: EngineReader, *, count: int, after: int = 0, covered: Con
 
 
 def _plain_page(engine: EngineReader, count: int, after: int) -> list[StoredChange] | None:
-    """Return the next pending changes when they can go as they are: no transaction, no full copy asked for, none too large."""
+    """Return the next pending changes when they can go as they are: no transaction, no full copy asked for, not too long."""
     page = engine.changes(state=ChangeState.PENDING, after=after, limit=count)
     if any(change.transaction or change.needs_full for change in page):
         return None

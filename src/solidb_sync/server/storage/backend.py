@@ -25,6 +25,7 @@ from solidb_sync.server.storage.records import (
     Outcome,
     StoredDocument,
     Unsettled,
+    WholeDocument,
     Writes,
 )
 
@@ -58,6 +59,9 @@ class ReadSession(Protocol):
 
     def documents_at(self, collection: int, rows: Sequence[int]) -> list[StoredDocument]:
         """Return the documents at these rows, in any order."""
+
+    def documents_between(self, collection: int, first_seq: int, last_seq: int) -> list[WholeDocument]:
+        """Return sequence, key, body, vector and time of a collection's documents in a stretch of the log, in order."""
 
     def document(self, collection: str, key: str) -> StoredDocument | None:
         """Return one document, a tombstone too."""

@@ -75,6 +75,10 @@ class StoredDocument(NamedTuple):
     body: str | None
 
 
+WholeDocument = tuple[int, str, str | None, str, int]
+"""Sequence, key, body (None: a tombstone), vector and time of a document that is sent whole."""
+
+
 class LogEntry(NamedTuple):
     """An entry of the change log: where the latest change of a document stands, and whose it is."""
 

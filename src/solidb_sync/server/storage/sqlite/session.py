@@ -21,6 +21,7 @@ from solidb_sync.server.storage.records import (
     Outcome,
     StoredDocument,
     Unsettled,
+    WholeDocument,
     Writes,
 )
 from solidb_sync.server.storage.sqlite import statements as sql
@@ -56,7 +57,7 @@ class SqliteReadSession:
     def log_after(self, cursor: int, *, wanted: Sequence[int] | None, echo: Echo, limit: int) -> list[LogEntry]:
         """Return the first wanted log entries after the cursor, in order."""
         bindings = {**_scan_bindings(cursor, wanted, echo), "limit": limit}
-        return [LogEntry._make(row) for row in self._connection.execute(sql.LOG_AFTER, bindings)]
+        return list(map(LogEntry._make, self._connection.execute(sql.LOG_AFTER, bindings)))
 
     def scanned_to(self, cursor: int) -> int | None:
         """Return the sequence at which a scan from the cursor meets its bound, None when it reaches the end."""
@@ -71,6 +72,12 @@ class SqliteReadSession:
         """Return the documents at these rows, in any order."""
         statement = sql.for_collection(sql.DOCUMENTS_AT, collection)
         return [StoredDocument._make(row) for row in self._connection.execute(statement, (json_list(rows),))]
+
+    def documents_between(self, collection: int, first_seq: int, last_seq: int) -> list[WholeDocument]:
+        """Return sequence, key, body, vector and time of a collection's documents in a stretch of the log, in order."""
+        statement = sql.for_collection(sql.DOCUMENTS_BETWEEN, collection)
+        found: list[Any] = self._connection.execute(statement, (first_seq, last_seq, collection)).fetchall()
+        return found
 
     def document(self, collection: str, key: str) -> StoredDocument | None:
         """Return one document, a tombstone too."""

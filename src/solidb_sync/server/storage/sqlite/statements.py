@@ -114,6 +114,12 @@ BODY = "SELECT json(body) FROM {table} WHERE doc = ?"
 DOCUMENTS_AT = """
 SELECT doc, k, seq, updated_ms, vector, dots, json(body) FROM {table}
 WHERE doc IN (SELECT value FROM json_each(?))"""
+DOCUMENTS_BETWEEN = """
+SELECT latest.seq, {table}.k, json({table}.body), {table}.vector, {table}.updated_ms
+FROM latest
+JOIN {table} ON {table}.doc = latest.doc
+WHERE latest.seq BETWEEN ? AND ? AND latest.collection = ?
+ORDER BY latest.seq"""
 DOCUMENT = "SELECT doc, k, seq, updated_ms, vector, dots, json(body) FROM {table} WHERE k = ?"
 LIVE_DOCUMENTS = """
 SELECT doc, k, seq, updated_ms, vector, dots, json(body) FROM {table}
