@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from solidb_sync.clock import Clock
 from solidb_sync.errors import StorageError
+from solidb_sync.server.pages_ahead import PagesAhead
 from solidb_sync.server.storage.backend import DatabaseBackend, ReadSession, ServerBackend, WriteSession
 from solidb_sync.server.sync_status import ClientNotes
 
@@ -19,11 +20,12 @@ SMALL_READ_ENTRIES = 64
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """One database under its name."""
+    """One database under its name, with what a running server knows beside its files."""
 
     name: str
     backend: DatabaseBackend
     notes: ClientNotes
+    ahead: PagesAhead
 
     async def write(self, work: Callable[[WriteSession], Result]) -> Result:
         """Run `work` in a transaction, and write the waiting notes with it."""
@@ -58,6 +60,7 @@ class Databases:
         self.backend = backend
         self._clock = clock
         self._notes: dict[str, ClientNotes] = {}
+        self._ahead: dict[str, PagesAhead] = {}
 
     def find(self, name: str, *, create: bool) -> Database | None:
         """Return a database, None when there is none and it may not be created."""
@@ -67,7 +70,7 @@ class Databases:
         notes = self._notes.get(name)
         if notes is None:
             notes = self._notes[name] = ClientNotes(self._clock)
-        return Database(name, backend, notes)
+        return Database(name, backend, notes, self._ahead.setdefault(name, PagesAhead()))
 
     async def write_all_notes(self) -> None:
         """Write every note that is not written yet; for the end."""

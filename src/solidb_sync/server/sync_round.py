@@ -46,10 +46,21 @@ async def sync_round(database: Database, call: SyncCall, *, clock: Clock, ring: 
         excluded=call.excluded,
         wants_both=not call.protocol,
     )
-    page = await database.read(lambda session: collect_changes(session, query), is_small=is_small or not query.limit)
+    page = await _page(database, call.client_id, query, head, is_small=is_small or not query.limit)
     database.notes.note(call)
     await database.write_notes_when_due()
     return _answer(call, head, page, outcome, highest, None, clock)
+
+
+async def _page(database: Database, client_id: str, query: PullQuery, head: Head, *, is_small: bool) -> Page:
+    if is_small or not database.backend.reads_in_threads:
+        return await database.read(lambda session: collect_changes(session, query), is_small=is_small)
+    return await database.ahead.page(
+        client_id,
+        query,
+        newest=head.newest,
+        read=lambda wanted: database.read(lambda session: collect_changes(session, wanted), is_small=False),
+    )
 
 
 def _standing(session: ReadSession, call: SyncCall) -> tuple[Head, int, Replica | None, bool]:

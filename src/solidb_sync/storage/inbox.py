@@ -57,6 +57,9 @@ def apply_page(engine: StorageEngine, page: Page, *, wants_facts: bool) -> PageA
     applied = PageApplied()
     if page.from_cursor != _cursor(engine, page.collection):
         return applied
+    if not wants_facts and _apply_quickly(engine, page):
+        applied.pulled = len(page.changes)
+        return applied
     try:
         prepared = [_prepared(engine, change) for change in page.changes]
     except (_NoBase, MissingParentError):
@@ -69,6 +72,22 @@ def apply_page(engine: StorageEngine, page: Page, *, wants_facts: bool) -> PageA
     if wants_facts:
         applied.facts = list(_facts(engine, page.changes, before))
     return applied
+
+
+def _apply_quickly(engine: StorageEngine, page: Page) -> bool:
+    """Apply a page of whole documents to a store without changes of its own: the same, with fewer steps a document."""
+    if engine.has_changes() or engine.replica().is_resyncing:
+        return False
+    documents: dict[str, list[tuple[str, str, str, str]]] = {}
+    for change in page.changes:
+        if change.operation != "insert" or not isinstance(change.document, msgspec.Raw):
+            return False
+        row = (change.key, str(change.document, "utf-8"), str(change.version_vector, "utf-8"), change.timestamp)
+        documents.setdefault(change.collection, []).append(row)
+    for collection, rows in documents.items():
+        engine.put_documents(collection, rows)
+    _move_cursor(engine, page)
+    return True
 
 
 def _cursor(engine: StorageEngine, collection: str | None) -> int:

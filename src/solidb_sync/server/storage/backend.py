@@ -122,6 +122,10 @@ class WriteSession(ReadSession, Protocol):
 class DatabaseBackend(Protocol):
     """One database."""
 
+    @property
+    def reads_in_threads(self) -> bool:
+        """True when long reads run beside the event loop."""
+
     async def write(self, work: Callable[[WriteSession], Result]) -> Result:
         """Run `work` in a transaction and return its result after the commit."""
 

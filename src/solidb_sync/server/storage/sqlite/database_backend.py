@@ -52,6 +52,11 @@ class SqliteDatabase:
         self.is_broken = False
         """True after a write failed in a way that asks for the file to be opened again."""
 
+    @property
+    def reads_in_threads(self) -> bool:
+        """True when long reads run beside the event loop."""
+        return self._reader_thread is not None
+
     async def write(self, work: Callable[[WriteSession], Result]) -> Result:
         """Run `work` in a transaction and return its result after the commit."""
         try:
