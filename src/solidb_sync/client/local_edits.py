@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from solidb_sync.client.events import with_identity
@@ -23,8 +23,7 @@ from solidb_sync.storage.text_forms import decode_change, encode_change
 SYSTEM_FIELDS = frozenset({"_key", "_id", "_rev", "_version", "_timestamp", "_sync", "_crdt"})
 
 
-@dataclass(frozen=True, slots=True)
-class _Edit:
+class _Edit(Struct, frozen=True):
     """One edit of a transaction: `document` None deletes."""
 
     collection: str

@@ -93,10 +93,7 @@ class _Recording:
 
     async def result(self) -> _Recorded:
         """Return what recording did; raises `ProtocolError` when the answer led nowhere."""
-        recorded = await self.task
-        if (recorded.needs_whole and self.ask.whole) or (recorded.left_open and not recorded.made_progress):
-            raise ProtocolError("the server's answer settles nothing and leads nowhere; stopped asking")
-        return recorded
+        return _checked(self.ask, await self.task)
 
 
 class SyncRound:
@@ -147,7 +144,7 @@ class SyncRound:
             cursor = self._store.view(lambda reader: reader.backfills().get(collection, 0))
             ask = _Ask(NOTHING, cursor, self._batch_size, whole=True, collection=collection)
             answer = await self._exchange(ask)
-            await _Recording(ask, asyncio.ensure_future(self._record(ask, answer))).result()
+            _checked(ask, await self._record(ask, answer))
             if not answer.has_more:
                 await self._store.commit(lambda engine: end_backfill(engine, collection))
                 return
@@ -162,18 +159,18 @@ class SyncRound:
                 ask = ahead or self._next_ask(at)
                 if recording is not None and ask.limit and at.has_unrecorded_results:
                     await recording.result()  # which echoes the page may leave out depends on what is recorded
-                answer, ahead = await asyncio.gather(self._exchange(ask), self._ask_ahead(at, ask))
+                answer, ahead = await self._exchange_and_read_ahead(at, ask)
                 page_is_stale = recording is not None and (await recording.result()).needs_whole
                 if answer.replica is not None:
                     await self._begin_incarnation()
                     at, recording, ahead = _Position(self._cursor()), None, None
                     continue
-                recording = _Recording(ask, asyncio.ensure_future(self._record(ask, answer)))
                 if not page_is_stale and _settles_everything(ask, answer):
                     at = at.after(ask, answer)
                     if answer.has_more or not ask.limit or self._has_pending(at.sent_upto):
+                        recording = _Recording(ask, asyncio.ensure_future(self._record(ask, answer)))
                         continue
-                recorded = await recording.result()
+                recorded = _checked(ask, await self._record(ask, answer))
                 recording, ahead = None, None
                 at = _Position(self._cursor(), whole=page_is_stale or recorded.needs_whole)
                 if not (at.whole or answer.has_more or not ask.limit or self._has_pending(0)):
@@ -187,10 +184,13 @@ class SyncRound:
         """Return the next request."""
         return self._store.view(lambda reader: self._read_ask(reader, at, at.sent_upto))
 
-    async def _ask_ahead(self, at: _Position, ask: _Ask) -> _Ask | None:
-        """Return the request after one that is not the last of a backlog, read while that one is on its way."""
+    async def _exchange_and_read_ahead(self, at: _Position, ask: _Ask) -> tuple[SyncAnswer, _Ask | None]:
+        """Send a request; while one that is not the last of a backlog is on its way, read the next."""
         if ask.limit:
-            return None
+            return await self._exchange(ask), None
+        return await asyncio.gather(self._exchange(ask), self._ask_ahead(at, ask))
+
+    async def _ask_ahead(self, at: _Position, ask: _Ask) -> _Ask:
         sent_upto = ask.batch.changes[-1].id
         if not self._store.scans_in_threads:
             return self._store.scan(lambda reader: self._read_ask(reader, at, sent_upto))
@@ -310,6 +310,13 @@ def _finish_resync(engine: StorageEngine) -> None:
             engine.drop_row(collection, key)
     engine.clear_unseen()
     engine.save_replica(replace(engine.replica(), is_resyncing=False))
+
+
+def _checked(ask: _Ask, recorded: _Recorded) -> _Recorded:
+    """Return what recording did; raise when the answer led nowhere."""
+    if (recorded.needs_whole and ask.whole) or (recorded.left_open and not recorded.made_progress):
+        raise ProtocolError("the server's answer settles nothing and leads nowhere; stopped asking")
+    return recorded
 
 
 def _settles_everything(ask: _Ask, answer: SyncAnswer) -> bool:

@@ -17,8 +17,9 @@ import concurrent.futures
 import queue
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
+
+from msgspec import Struct
 
 from solidb_sync.errors import StorageError, StorageFullError
 
@@ -64,8 +65,7 @@ class Committer(Protocol):
         """Finish what is queued and refuse what comes later."""
 
 
-@dataclass(slots=True)
-class _Entry:
+class _Entry(Struct):
     work: Callable[[], Any]
     future: asyncio.Future[Any] | concurrent.futures.Future[Any]
     loop: asyncio.AbstractEventLoop | None

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import msgspec
+from msgspec import Struct
 
 from solidb_sync.errors import StorageFullError
 from solidb_sync.json_value import Canonical, JsonDocument, check_size, decode, encode
@@ -16,8 +15,7 @@ from solidb_sync.storage.records import ChangeState, StoredChange, StoredRow
 from solidb_sync.storage.text_forms import delta_fields, encode_change, text_with_dot
 
 
-@dataclass(frozen=True, slots=True)
-class Minted:
+class Minted(Struct, frozen=True, gc=False):
     """What the outside gives to an edit: its change id, the time, the transaction it belongs to, and who makes it."""
 
     change_id: str
@@ -26,8 +24,7 @@ class Minted:
     transaction_size: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class DocumentChanged:
+class DocumentChanged(Struct, frozen=True):
     """A document is not what it was: the fact that listeners are told. `document` None is a deletion."""
 
     collection: str
@@ -69,8 +66,7 @@ def record_delete(engine: StorageEngine, minted: Minted, place: tuple[str, str])
     return _record(engine, minted, row, change, _Sides(decode(row.body), None, None))
 
 
-@dataclass(frozen=True, slots=True)
-class _Sides:
+class _Sides(Struct, frozen=True):
     before: JsonDocument | None
     after: JsonDocument | None
     body: str | None
