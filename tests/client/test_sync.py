@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -232,6 +233,49 @@ async def test_a_purge_drops_documents_without_unsent_changes_only(device: Devic
     await phone.save_document("notes", "unsent", {"text": "2"})
     await phone.unsubscribe("notes", purge=True)
     assert [key for key, _ in await phone.query_documents("notes")] == ["unsent"]
+
+
+async def test_after_a_purge_a_new_document_under_an_old_key_ends_alike_everywhere(device: DeviceMaker) -> None:
+    phone, laptop = device("phone"), device("laptop")
+    await phone.save_document("notes", "one", {"old": 1, "both": "old"})
+    await phone.sync_now()
+    await phone.unsubscribe("notes", purge=True)
+    await phone.subscribe("notes")
+    await phone.save_document("notes", "one", {"new": 1, "both": "new"})
+    await phone.save_document("notes", "one", {"newer": 2})
+    for manager in (phone, laptop, phone):
+        assert (await manager.sync_now()).success
+    documents = [await manager.get_document("notes", "one", meta=True) for manager in (phone, laptop)]
+    assert documents[0] is not None
+    assert documents[1] is not None
+    assert {name: documents[0][name] for name in ("old", "new", "newer", "both")} == {
+        "old": 1, "new": 1, "newer": 2, "both": "new",
+    }  # fmt: skip
+    assert documents[0]["_version"] == documents[1]["_version"]
+    assert {**documents[0], "_timestamp": ""} == {**documents[1], "_timestamp": ""}
+
+
+async def test_a_server_that_only_ever_sends_deltas_ends_the_round_with_an_error(device: DeviceMaker) -> None:
+    phone, laptop = device("phone"), device("laptop", batch_size=1)
+    for key in ("one", "two"):
+        await phone.save_document("notes", key, {"first": 1, "filler": "x" * 200})
+    await phone.sync_now()
+    await laptop.sync_now()
+    for key in ("one", "two"):
+        await phone.save_document("notes", key, {"second": 2})
+    await phone.sync_now()
+    laptop._store.transact(lambda engine: [engine.drop_row("notes", key) for key in ("one", "two")])
+    exchange = laptop._transport.exchange
+
+    async def without_asking_for_whole_documents(*given: Any, body: bytes, **named: Any) -> Any:
+        return await exchange(*given, body=body.replace(b',"full":true', b""), **named)
+
+    laptop._transport.exchange = without_asking_for_whole_documents  # type: ignore[method-assign]
+    result = await laptop.sync_now()
+    assert (result.success, result.error_details[0].type) == (False, "ProtocolError")
+    laptop._transport.exchange = exchange  # type: ignore[method-assign]
+    assert (await laptop.sync_now()).success
+    assert await laptop.query_documents("notes") == await phone.query_documents("notes")
 
 
 async def test_a_change_the_server_refuses_is_set_aside_with_its_reason_and_blocks_nothing(device: DeviceMaker) -> None:

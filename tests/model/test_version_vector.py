@@ -99,3 +99,11 @@ def test_a_vector_keeps_no_hold_on_the_map_it_was_made_of() -> None:
     vector = VersionVector(counts)
     counts["phone"] = 2
     assert vector == {"phone": 1}
+
+
+def test_a_dot_is_exchanged_only_where_it_is_included_and_leaves_what_was_below_it() -> None:
+    vector = VersionVector({"phone": 7, "laptop": 2})
+    assert vector.exchanged(Dot("phone", 9), Dot("phone~1", 1), before=3) == vector
+    assert vector.exchanged(Dot("phone", 7), Dot("phone~1", 1), before=3) == {"phone": 3, "phone~1": 1, "laptop": 2}
+    assert vector.exchanged(Dot("phone", 5), Dot("phone~1", 1), before=3) == {"phone": 7, "phone~1": 1, "laptop": 2}
+    assert vector.exchanged(Dot("phone", 7), Dot("laptop", 5), before=0) == {"laptop": 5}

@@ -54,6 +54,31 @@ def test_a_change_sent_again_under_a_new_dot_is_a_duplicate_and_uses_the_dot(ser
     assert server.rows("SELECT count(*) FROM outcomes") == [(2,)]
 
 
+def test_an_edit_on_top_of_a_change_known_under_another_dot_has_seen_that_change(server: Any) -> None:
+    phone = server.device("phone")
+    first = phone.insert("a", {"n": 1})
+    phone.push(first)
+    reborn = server.device("phone", actor="phone~1")
+    again = {**first, "counter": 1}
+    later = {**reborn.update("a", {"n": 2}, base={"phone~1": 1}), "counter": 2}
+    reborn.counter = 2
+    answer = reborn.push(again, later)
+    assert [result["status"] for result in answer["results"]] == ["duplicate", "applied"]
+    assert [(result["actor"], result["counter"]) for result in answer["results"][:1]] == [("phone", 1)]
+    assert server.get("/_api/database/db/document/notes/a").json()["_version"] == {"phone": 1, "phone~1": 2}
+
+
+def test_a_new_incarnation_fences_the_one_it_replaces(server: Any) -> None:
+    phone = server.device("phone")
+    phone.push(phone.insert("a", {}))
+    late = phone.insert("b", {})
+    asked = {"client_id": "phone", "actor": "phone", "protocol": 1, "reset": True, "known": [late["id"]]}
+    answer = server.post("/_api/sync/clients/db", asked).json()
+    assert (answer["incarnation"], answer["known"]) == (1, {})
+    assert phone.push(late)["replica"]["reset"] == "fenced"
+    assert server.document("b") is None
+
+
 def test_a_known_id_is_a_duplicate_whatever_comes_with_it(server: Any) -> None:
     phone = server.device("phone")
     change = phone.insert("a", {"n": 1})
