@@ -34,7 +34,8 @@ async def sync_round(database: Database, call: SyncCall, *, clock: Clock, ring: 
         outcome = await database.write(lambda session: apply_changes(session, call, clock.now_ms()))
         if outcome.is_news:
             ring(database.name, outcome.newest, call.client_id)
-            await asyncio.sleep(0)  # the listeners go first: the author's answer can wait for their few bytes
+            if database.backend.reads_in_threads:
+                await asyncio.sleep(0)  # the listeners go first: the author's answer can wait for their few bytes
     head, highest, replica, is_small = await database.read(lambda session: _standing(session, call))
     replica = outcome.replica or replica
     if replica is not None:
