@@ -9,12 +9,10 @@ from solidb_sync.storage.records import ChangeState
 from solidb_sync.testing.crashable_files import CrashableFiles
 from solidb_sync.testing.device_truth import DeviceTruth
 from solidb_sync.testing.faulty_network import Faults, FaultyNetwork
-from solidb_sync.testing.final_checks import check_everything
 from solidb_sync.testing.invariants import broken
 from solidb_sync.testing.model_oracle import Ledger
 from solidb_sync.testing.simulated_device import COLLECTIONS, SimulatedDevice
 from solidb_sync.testing.simulated_server import SimulatedServer, quieten_server_log
-from solidb_sync.testing.simulated_steps import Steps
 from solidb_sync.testing.virtual_loop import VirtualClock, VirtualClockLoop
 
 STEPS_MIN, STEPS_MAX = 50, 130
@@ -68,9 +66,8 @@ class World:
         """Broken promises, also those found in tasks that nobody waits for."""
         self.devices: list[SimulatedDevice] = []
         self._loop = loop
-        self._rng = random.Random(f"{seed}/steps")  # noqa: S311
-        self.weather = make_weather(self._rng)
-        self._steps = Steps(self, self._rng)
+        self.rng = random.Random(f"{seed}/steps")  # noqa: S311
+        self.weather = make_weather(self.rng)
         self._all_files: list[CrashableFiles] = []
         self.server = SimulatedServer(
             self._new_files("server"),
@@ -86,17 +83,12 @@ class World:
         for files in self._all_files:
             files.close()
 
-    async def live(self) -> None:
-        """Live through the whole story."""
+    async def begin(self) -> int:
+        """Start the server and the first devices; returns how many steps this world will live."""
         await self.server.start()
-        for _ in range(self._rng.randint(2, 4)):
+        for _ in range(self.rng.randint(2, 4)):
             await self._add_device()
-        for _ in range(self._rng.randint(STEPS_MIN, STEPS_MAX)):
-            self.trace.append(f"{self.steps_done} {await self._steps.take_one()}")
-            self.steps_done += 1
-            self.look_around()
-        await self._calm_down()
-        await check_everything(self)
+        return self.rng.randint(STEPS_MIN, STEPS_MAX)
 
     # making devices
 
@@ -111,8 +103,8 @@ class World:
     async def _add_device(self) -> None:
         name = f"d{len(self.devices)}"
         configured: tuple[str, ...] = ()
-        if self.weather.has_subscriptions and self._rng.random() < 0.4:
-            configured = self._rng.choice([("notes",), COLLECTIONS])
+        if self.weather.has_subscriptions and self.rng.random() < 0.4:
+            configured = self.rng.choice([("notes",), COLLECTIONS])
         await self.install(name, name, self._new_files(name), None, configured)
 
     def clone_files(self, files: CrashableFiles, name: str) -> CrashableFiles:
@@ -133,10 +125,10 @@ class World:
             server=self.server,
             ledger=self.ledger,
             findings=self.findings,
-            clock=VirtualClock(self._loop, self._rng.uniform(-100_000, 100_000)),
+            clock=VirtualClock(self._loop, self.rng.uniform(-100_000, 100_000)),
             rng=self._source(name),
             truth=truth,
-            is_in_background=self.weather.has_background and self._rng.random() < 0.7,
+            is_in_background=self.weather.has_background and self.rng.random() < 0.7,
             configured=configured,
         )
         self.devices.append(device)
@@ -151,7 +143,7 @@ class World:
         if self.findings:
             raise self.findings[0]
 
-    async def _calm_down(self) -> None:
+    async def calm_down(self) -> None:
         """Let every fault end and what is under way arrive, then sync until nothing moves."""
         for device in self.devices:
             device.network.heal()
