@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from msgspec import Raw
 
 from solidb_sync.clock import iso_text
-from solidb_sync.json_value import DEPTH_MAX, DOCUMENT_BYTES_MAX, decode, encode
+from solidb_sync.json_value import DEPTH_MAX, DOCUMENT_BYTES_MAX, decode, depth_exceeds, encode
 from solidb_sync.model.delta import path_text
 from solidb_sync.model.version_vector import COUNTER_MAX, Dot
 from solidb_sync.protocol.messages import ChangeError, WireVersion
 from solidb_sync.reconcile.decision import Decision, Edit, Operation, Overruled, Version, decide
-from solidb_sync.server.proposed_change import ProposedChange, is_deeper_than_allowed, too_large_text
+from solidb_sync.server.proposed_change import ProposedChange, too_large_text
 from solidb_sync.server.refusals import bad_request
 from solidb_sync.server.storage.records import ConflictRecord
 from solidb_sync.server.working_set import UNSETTLED_STATUSES, WorkingSet
@@ -103,7 +103,7 @@ def _result_error(change: ProposedChange, decision: Decision, body: str | None) 
     size = len(body.encode())
     if size > DOCUMENT_BYTES_MAX:
         return ChangeError("DocumentTooLarge", f"changes[{change.at}].delta: makes a document of {too_large_text(size)}")
-    if is_deeper_than_allowed(decision.version.document):
+    if depth_exceeds(decision.version.document, DEPTH_MAX):
         return ChangeError("DocumentTooDeep", f"changes[{change.at}].delta: makes a document deeper than {DEPTH_MAX} levels")
     return None
 

@@ -11,7 +11,7 @@ import hashlib
 import msgspec
 from msgspec import UNSET, Raw
 
-from solidb_sync.json_value import DEPTH_MAX, DOCUMENT_BYTES_MAX, decode, encode, type_name
+from solidb_sync.json_value import DEPTH_MAX, DOCUMENT_BYTES_MAX, decode, depth_exceeds, encode, type_name
 from solidb_sync.model.delta import Delta, Path, parse_path
 from solidb_sync.model.version_vector import COUNTER_MAX, Dot, VersionVector
 from solidb_sync.protocol.limits import CHANGE_ID_CHARACTERS_MAX, VECTOR_ENTRIES_MAX
@@ -180,25 +180,9 @@ def _document_error(at: int, text: str) -> ChangeError | None:
         return _error(at, "InvalidChange", "document", f"expected an object, found {type_name(decode(text))}")
     if len(text) > DOCUMENT_BYTES_MAX // 4 and len(text.encode()) > DOCUMENT_BYTES_MAX:
         return _error(at, "DocumentTooLarge", "document", too_large_text(len(text.encode())))
-    if text.count("{") + text.count("[") > DEPTH_MAX and is_deeper_than_allowed(decode(text)):
+    if text.count("{") + text.count("[") > DEPTH_MAX and depth_exceeds(decode(text), DEPTH_MAX):
         return _error(at, "DocumentTooDeep", "document", f"nested deeper than {DEPTH_MAX} levels")
     return None
-
-
-def is_deeper_than_allowed(value: object) -> bool:
-    """Return whether the objects and arrays of a value nest deeper than a document's may."""
-    layer = [value]
-    for _ in range(DEPTH_MAX):
-        layer = [
-            inner
-            for outer in layer
-            if isinstance(outer, (dict, list))
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(inner, (dict, list))
-        ]
-        if not layer:
-            return False
-    return True
 
 
 def too_large_text(bytes_count: int) -> str:
@@ -216,7 +200,7 @@ def _take_delta(change: ProposedChange, wire: WireChange) -> ChangeError | None:
         return _error(
             change.at, "InvalidChange", "delta", "a field is written twice, or one written field is inside another"
         )
-    if is_deeper_than_allowed(fields) or any(len(path) > DEPTH_MAX for path in paths):
+    if depth_exceeds(fields, DEPTH_MAX) or any(len(path) > DEPTH_MAX for path in paths):
         return _error(change.at, "DocumentTooDeep", "delta", f"nested deeper than {DEPTH_MAX} levels")
     change.delta = delta
     return None

@@ -17,13 +17,14 @@ import apsw
 from solidb_sync.errors import StorageError, StorageFullError
 from solidb_sync.server.storage.backend import ReadSession, WriteSession
 from solidb_sync.server.storage.sqlite import statements as sql
-from solidb_sync.server.storage.sqlite.migrate import migrate
 from solidb_sync.server.storage.sqlite.session import SqliteReadSession, SqliteWriteSession
 from solidb_sync.storage.committer import Committer, Transactions
 from solidb_sync.storage.sqlite.connection import FileLocation, create_private_file, open_connection, storage_error
+from solidb_sync.storage.sqlite.migrate import migrate, migrations_of
 from solidb_sync.storage.sqlite.transactions import SqliteTransactions
 
 Result = TypeVar("Result")
+MIGRATIONS = "solidb_sync.server.storage.sqlite.migrations"
 CommitterFactory = Callable[[Transactions, str], Committer]
 
 
@@ -101,9 +102,11 @@ def open_database_file(location: FileLocation, kind: str) -> apsw.Connection:
         create_private_file(location.path)
     connection = open_connection(location)
     try:
-        migrate(connection, kind, location.path)
-    except BaseException:
+        migrate(connection, migrations_of(f"{MIGRATIONS}.{kind}"), location.path)
+    except BaseException as problem:
         connection.close()
+        if isinstance(problem, apsw.Error):
+            raise storage_error(problem, location.path) from problem
         raise
     return connection
 
