@@ -101,6 +101,30 @@ def test_a_counter_used_for_two_changes_fences_the_actor_for_good(server: Any) -
     assert phone.statuses(first) == ["duplicate"]
 
 
+def test_a_twin_whose_counters_do_not_clash_is_known_by_the_push_it_did_not_make(server: Any) -> None:
+    phone, twin = server.device("phone"), server.device("phone")
+    first = phone.insert("a", {"n": 1})
+    assert phone.push(first, pushes=0)["pushes"] == 1
+    phone.counter = twin.counter = 4
+    twin.counter = 6
+    assert phone.push(phone.insert("b", {"by": "phone"}), pushes=1)["pushes"] == 2
+    edit = twin.insert("b", {"by": "twin"})
+    answer = twin.push(edit, pushes=1)
+    assert (answer["replica"]["reset"], answer["results"][0]["status"]) == ("rolled_back", "skipped")
+    assert twin.sync(pushes=1)["replica"]["reset"] == "rolled_back"
+    assert server.document("b") == {"by": "phone"}
+
+
+def test_a_push_whose_answer_was_lost_is_no_push_of_a_twin(server: Any) -> None:
+    phone = server.device("phone")
+    first = phone.insert("a", {"n": 1})
+    phone.push(first, pushes=0)
+    answer = phone.push(first, phone.insert("b", {}), pushes=0)
+    assert [result["status"] for result in answer["results"]] == ["duplicate", "applied"]
+    assert (answer["replica"], answer["pushes"]) == (None, 2)
+    assert phone.push(first, pushes=0)["pushes"] == 2
+
+
 def test_changes_before_a_reused_counter_stay_applied(server: Any) -> None:
     phone = server.device("phone")
     phone.push(phone.insert("a", {}))

@@ -20,7 +20,7 @@ from solidb_sync.client.scope import NOT_BEGUN, Scope, adopt_scope, begin_backfi
 from solidb_sync.client.server_calls import ServerCalls
 from solidb_sync.errors import ProtocolError, ResyncRequiredError
 from solidb_sync.model.version_vector import Dot
-from solidb_sync.protocol.limits import KNOWN_IDS_MAX, PROTOCOL
+from solidb_sync.protocol.limits import KNOWN_IDS_MAX, PROTOCOL, PULL_CHANGES_DEFAULT
 from solidb_sync.protocol.messages import SyncAnswer, SyncRequest
 from solidb_sync.protocol.names import actor_name
 from solidb_sync.storage.edits import DocumentChanged
@@ -116,12 +116,14 @@ class SyncRound:
         self._scope = Scope(None)
         self._outcome = RoundOutcome()
         self._incarnations = 0
+        self._pushes = 0
 
     async def run(self, outcome: RoundOutcome) -> None:
         """Drain the outbox and pull to the end, adding to `outcome`; raises whatever stopped it, with nothing lost."""
         self._outcome = outcome
         self._incarnations = 0
         replica, self._scope, backfills = self._store.view(self._standing)
+        self._pushes = replica.pushes
         if replica.covered != (None if self._scope.names is None else tuple(sorted(self._scope.names))):
             await self._store.commit(lambda engine: adopt_scope(engine, self._scope))
             backfills = self._store.view(lambda reader: reader.backfills())
@@ -216,6 +218,8 @@ class SyncRound:
                 f"the server's database is another one than before (epoch {answer.epoch}, not {replica.epoch}); "
                 "nothing here was changed"
             )
+        if ask.collection is None and answer.replica is None:
+            self._pushes = answer.pushes
         if ask.limit and (answer.cursor < ask.cursor or (answer.has_more and answer.cursor == ask.cursor)):
             raise ProtocolError(f"cursor: {answer.cursor} leads nowhere from {ask.cursor}, the one asked from")
         return answer
@@ -230,9 +234,10 @@ class SyncRound:
             last_counter=replica.counter,
             epoch=replica.epoch,
             version_vector={actor: settled, "server": ask.cursor} if settled else {"server": ask.cursor},
-            limit=ask.limit,
+            limit=None if ask.limit == PULL_CHANGES_DEFAULT else ask.limit,
             full=ask.whole or replica.is_resyncing,
             caught_up=replica.caught_up,
+            pushes=self._pushes if ask.collection is None else None,
             stored=replica.cursor if replica.cursor != ask.cursor and ask.collection is None else None,
         )
         if ask.collection is not None:
@@ -276,6 +281,7 @@ class SyncRound:
             known.update({change_id: Dot(*dot) for change_id, dot in answer.known.items()})
             incarnation = max(incarnation, answer.incarnation)
         await self._store.commit(lambda engine: new_incarnation(engine, incarnation, known))
+        self._pushes = 0
 
 
 def record_answer(
@@ -283,8 +289,10 @@ def record_answer(
 ) -> tuple[_Recorded, RoundOutcome, list[DocumentChanged]]:
     """Write one answer: results and conflicts, then the page; all in the caller's transaction."""
     did = RoundOutcome()
-    if not engine.replica().epoch:
-        engine.save_replica(replace(engine.replica(), epoch=answer.epoch))
+    replica = engine.replica()
+    pushes = answer.pushes if ask.collection is None else replica.pushes
+    if (replica.epoch, replica.pushes) != (answer.epoch, pushes):
+        engine.save_replica(replace(replica, epoch=answer.epoch, pushes=pushes))
     did.conflicts = record_conflicts(engine, answer.conflicts, stamp)
     settled = settle(engine, ask.batch.changes, answer.results)
     did.pushed, did.rejected = settled.acknowledged, settled.rejected
@@ -300,7 +308,7 @@ def record_answer(
 
 def new_incarnation(engine: StorageEngine, incarnation: int, known: Mapping[str, Dot]) -> None:
     """Take a new actor name; changes the server has not applied get new dots of it, in the same order."""
-    engine.save_replica(replace(engine.replica(), incarnation=incarnation, counter=0, settled=0, must_renew=False))
+    engine.save_replica(replace(engine.replica(), incarnation=incarnation, counter=0, settled=0, pushes=0, must_renew=False))
     readdress(engine, engine.changes(state=ChangeState.PENDING), known=known)
 
 

@@ -49,7 +49,8 @@ class SyncRequest(Struct, omit_defaults=True):
     store went back in time. `collections` limits the pull to these, `excluded` leaves these out. `limit` 0 asks for no
     pull. `full` asks for whole documents instead of deltas. `caught_up` is the last cursor at which nothing was left to
     pull, which is what deltas are relative to. `stored` is the cursor the client has durably stored, when
-    that is behind the one it reads from.
+    that is behind the one it reads from. `pushes` is how many requests with something new the server has taken from this
+    actor, as far as the device knows: another number means that the store went back in time, or lives twice.
     """
 
     client_id: str
@@ -66,6 +67,7 @@ class SyncRequest(Struct, omit_defaults=True):
     full: bool = False
     caught_up: int = 0
     stored: int | None = None
+    pushes: int | None = None
 
 
 class LooseSyncRequest(Struct):
@@ -85,6 +87,7 @@ class LooseSyncRequest(Struct):
     full: bool = False
     caught_up: int = 0
     stored: int | None = None
+    pushes: int | None = None
 
 
 class ChangeError(Struct, omit_defaults=True):
@@ -180,6 +183,7 @@ class SyncAnswer(Struct):
     epoch: str = ""
     server_time: str = ""
     protocol: int = PROTOCOL
+    pushes: int = 0
     replica: Replica | None = None
 
 

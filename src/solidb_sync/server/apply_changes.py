@@ -22,6 +22,9 @@ from solidb_sync.server.storage.records import ActorState, ConflictRecord, Head
 from solidb_sync.server.sync_request import SyncCall
 from solidb_sync.server.working_set import APPLIED_STATUSES, UNSETTLED_STATUSES, WorkingSet
 
+ANSWERS_LOST_MAX = 2
+"""How many answers a device can have lost at once: it sends the next push while it writes down the answer to the last."""
+
 
 @dataclass(slots=True)
 class PushOutcome:
@@ -36,6 +39,7 @@ class PushOutcome:
     highest: int = 0
     reported: tuple[int, int] = (0, 0)
     newest: int = 0
+    pushes: int = 0
     is_news: bool = False
     """True when a document changed."""
 
@@ -47,17 +51,20 @@ def apply_changes(session: WriteSession, call: SyncCall, now_ms: int) -> PushOut
     check_history(call, head, actor)
     working = WorkingSet(session, head, actor, now_ms)
     working.load(call.changes)
-    replica = replica_reset(call, actor)
+    begins_with_known = bool(call.changes) and call.changes[0].id in working.known
+    replica = replica_reset(call, actor, begins_with_known=begins_with_known)
     if replica is None and actor.is_fenced and not all(change.id in working.known for change in call.changes):
         replica = Replica("fenced", f"{call.actor!r} has used one counter for two changes")
     if replica is not None:
-        return PushOutcome(_skipped(call.changes), replica=replica, highest=actor.highest, newest=head.newest)
+        return PushOutcome(
+            _skipped(call.changes), replica=replica, highest=actor.highest, newest=head.newest, pushes=actor.pushes
+        )
     outcome = _apply_in_order(working, call)
     outcome.conflicts += session.conflicts_of(
         [result.change_id for result in outcome.results if result.original == "conflict"]
     )
     working.finish(call.client_id)
-    outcome.highest, outcome.newest = working.highest, working.newest
+    outcome.highest, outcome.newest, outcome.pushes = working.highest, working.newest, working.pushes
     outcome.is_news = working.newest > head.newest
     return outcome
 
@@ -83,13 +90,22 @@ def check_history(call: SyncCall, head: Head, actor: ActorState | None) -> None:
         )
 
 
-def replica_reset(call: SyncCall, actor: ActorState | None) -> Replica | None:
-    """Return why this life of the store has to end when the server has seen more of it than it knows of itself."""
-    if call.protocol >= PROTOCOL and actor is not None and call.last_counter < actor.highest:
+def replica_reset(call: SyncCall, actor: ActorState | None, *, begins_with_known: bool = False) -> Replica | None:
+    """Return why this life of the store has to end when the server has seen more of it than it knows of itself.
+
+        return Replica("rolled_back", f"the server has taken {behind} pushes of {call.actor!r} unknown to the device")
+    answer was lost is not that: it is sent again, and so the request begins with a change the server knows.
+    """
+    if call.protocol < PROTOCOL or actor is None:
+        return None
+    if call.last_counter < actor.highest:
         return Replica(
             "rolled_back",
             f"the server has {actor.highest} changes of {call.actor!r}, the device knows of {call.last_counter}",
         )
+    behind = 0 if call.pushes is None else actor.pushes - call.pushes
+    if behind > 0 and not (begins_with_known and behind <= ANSWERS_LOST_MAX):
+        return Replica("rolled_back", f"the server has taken {behind} pushes of {call.actor!r} the device knows nothing of")
     return None
 
 

@@ -54,6 +54,7 @@ class SyncCall:
     excluded: list[str]
     limit: int
     is_full: bool
+    pushes: int | None
     caught_up: int
 
     @property
@@ -131,6 +132,7 @@ def checked_call(request: SyncRequest | LooseSyncRequest, changes: list[Proposed
     _check_count("stored", request.stored)
     _check_count("limit", request.limit)
     _check_count("caught_up", request.caught_up)
+    _check_count("pushes", request.pushes)
     if request.collections is not None and len(request.collections) > COLLECTIONS_ASKED_MAX:
         raise bad_request(f"collections: {len(request.collections)} names, at most {COLLECTIONS_ASKED_MAX} are read")
     if len(request.excluded) > COLLECTIONS_ASKED_MAX:
@@ -150,6 +152,7 @@ def checked_call(request: SyncRequest | LooseSyncRequest, changes: list[Proposed
         excluded=request.excluded,
         limit=PULL_CHANGES_DEFAULT if request.limit is None else min(request.limit, PULL_CHANGES_MAX),
         is_full=request.full,
+        pushes=request.pushes,
         caught_up=request.caught_up,
     )
 

@@ -15,7 +15,7 @@ from solidb_sync.server.apply_changes import PushOutcome, apply_changes, check_h
 from solidb_sync.server.collect_changes import Page, PullQuery, collect_changes
 from solidb_sync.server.databases import SMALL_READ_ENTRIES, Database
 from solidb_sync.server.storage.backend import ReadSession
-from solidb_sync.server.storage.records import ConflictRecord, Echo, Head
+from solidb_sync.server.storage.records import ActorState, ConflictRecord, Echo, Head
 from solidb_sync.server.sync_request import SyncCall
 
 CONFLICT_BYTES_MAX = 8 * 1024 * 1024
@@ -36,10 +36,12 @@ async def sync_round(database: Database, call: SyncCall, *, clock: Clock, ring: 
             ring(database.name, outcome.newest, call.client_id)
             if database.backend.reads_in_threads:
                 await asyncio.sleep(0)  # the listeners go first: the author's answer can wait for their few bytes
-    head, highest, replica, is_small = await database.read(lambda session: _standing(session, call))
+    head, actor, replica, is_small = await database.read(lambda session: _standing(session, call))
     replica = outcome.replica or replica
+    if not call.changes and actor is not None:
+        outcome.highest, outcome.pushes = actor.highest, actor.pushes
     if replica is not None:
-        return _answer(call, head, Page([], call.cursor, False, head.newest), outcome, highest, replica, clock)
+        return _answer(call, head, Page([], call.cursor, False, head.newest), outcome, replica, clock)
     query = PullQuery(
         cursor=call.cursor,
         limit=call.limit if can_pull else 0,
@@ -52,7 +54,7 @@ async def sync_round(database: Database, call: SyncCall, *, clock: Clock, ring: 
     page = await _page(database, call.client_id, query, head, is_small=is_small or not query.limit)
     database.notes.note(call)
     await database.write_notes_when_due()
-    return _answer(call, head, page, outcome, highest, None, clock)
+    return _answer(call, head, page, outcome, None, clock)
 
 
 async def _page(database: Database, client_id: str, query: PullQuery, head: Head, *, is_small: bool) -> Page:
@@ -66,22 +68,22 @@ async def _page(database: Database, client_id: str, query: PullQuery, head: Head
     )
 
 
-def _standing(session: ReadSession, call: SyncCall) -> tuple[Head, int, Replica | None, bool]:
+def _standing(session: ReadSession, call: SyncCall) -> tuple[Head, ActorState | None, Replica | None, bool]:
     """Return where database and device stand, and whether little has happened since the device's cursor."""
     head = session.head()
     actor = session.actor(call.actor)
     check_history(call, head, actor)
     replica = None if call.changes else replica_reset(call, actor)
     is_small = head.newest - call.cursor <= SMALL_READ_ENTRIES or call.limit <= SMALL_READ_ENTRIES // 4
-    return head, actor.highest if actor else 0, replica, is_small
+    return head, actor, replica, is_small
 
 
 def _answer(
-    call: SyncCall, head: Head, page: Page, outcome: PushOutcome, highest: int, replica: Replica | None, clock: Clock
+    call: SyncCall, head: Head, page: Page, outcome: PushOutcome, replica: Replica | None, clock: Clock
 ) -> SyncAnswer:
     version = {**page.authors, "server": page.cursor}
-    if highest:
-        version[call.actor] = highest
+    if outcome.highest:
+        version[call.actor] = outcome.highest
     return SyncAnswer(
         server_version=version,
         server_changes=page.changes,
@@ -92,6 +94,7 @@ def _answer(
         target_seq=page.target_seq,
         epoch=head.epoch,
         server_time=iso_text(clock.now_ms()),
+        pushes=outcome.pushes,
         replica=replica,
     )
 

@@ -41,6 +41,8 @@ class WorkingSet:
         self.actor_text = encode(actor.actor).decode()
         self.highest = actor.highest
         self.is_fenced = actor.is_fenced
+        self.pushes = actor.pushes
+        self._has_news = False
         self.newest = head.newest
         self.now_ms = now_ms
         self.known: dict[str, Outcome] = {}
@@ -118,6 +120,7 @@ class WorkingSet:
         ):
             return 0
         self.highest = counter
+        self._has_news = True
         self.newest = seq = self.newest + 1
         actor, text, body = self.actor, self.actor_text, change.document
         assert body is not None
@@ -192,6 +195,7 @@ class WorkingSet:
 
     def record(self, change: ProposedChange, dot: Dot, status: str, seq: int, detail: str) -> None:
         """Record the outcome of a change under its dot, in the place of an earlier one that was not final."""
+        self._has_news = True
         outcome = Outcome(dot.actor, dot.counter, change.id, status, seq, detail)
         before = self.known.get(change.id)
         (self.writes.new_outcomes if before is None else self.writes.changed_outcomes).append(outcome)
@@ -231,7 +235,8 @@ class WorkingSet:
         self._flush()
         if self.newest != self._head.newest:
             self._session.save_newest(self.newest)
-        state = ActorState(self.actor, client_id, self.highest, self.is_fenced)
+        self.pushes = self._began_with.pushes + self._has_news
+        state = ActorState(self.actor, client_id, self.highest, self.is_fenced, self.pushes)
         if state != self._began_with:
             self._session.save_actor(state)
 

@@ -63,7 +63,8 @@ class Replica(Struct, frozen=True, gc=False):
     """Who this store is and how far it has got.
 
     `last_change`: the id of the newest change; ids are never given out twice. `counter`: the last one given out by this
-    incarnation. `settled`: the highest own counter whose outcome is stored. `cursor`: the last sequence scanned.
+    incarnation. `settled`: the highest own counter whose outcome is stored. `pushes`: how many pushes of it the server
+    has taken. `cursor`: the last sequence scanned.
     `caught_up`: the last cursor at which nothing was left to pull: the state that deltas may be relative to.
     `covered`: the collections the cursor speaks for, None for all of them but the `excluded` ones.
     `must_renew`: the next round begins under a new incarnation, because rows that held edits of this one were dropped.
@@ -75,6 +76,7 @@ class Replica(Struct, frozen=True, gc=False):
     incarnation: int = 0
     counter: int = 0
     settled: int = 0
+    pushes: int = 0
     cursor: int = 0
     caught_up: int = 0
     covered: tuple[str, ...] | None = None

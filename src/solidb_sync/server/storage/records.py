@@ -22,12 +22,13 @@ class Head(NamedTuple):
 
 
 class ActorState(NamedTuple):
-    """One life of a device's store, as far as the server has seen it."""
+    """One life of a device's store, as far as the server has seen it; `pushes` counts its requests with something new."""
 
     actor: str
     client_id: str
     highest: int
     is_fenced: bool
+    pushes: int = 0
 
 
 class Outcome(NamedTuple):

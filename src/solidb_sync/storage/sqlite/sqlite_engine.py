@@ -51,7 +51,7 @@ class SqliteReads:
     def replica(self) -> Replica:
         """Return who this store is."""
         (row,) = self._all(sql.READ_REPLICA)
-        device_id, store_id, last_change, incarnation, counter, settled, cursor, caught_up, *rest = row
+        device_id, store_id, last_change, incarnation, counter, settled, pushes, cursor, caught_up, *rest = row
         covered, excluded, epoch, is_resyncing, must_renew = rest
         return Replica(
             device_id=device_id,
@@ -60,6 +60,7 @@ class SqliteReads:
             incarnation=incarnation,
             counter=counter,
             settled=settled,
+            pushes=pushes,
             cursor=cursor,
             caught_up=caught_up,
             covered=None if covered is None else tuple(decode(covered)),
@@ -334,7 +335,7 @@ class SqliteEngine(SqliteReads, SqliteTransactions):
             sql.WRITE_REPLICA,
             (
                 replica.device_id, replica.store_id, replica.last_change, replica.incarnation, replica.counter,
-                replica.settled, replica.cursor, replica.caught_up,
+                replica.settled, replica.pushes, replica.cursor, replica.caught_up,
                 covered, encode(list(replica.excluded)).decode(), replica.epoch,
                 int(replica.is_resyncing), int(replica.must_renew),
             ),

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 ANY_TABLE = "SELECT 1 FROM sqlite_schema LIMIT 1"
 
-_REPLICA = """device_id, store_id, last_change, incarnation, counter, settled, cursor, caught_up,
+_REPLICA = """device_id, store_id, last_change, incarnation, counter, settled, pushes, cursor, caught_up,
         covered, excluded, epoch, is_resyncing, must_renew"""
 READ_REPLICA = f"SELECT {_REPLICA} FROM replica"
 WRITE_REPLICA = f"""
     INSERT OR REPLACE INTO replica
         (one, {_REPLICA})
-    VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 READ_COLLECTIONS = "SELECT name, id FROM collections"

@@ -114,4 +114,4 @@ def open_database_file(location: FileLocation, kind: str) -> apsw.Connection:
 def _write_epoch(connection: apsw.Connection, random_bytes: Callable[[int], bytes]) -> None:
     with connection:
         if not connection.execute(sql.HEAD).fetchall():
-            connection.execute(sql.CREATE_HEAD, (random_bytes(16).hex(),))
+            connection.execute(sql.CREATE_HEAD, (random_bytes(8).hex(),))

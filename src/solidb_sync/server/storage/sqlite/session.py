@@ -46,7 +46,7 @@ class SqliteReadSession:
     def actor(self, actor: str) -> ActorState | None:
         """Return what is known of an actor, None when nothing is."""
         row = self._first(sql.ACTOR, actor)
-        return row and ActorState(row[0], row[1], row[2], bool(row[3]))
+        return row and ActorState(row[0], row[1], row[2], bool(row[3]), row[4])
 
     def collection_ids(self, names: Iterable[str] | None) -> dict[int, str]:
         """Return number and name of these collections, all of them for None; unknown ones are left out."""

@@ -10,13 +10,14 @@ HEAD = "SELECT epoch, newest FROM meta"
 CREATE_HEAD = "INSERT INTO meta (id, epoch, newest) VALUES (1, ?, 0)"
 SAVE_NEWEST = "UPDATE meta SET newest = ?"
 
-ACTOR = "SELECT actor, client_id, highest, is_fenced FROM actors WHERE actor = ?"
+ACTOR = "SELECT actor, client_id, highest, is_fenced, pushes FROM actors WHERE actor = ?"
 HIGHEST_COUNTERS = """
 SELECT actor, highest FROM actors
 WHERE actor IN (SELECT value FROM json_each(?))"""
 SAVE_ACTOR = """
-INSERT INTO actors (actor, client_id, highest, is_fenced) VALUES (?, ?, ?, ?)
-ON CONFLICT (actor) DO UPDATE SET highest = excluded.highest, is_fenced = excluded.is_fenced"""
+INSERT INTO actors (actor, client_id, highest, is_fenced, pushes) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (actor) DO UPDATE
+SET highest = excluded.highest, is_fenced = excluded.is_fenced, pushes = excluded.pushes"""
 ACTORS_OF_CLIENT = "SELECT actor FROM actors WHERE client_id = ?"
 
 CLIENT = """

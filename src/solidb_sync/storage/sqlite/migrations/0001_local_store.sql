@@ -9,6 +9,7 @@ CREATE TABLE replica (
     incarnation  INTEGER NOT NULL,
     counter      INTEGER NOT NULL,
     settled      INTEGER NOT NULL,
+    pushes       INTEGER NOT NULL,
     cursor       INTEGER NOT NULL,
     caught_up    INTEGER NOT NULL,
     covered      TEXT,

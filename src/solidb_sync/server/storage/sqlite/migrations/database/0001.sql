@@ -48,7 +48,8 @@ CREATE TABLE actors (
     actor TEXT PRIMARY KEY NOT NULL,
     client_id TEXT NOT NULL,
     highest INTEGER NOT NULL,
-    is_fenced INTEGER NOT NULL
+    is_fenced INTEGER NOT NULL,
+    pushes INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 -- The incarnations a client has used, read when it asks for a new one.
 CREATE INDEX actors_of_client ON actors (client_id);
