@@ -141,7 +141,7 @@ async def test_a_device_recovers_by_itself_when_the_server_comes_back(tmp_path: 
             await asyncio.to_thread(server.start)
             try:
                 await until(lambda: not store.get_pending_changes())
-                assert (await phone.status()).consecutive_failures == 0
+                assert (await phone.sync_now()).success
             finally:
                 await asyncio.to_thread(server.stop)
 
