@@ -246,7 +246,8 @@ def test_a_document_has_at_most_64_levels_on_either_road(more: dict[str, Any]) -
 
 def test_many_braces_are_not_depth() -> None:
     """Width and braces inside strings have no limit but the size."""
-    canonical({"wide": [{} for _ in range(1000)], "text": "{[" * 1000})
+    document = {"wide": [{} for _ in range(1000)], "text": "{[" * 1000}
+    assert canonical(document).value == document
 
 
 @pytest.mark.parametrize("padding", ["a", "é"])

@@ -25,6 +25,8 @@ from solidb_sync.storage.records import ChangeState, StoredBase, StoredChange
 from solidb_sync.storage.text_forms import decode_change, encode_change, parse_vector, vector_text
 
 PUSH_BYTES_MAX = 4 * 1024 * 1024
+UTF8_BYTES_MAX = 4
+"""The most bytes one character takes, for telling quickly that a batch is small enough."""
 Place = tuple[str, str]
 
 
@@ -77,7 +79,7 @@ def next_batch(engine: EngineReader, *, count: int, after: int = 0, covered: Con
         return Batch(page, [change.wire for change in page], len(page) < count or not has_pending(engine, after=page[-1].id))
     for group in _groups(engine, count, after, covered):
         wires = [change.wire if not change.needs_full else _wire_in_full(engine, change) for change in group]
-        group_size = sum(map(len, wires))
+        group_size = sum(len(wire.encode()) for wire in wires)
         if batch.changes and (len(batch.changes) + len(group) > count or size + group_size > PUSH_BYTES_MAX):
             break
         batch.changes.extend(group)
@@ -96,7 +98,8 @@ def _plain_page(engine: EngineReader, count: int, after: int) -> list[StoredChan
     page = engine.changes(state=ChangeState.PENDING, after=after, limit=count)
     if any(change.transaction or change.needs_full for change in page):
         return None
-    return page if sum(len(change.wire) for change in page) <= PUSH_BYTES_MAX else None
+    characters = sum(len(change.wire) for change in page)
+    return page if characters * UTF8_BYTES_MAX <= PUSH_BYTES_MAX else None
 
 
 def has_pending(engine: EngineReader, *, after: int = 0, covered: Container[str] | None = None) -> bool:
