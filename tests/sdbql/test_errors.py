@@ -5,6 +5,7 @@ import pickle
 import pytest
 
 import sdbql
+from sdbql.functions.catalog import SERVER_ONLY, SERVER_ONLY_PREFIXES
 
 
 def failure(text: str, binds: dict[str, object] | None = None) -> sdbql.QueryError:
@@ -49,6 +50,16 @@ def test_a_long_line_is_shown_in_part() -> None:
         ("FOR u IN users FILTER u.a = 1 RETURN u", "equality is written =="),
         ("SELECT * FROM users", "a query begins with FOR, LET or RETURN"),
         ("FOR u IN users", "end the query with: RETURN expression"),
+        ("FOR u IN user RETURN u", "did you mean users?"),
+        ("FOR u IN users JOIN uses ON true RETURN u", "did you mean users?"),
+        ("LET total = 1 RETURN totl", "did you mean total?"),
+        ("RETURN LENGTH(user)", "did you mean users?"),
+        (
+            "FOR u IN users COLLECT a = u.a RETURN u",
+            "u is bound elsewhere; COLLECT and LIMIT do not see the variables of a row",
+        ),
+        ("RETURN MD5('a')", "compute it in the program, and pass it as a bind variable"),
+        ("RETURN GEO_DISTANCE(1, 2)", "run this query on the server while online"),
     ],
 )
 def test_advice_says_what_would_be_right(text: str, advice: str) -> None:
@@ -59,6 +70,21 @@ def test_advice_says_what_would_be_right(text: str, advice: str) -> None:
 def test_a_misspelt_bind_is_suggested() -> None:
     """The binds that were passed are compared with the one that is missing."""
     assert failure("RETURN @min_age", {"minage": 1}).advice == "did you mean @minage?"
+
+
+def test_a_misspelt_collection_bind_is_suggested() -> None:
+    """Its value is what names a collection."""
+    error = failure("FOR u IN @@c RETURN u", {"@c": "user"})
+    assert (error.message, error.advice) == ("Collection not found: user", "did you mean users?")
+
+
+def test_a_function_that_needs_a_server_says_what_to_do_instead() -> None:
+    """Every one of them: the name alone would leave the reader with nothing."""
+    for name in (*SERVER_ONLY, *[f"{prefix}X" for prefix in SERVER_ONLY_PREFIXES]):
+        error = failure(f"RETURN {name}(1)")
+        assert isinstance(error, sdbql.UnsupportedOfflineError)
+        assert error.message.startswith(f"Operation not supported: {name}() is server-only")
+        assert error.advice
 
 
 def test_all_mistakes_of_a_query_are_reported_at_once() -> None:

@@ -57,6 +57,7 @@ class Analysis:
     """An analysed query and what it reads from outside."""
 
     body: QueryBody
+    variables: frozenset[str]
     collections: tuple[CollectionRead, ...]
     binds: tuple[Bind, ...]
     collection_binds: tuple[CollectionBind, ...]
@@ -94,6 +95,7 @@ class _Analyser:
             raise first
         return Analysis(
             body,
+            frozenset([name for name in self._names if "#" not in name]),
             tuple(self._collections),
             tuple(self._binds.values()),
             tuple(self._collection_binds.values()),
@@ -314,8 +316,10 @@ class _Level:
 
 
 def _unknown_function(node: Call) -> QueryError:
-    if catalog.is_server_only(node.name):
-        return UnsupportedOfflineError(f"{node.name}() is server-only and not available in local queries", node.span)
+    instead = catalog.instead_of_server_only(node.name)
+    if instead is not None:
+        reason = f"{node.name}() is server-only and not available in local queries"
+        return UnsupportedOfflineError(reason, node.span, instead)
     return ExecutionError(f"Unknown function: {node.name}", node.span, _suggestion(node.name, catalog.BUILTINS))
 
 

@@ -8,7 +8,7 @@ one asks `is_total` first.
 from collections.abc import Sequence
 
 from sdbql.functions import catalog
-from sdbql.plan import Keep, Step
+from sdbql.plan import Keep, Slice, Step, TopRows
 from sdbql.syntax_tree import (
     ArrayLiteral,
     Binary,
@@ -73,6 +73,14 @@ def kept(before: Step, conditions: Sequence[Expression]) -> Step:
 def variables(expression: Expression) -> frozenset[str]:
     """Return the variables that stand anywhere in an expression."""
     return frozenset([node.name for node in walk(expression) if isinstance(node, Variable)])
+
+
+def reads_variables(step: Slice | TopRows) -> bool:
+    """Tell whether the numbers of a LIMIT are known only once the first row is there.
+
+    They may read what a LET before the first FOR has bound, and no row has yet been through it.
+    """
+    return bool(variables(step.offset) or variables(step.count))
 
 
 def is_total(expression: Expression) -> bool:

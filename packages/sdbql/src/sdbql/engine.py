@@ -6,8 +6,9 @@ for a caller that gives none.
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any
 
@@ -23,6 +24,7 @@ from sdbql.interpreter import compile_plan
 from sdbql.limits import NESTING_DEPTH_MAX, PARSED_QUERIES_MAX, Limits
 from sdbql.parser import parse_condition, parse_query
 from sdbql.planner import make_plan
+from sdbql.syntax_tree import CollectionRead
 
 BindVars = Mapping[str, Any]
 Source = DataSource | Mapping[str, Sequence[Document]]
@@ -177,15 +179,28 @@ def _new_frame(layout: Layout, analysis: Analysis, context: ExecutionContext) ->
     for collection_bind in analysis.collection_binds:
         name = bind_collection(collection_bind, context.bind_vars)
         if not context.source.has_collection(name):
-            raise CollectionNotFoundError(name, collection_bind.span)
+            raise CollectionNotFoundError(name, collection_bind.span, _nearest(name, context.source.collections()))
         frame[layout.slot(f"@@{collection_bind.name}")] = name
     for read in analysis.collections:
-        if context.source.has_collection(read.name):
-            continue
-        if read.as_source:
-            raise CollectionNotFoundError(read.name, read.span)
-        raise ExecutionError(f"Variable '{read.name}' not found", read.span)
+        if not context.source.has_collection(read.name):
+            raise _not_found(read, analysis, context.source)
     return frame
+
+
+def _not_found(read: CollectionRead, analysis: Analysis, source: DataSource) -> QueryError:
+    """Return the error for a name that is neither a variable nor a collection."""
+    known = {*analysis.variables, *source.collections()} - {read.name}
+    advice = _nearest(read.name, known)
+    if read.as_source:
+        return CollectionNotFoundError(read.name, read.span, advice)
+    if read.name in analysis.variables:
+        advice = f"{read.name} is bound elsewhere; COLLECT and LIMIT do not see the variables of a row"
+    return ExecutionError(f"Variable '{read.name}' not found", read.span, advice)
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    close = get_close_matches(name, sorted(known), n=1)
+    return f"did you mean {close[0]}?" if close else ""
 
 
 @contextmanager

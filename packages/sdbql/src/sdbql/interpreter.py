@@ -11,6 +11,7 @@ from typing import Any
 
 from sdbql import plan
 from sdbql.bulk import compile_filter, compile_results
+from sdbql.conditions import reads_variables
 from sdbql.errors import ExecutionError
 from sdbql.frame import Evaluate, Frame, Layout
 from sdbql.grouping import compile_group
@@ -26,6 +27,10 @@ Rows = Callable[[Frame], Iterator[None]]
 
 CHUNK = 512
 """How many rows are counted at once; counting each would cost as much as a filter."""
+
+
+EXTENT_MAX = 2**61
+"""A larger LIMIT means the same: there are not so many rows."""
 
 
 def compile_plan(whole: plan.Plan, layout: Layout) -> Evaluate:
@@ -187,7 +192,17 @@ def _slice(step: plan.Slice, layout: Layout) -> Rows:
         if count:
             yield from islice(before(frame), offset, offset + count)
 
-    return rows
+    def rows_with_extent_of_first(frame: Frame) -> Iterator[None]:
+        remaining = before(frame)
+        for _ in remaining:
+            offset, count = bounds(frame)
+            if count and not offset:
+                yield
+            if count:
+                yield from islice(remaining, max(0, offset - 1), offset + count - 1)
+            return
+
+    return rows_with_extent_of_first if reads_variables(step) else rows
 
 
 def compile_extent(offset: Expression, count: Expression, layout: Layout) -> Callable[[Frame], tuple[int, int]]:
@@ -202,7 +217,7 @@ def compile_extent(offset: Expression, count: Expression, layout: Layout) -> Cal
 
 def _extent(value: Value, node: Expression) -> int:
     if is_number(value) and value == int(value) and value >= 0:
-        return int(value)
+        return min(int(value), EXTENT_MAX)
     found = value if is_number(value) else type_name(value)
     raise ExecutionError(f"LIMIT must be an integer of at least 0, found {found}", node.span)
 

@@ -238,7 +238,11 @@ class OperandParser(TokenCursor):
             token = self.take()
             depth += (token.text == "(") - (token.text == ")") if token.kind is TokenKind.SYMBOL else 0
             if depth == 0:
-                return Refused("Window functions not supported in local queries", span=span)
+                return Refused(
+                    "Window functions not supported in local queries",
+                    "group the rows with COLLECT, or run this query on the server while online",
+                    span=span,
+                )
             if token.kind is TokenKind.END:
                 raise ParseError("'(' after OVER is never closed", opening.span)
 

@@ -7,6 +7,7 @@ repetition or an alternative, or that has many repetitions, goes to `linear_rege
 """
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 
 from sdbql.limits import REGEX_PATTERN_LENGTH_MAX
@@ -19,12 +20,30 @@ REPETITIONS_MAX = 2
 Pattern = re.Pattern[str] | LinearPattern
 Match = re.Match[str] | LinearMatch
 
-_LOOK_OR_REFERENCE = re.compile(r"\(\?(?:[=!>]|<[=!]|\(|P=)|\\[1-9]")
+_LOOK_OR_REFERENCE = re.compile(r"\(\?(?:[=!>#]|<[=!]|\(|P=)|\\[1-9]")
 _UNICODE_CLASSES = {"L": r"[^\W\d_]", "N": r"\d", "Nd": r"\d"}
 _TOKEN = re.compile(
-    r"\\p\{(?P<property>\w+)\}|\\(?P<escaped>.)|(?P<class>\[\^?\]?(?:\\.|[^\]\\])*\])|(?P<end>\$)|(?P<other>.)",
+    r"\\p\{(?P<property>\w+)\}|\\(?P<escaped>.)|(?P<class>\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\])*\])|(?P<named>\(\?<)|(?P<end>\$)|(?P<other>.)",
     re.DOTALL,
 )
+_POSIX_CLASS = re.compile(r"\[:(\w+):\]")
+_POSIX_CLASSES = {
+    "alnum": "0-9A-Za-z",
+    "alpha": "A-Za-z",
+    "ascii": r"\x00-\x7f",
+    "blank": r"\t ",
+    "cntrl": r"\x00-\x1f\x7f",
+    "digit": "0-9",
+    "graph": "!-~",
+    "lower": "a-z",
+    "print": " -~",
+    "punct": r"!-/:-@\[-`{-~",
+    "space": r"\t\n\x0b\f\r ",
+    "upper": "A-Z",
+    "word": "0-9A-Za-z_",
+    "xdigit": "0-9A-Fa-f",
+}
+_SET_OPERATION = re.compile(r"&&|--|~~|\[")
 _GROUP_FLAGS = re.compile(r"\(\?([a-zA-Z]*)(?:-[a-zA-Z]+)?[:)]")
 _REPLACEMENT = re.compile(r"\$(?:(\$)|\{(\w+)\}|(\w+))")
 
@@ -45,7 +64,7 @@ def compile_pattern(pattern: str, *, ignore_case: bool = False) -> Pattern | Non
 
 
 def _translate(pattern: str) -> str | None:
-    """Spell the pattern in Python's dialect; None when it uses an unknown class."""
+    """Spell the pattern in Python's dialect; None when it uses a class that is not known here."""
     multiline = any("m" in flags for flags in _GROUP_FLAGS.findall(pattern))
     parts: list[str] = []
     for found in _TOKEN.finditer(pattern):
@@ -53,11 +72,32 @@ def _translate(pattern: str) -> str | None:
             if found["property"] not in _UNICODE_CLASSES:
                 return None
             parts.append(_UNICODE_CLASSES[found["property"]])
+        elif found["class"]:
+            written = _translate_class(found["class"])
+            if written is None:
+                return None
+            parts.append(written)
+        elif found["named"]:
+            parts.append("(?P<")
         elif found["escaped"] == "z" or (found["end"] and not multiline):
             parts.append(r"\Z")
         else:
             parts.append(found.group())
     return "".join(parts)
+
+
+def _translate_class(written: str) -> str | None:
+    """Spell a class in brackets; None for an unknown name, or sets inside or taken from sets."""
+    opening = re.match(r"\[\^?\]?", written)
+    assert opening is not None
+    names = _POSIX_CLASS.findall(written)
+    if any(name not in _POSIX_CLASSES for name in names):
+        return None
+    inside = _POSIX_CLASS.sub("", re.sub(r"\\.", "", written[opening.end() : -1]))
+    if _SET_OPERATION.search(inside):
+        return None
+    members = re.sub(r"\|{2,}", "|", written[opening.end() : -1])
+    return f"{opening.group()}{_POSIX_CLASS.sub(lambda found: _POSIX_CLASSES[found[1]], members)}]"
 
 
 def _may_explode(pattern: str) -> bool:
@@ -83,7 +123,7 @@ def _may_explode(pattern: str) -> bool:
             continue
         elif char in ("|", "?"):
             choices[-1] = True
-        before = ""
+        before = "repetition" if char in ("?", "}") else ""
     return False
 
 
@@ -101,6 +141,16 @@ def matches_not(value: str, pattern: str) -> bool:
     """Tell whether a valid pattern matches nowhere in the text."""
     compiled = compile_pattern(pattern)
     return compiled is not None and compiled.search(value) is None
+
+
+def all_matches(compiled: Pattern, text: str) -> Iterator[Match]:
+    """Yield the matches from left to right; an empty one does not follow directly on another."""
+    end = -1
+    for found in compiled.finditer(text):
+        if found.end() == found.start() == end:
+            continue
+        end = found.end()
+        yield found
 
 
 def expand_replacement(found: Match, replacement: str) -> str:
@@ -180,4 +230,19 @@ def is_fuzzy_match(left: str, right: str, distance_max: int = FUZZY_DISTANCE_MAX
     """Tell whether two texts are at most `distance_max` edits apart."""
     if abs(len(left) - len(right)) > distance_max:
         return False
-    return edit_distance(left, right) <= distance_max
+    return left == right or _is_within(left, right, distance_max)
+
+
+def _is_within(left: str, right: str, most: int) -> bool:
+    """Compare by a band of the table of edit distances: further from its diagonal are more edits."""
+    beyond = most + 1
+    above = {column: column for column in range(min(most, len(right)) + 1)}
+    for row, char in enumerate(left, 1):
+        current: dict[int, int] = {}
+        for column in range(max(0, row - most), min(len(right), row + most) + 1):
+            replaced = above.get(column - 1, beyond) + (char != right[column - 1]) if column else row
+            current[column] = min(replaced, above.get(column, beyond) + 1, current.get(column - 1, beyond) + 1)
+        if min(current.values()) > most:
+            return False
+        above = current
+    return above[len(right)] <= most

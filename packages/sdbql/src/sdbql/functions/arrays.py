@@ -3,11 +3,13 @@
 None of them changes its argument; values are compared as `==` compares them.
 """
 
+from math import isfinite
+
 from sdbql.errors import ExecutionError
 from sdbql.execution_context import ExecutionContext
 from sdbql.functions import statistics
 from sdbql.functions.builtin import UNLIMITED, Builtin, integer, numeric, table
-from sdbql.values import Value, equal, hash_key, number, sort_key, type_name
+from sdbql.values import INTEGER_MAX, Value, equal, hash_key, number, sort_key, type_name
 
 
 def first(array: Value) -> Value:
@@ -98,11 +100,16 @@ def cut(array: Value, start: Value, count: Value = None) -> Value:
 def count_range(context: ExecutionContext, start: Value, end: Value, step: Value = 1) -> Value:
     """Return the numbers from `start` to `end`, both included; none for a step of 0."""
     low, high, by = numeric("RANGE", start), numeric("RANGE", end), numeric("RANGE", step)
-    if by == 0:
+    if by == 0 or (high > low and by < 0) or (high < low and by > 0):
         return []
-    length = max(0, int((high - low) / by + 1e-9) + 1) if (high - low) * by >= 0 else 0
+    steps = (high - low) / by + ROUNDING_SLACK
+    length = int(steps) + 1 if isfinite(steps) else INTEGER_MAX
     context.allow_array(length)
     return [number(low + place * by) for place in range(length)]
+
+
+ROUNDING_SLACK = 1e-9
+"""So that `RANGE(0, 1, 0.1)` has its last element although 1 / 0.1 is not quite 10."""
 
 
 def unique(array: Value) -> Value:
@@ -110,19 +117,15 @@ def unique(array: Value) -> Value:
     return statistics.unique(array) if isinstance(array, list) else None
 
 
-def flatten(array: Value, depth: Value = 1) -> Value:
+def flatten(context: ExecutionContext, array: Value, depth: Value = 1) -> Value:
     """Return the array with so many levels of arrays inside it dissolved."""
     left = integer("FLATTEN", depth)
     if not isinstance(array, list):
         return None
     while left > 0 and any(isinstance(element, list) for element in array):
+        context.allow_array(sum([len(element) if isinstance(element, list) else 1 for element in array]))
         array, left = _joined([], tuple(array)), left - 1
-        if len(array) > FLATTENED_MAX:
-            raise ExecutionError("FLATTEN: the array is too long")
     return array
-
-
-FLATTENED_MAX = 4_000_000
 
 
 def ascending(array: Value) -> Value:
@@ -275,7 +278,7 @@ ARRAY_FUNCTIONS = table(
         Builtin("SLICE", cut, 2, 3),
         Builtin("RANGE", count_range, 2, 3, wants_context=True),
         Builtin("UNIQUE", unique, 1, 1),
-        Builtin("FLATTEN", flatten, 1, 2, grows=True),
+        Builtin("FLATTEN", flatten, 1, 2, wants_context=True),
         Builtin("SORTED", ascending, 1, 1),
         Builtin("SORTED_DESC", descending, 1, 1),
         Builtin("SORTED_UNIQUE", ascending_unique, 1, 1),

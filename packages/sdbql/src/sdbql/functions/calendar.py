@@ -36,7 +36,7 @@ LENGTHS = {
 }
 
 _WRITTEN = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(?:[Zz]|([+-])(\d\d):?(\d\d))?)?",
+    r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(?:[Zz]|([+-])([01]\d|2[0-3]):?([0-5]\d))?)?",
     re.ASCII,
 )
 _MONTHS = [
@@ -145,7 +145,9 @@ def elapsed(start: datetime, end: datetime, by: str, *, exact: bool) -> int | fl
     if not exact:
         return whole // size
     here = shift(start, whole, "month")
-    return (whole + (end - here) / (shift(start, whole + 1, "month") - here)) / size
+    in_last_month = (here.year, here.month) == (9999, 12)
+    length = timedelta(days=31) if in_last_month else shift(start, whole + 1, "month") - here
+    return (whole + (end - here) / length) / size
 
 
 def _toward_zero(span: timedelta, length: timedelta) -> int:

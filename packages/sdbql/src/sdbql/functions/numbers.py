@@ -47,6 +47,10 @@ def round_half_away(value: Value, digits: Value = 0) -> Value:
         return argument
     if abs(places) > ROUND_DIGITS_MAX:
         return argument if places > 0 else 0
+    if isinstance(argument, int):
+        unit = 10**-places
+        rounded = (abs(argument) * 2 + unit) // (unit * 2) * unit
+        return number(-rounded if argument < 0 else rounded)
     scale = 10.0**places
     scaled = argument * scale
     if not math.isfinite(scaled) or abs(scaled) >= 2.0**53:

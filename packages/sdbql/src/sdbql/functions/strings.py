@@ -3,11 +3,11 @@
 import re
 import urllib.parse
 
-from sdbql.errors import ExecutionError
+from sdbql.errors import ExecutionError, QueryLimitError
 from sdbql.execution_context import ExecutionContext
 from sdbql.functions import higher_order
 from sdbql.functions.builtin import UNLIMITED, Builtin, integer, table, text
-from sdbql.regular_expressions import compile_pattern, edit_distance, expand_replacement, is_fuzzy_match
+from sdbql.regular_expressions import all_matches, compile_pattern, edit_distance, expand_replacement, is_fuzzy_match
 from sdbql.values import Value, equal, is_number
 
 EDIT_DISTANCE_CELLS_MAX = 4_000_000
@@ -171,8 +171,15 @@ def _substitute_all(context: ExecutionContext, whole: str, pairs: dict[str, str]
         return whole
     longest_first = sorted(pairs, key=len, reverse=True)
     pattern = re.compile("|".join(map(re.escape, longest_first)))
-    context.allow_text(len(whole) * max(1, *map(len, pairs.values()), 1))
-    return pattern.sub(lambda found: pairs[found.group()], whole, count=max(0, limit))
+    held = len(whole)
+
+    def replaced(found: re.Match[str]) -> str:
+        nonlocal held
+        held += len(pairs[found.group()])
+        context.allow_text(held)
+        return pairs[found.group()]
+
+    return pattern.sub(replaced, whole, count=max(0, limit))
 
 
 def regex_test(value: Value, pattern: Value) -> Value:
@@ -191,7 +198,7 @@ def regex_replace(
         return whole
     pieces: list[str] = []
     position = held = 0
-    for found in compiled.finditer(whole):
+    for found in all_matches(compiled, whole):
         pieces += [whole[position : found.start()], expand_replacement(found, template)]
         held += len(pieces[-1])
         context.allow_text(held)
@@ -202,7 +209,7 @@ def regex_replace(
 def regex_matches(value: Value, pattern: Value) -> Value:
     """Return all matched pieces."""
     compiled = compile_pattern(text(pattern))
-    return [] if compiled is None else [found.group() for found in compiled.finditer(text(value))]
+    return [] if compiled is None else [found.group() for found in all_matches(compiled, text(value))]
 
 
 def to_string(value: Value) -> Value:
@@ -275,7 +282,8 @@ def levenshtein(one: Value, other: Value) -> Value:
     """Return the number of single-character edits between two texts."""
     cells = (len(text(one)) + 1) * (len(text(other)) + 1)
     if cells > EDIT_DISTANCE_CELLS_MAX:
-        raise ExecutionError("LEVENSHTEIN: the texts are too long to compare")
+        subject = "the product of the lengths of two texts"
+        raise QueryLimitError.reached("edit_distance_cells_max", EDIT_DISTANCE_CELLS_MAX, subject)
     return edit_distance(text(one), text(other))
 
 
