@@ -1,18 +1,24 @@
 """Every bound has a name, and reaching it is a QueryLimitError with that name."""
 
+import json
+
 import pytest
 
 import sdbql
 from sdbql.limits import CLAUSES_MAX, NESTING_DEPTH_MAX, QUERY_LENGTH_MAX, Limits
+from sdbql.value_size import json_size
 
 DEEP = 5_000
-SMALL = Limits(rows_held_max=100, steps_max=10_000, text_length_max=1_000, array_length_max=500)
+SMALL = Limits(rows_held_max=100, steps_max=10_000, text_length_max=1_000, array_length_max=500, result_bytes_max=3_500)
+
+
+SOURCE = {"users": [{"n": n} for n in range(90)], "large": [{"text": "a" * 50, "list": [1, {"b": "c"}]}] * 50}
 
 
 def limit_of(text: str, limits: Limits | None = None) -> str:
     """Return the name of the bound that a query reaches."""
     with pytest.raises(sdbql.QueryLimitError) as caught:
-        sdbql.run(text, None, {"users": [{"n": n} for n in range(90)]}, limits=limits)
+        sdbql.run(text, None, SOURCE, limits=limits)
     assert caught.value.limit in str(caught.value)
     return caught.value.limit
 
@@ -97,6 +103,36 @@ def test_the_number_of_clauses_is_bounded() -> None:
         ('RETURN REDUCE(1..100, "a", (a, x) -> $"${a}${a}")', "text_length_max"),
         ("RETURN REDUCE(1..100, 'a', (a, x) -> REPLACE(a, 'a', 'aa'))", "text_length_max"),
         ("RETURN JOIN([1, 2, 3], REPEAT('a', 900))", "text_length_max"),
+        ("FOR i IN 1..4 RETURN REPEAT('a', 900)", "result_bytes_max"),
+        ("FOR i IN 1..2 RETURN [REPEAT('a', 900), {b: REPEAT('a', 900)}]", "result_bytes_max"),
+        ("FOR i IN 1..4 RETURN DISTINCT CONCAT(i, REPEAT('a', 900))", "result_bytes_max"),
+        ("FOR i IN 1..4 SORT i RETURN {[REPEAT('a', 900)]: i}", "result_bytes_max"),
+        ("RETURN REDUCE(1..60, [1], (a, x) -> [a, a])", "result_bytes_max"),
+        ("FOR d IN large RETURN d", "result_bytes_max"),
+        ("RETURN CONCAT(REPEAT('a', 900), REPEAT('a', 900))", "text_length_max"),
+        ("RETURN CONCAT_SEPARATOR(REPEAT('a', 900), 1, 2, 3)", "text_length_max"),
+        ("RETURN TO_STRING(1..400)", "text_length_max"),
+        ("RETURN TRUNCATE_TEXT(REPEAT('a', 900), 800, REPEAT('a', 900))", "text_length_max"),
+        ("RETURN SPLIT(REPEAT('a', 600), '')", "array_length_max"),
+        ("RETURN SPLIT(REPEAT('a,', 450), 'a')", ""),
+        ("RETURN REGEX_MATCHES(REPEAT('a', 600), 'a')", "array_length_max"),
+        ("RETURN LENGTH(FLATTEN([1..300, 1..300]))", "array_length_max"),
+        ("RETURN LENGTH(UNION(1..300, 1..300))", "array_length_max"),
+        ("RETURN LENGTH(ZIP(1..300, 1..300))", "array_length_max"),
+        ("RETURN LENGTH([1..300, 1..300][*])", "array_length_max"),
+        ("FOR d IN users RETURN LENGTH(FOR e IN 1..90 FOR f IN 1..2 FILTER f == 1 RETURN e)", "steps_max"),
+        ("RETURN LENGTH(FOR a IN 1..90 RETURN users[*].n.a.b)", "steps_max"),
+        ("RETURN MAP(1..40, a -> MAP(1..40, b -> LENGTH(MAP(1..40, c -> c))))", "steps_max"),
+        ("RETURN (FOR a IN 1..90 RETURN (ANY x IN 1..400 SATISFIES x == 500))", "steps_max"),
+        ("RETURN (FOR a IN 1..90 RETURN LENGTH(UNIQUE([1..400])))", "steps_max"),
+        ("RETURN (FOR a IN 1..90 FILTER a IN PUSH(1..400, a) RETURN LENGTH(1..200))", "steps_max"),
+        ("FOR a IN users LEFT JOIN users ON users.n > a.n RETURN LENGTH(MAP(users, u -> 1..9))", "steps_max"),
+        ("FOR a IN 1..90 SORT 1..400 RETURN 1", "steps_max"),
+        ("FOR a IN 1..90 FILTER 1..400 == 1..400 RETURN 1", "steps_max"),
+        ("FOR a IN 1..90 COLLECT x = 1..400 RETURN 1", "steps_max"),
+        ("FOR a IN 1..90 RETURN DISTINCT 1..400", "steps_max"),
+        ("RETURN (FOR a IN 1..90 RETURN LENGTH(UPPER(JOIN(1..200))))", "steps_max"),
+        ("FOR a IN users FULL JOIN users ON users.n == a.n + 0 RETURN LENGTH(FILTER(1..200, x -> x))", "steps_max"),
         ("RETURN LENGTH(REDUCE(1..300, [1], (a, x) -> [a])) == [1]", ""),
     ],
 )
@@ -105,7 +141,7 @@ def test_running_is_bounded(text: str, limit: str) -> None:
     if limit:
         assert limit_of(text, SMALL) == limit
     else:
-        assert sdbql.run(text, limits=SMALL) == [False]
+        assert len(sdbql.run(text, limits=SMALL)) == 1
 
 
 @pytest.mark.parametrize("use", ["a == a", "a < [a]", "TO_STRING(a)", "UNIQUE([a])", "a IN [a]"])
@@ -119,3 +155,64 @@ def test_the_bounds_are_high_enough_for_ordinary_data() -> None:
     """A hundred thousand documents are nothing special."""
     source = {"numbers": [{"n": n} for n in range(100_000)]}
     assert sdbql.run("FOR d IN numbers COLLECT WITH COUNT INTO n RETURN n", None, source) == [100_000]
+
+
+class Clock:
+    """Seconds that pass by a fixed amount each time somebody looks."""
+
+    def __init__(self, step: float) -> None:
+        self.now = 0.0
+        self.looks = 0
+        self._step = step
+
+    def __call__(self) -> float:
+        self.looks += 1
+        self.now += self._step
+        return self.now
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FOR a IN 1..1000000 FILTER false RETURN a",
+        "FOR a IN 1..1000000 RETURN 1",
+        "FOR a IN 1..1000 FOR b IN 1..1000 FILTER a == -b RETURN 1",
+        "FOR a IN 1..1000000 COLLECT x = a % 10 RETURN x",
+        "FOR a IN 1..1000000 SORT -a LIMIT 1 RETURN a",
+        "RETURN LENGTH(FILTER(1..1000000, x -> LENGTH(FILTER(1..30, y -> y == x)) > 0))",
+        "RETURN MAP(1..1000, x -> (FOR y IN 1..1000 FILTER y == -x RETURN 1))",
+        "RETURN ALL x IN 1..1000000 SATISFIES LENGTH(1..100) == 100",
+        "FOR a IN 1..1000 RETURN REGEX_TEST(@long, '^(a+)+$')",
+        "FOR a IN 1..100000 RETURN UPPER(@long)",
+        "FOR a IN users FOR b IN users FOR c IN users FOR d IN users FILTER a.n + b.n == c.n * d.n RETURN 1",
+    ],
+)
+def test_time_is_bounded_and_looked_at_seldom(text: str) -> None:
+    """The clock is passed in, and read once in some thousand steps, in every kind of loop."""
+    clock = Clock(0.001)
+    with pytest.raises(sdbql.QueryLimitError, match="time_ms_max") as caught:
+        sdbql.run(text, {"long": "a" * 5_000 + "b"}, SOURCE, limits=Limits(time_ms_max=10), monotonic=clock)
+    assert caught.value.limit == "time_ms_max"
+    assert clock.looks <= 13
+
+
+def test_a_quick_query_reads_the_clock_twice() -> None:
+    """At its start, for the deadline, and once before the first step."""
+    clock = Clock(0.001)
+    assert sdbql.run("FOR u IN users RETURN u.n", None, SOURCE, monotonic=clock) == list(range(90))
+    assert clock.looks <= 4
+
+
+def test_an_uneven_result_is_measured_before_it_is_refused() -> None:
+    """One large document among small ones, whether or not it was in the sample, is no reason to fail."""
+    limits = Limits(result_bytes_max=100_000)
+    for place in (0, 1, 16):
+        documents = [{"text": "a" * (50_000 if number == place else 5)} for number in range(200)]
+        assert sdbql.run("FOR d IN docs RETURN d", None, {"docs": documents}, limits=limits) == documents
+
+
+def test_the_size_of_the_result_is_close_to_its_json() -> None:
+    """An estimate, but of the right size."""
+    rows = [{"name": "name" * (n % 7), "n": n, "tags": ["a", None, {"x": n / 7}], "flag": n % 2 == 0} for n in range(500)]
+    actual = len(json.dumps(rows, separators=(",", ":")))
+    assert 0.8 < json_size(rows, most=10**9) / actual < 1.25

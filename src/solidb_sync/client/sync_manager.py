@@ -212,12 +212,33 @@ class SyncManager:
             lambda reader: [(document["_key"], document) for document in DocumentSource(reader).scan(col)]
         )
 
-    async def query(self, sdbql_text: str, bind_vars: dict[str, Any] | None = None) -> list[Any]:
-        """Run an SDBQL query over the local documents and return its results; raises `sdbql.QueryError`."""
+    async def query(
+        self, sdbql_text: str, bind_vars: dict[str, Any] | None = None, *, limits: sdbql.Limits | None = None
+    ) -> list[Any]:
+        """Run an SDBQL query over the local documents and return its results; raises `sdbql.QueryError`.
+
+        `limits` bounds what it may use, such as `sdbql.Limits(time_ms_max=500)`. Cancelling the task that waits for it
+        also ends the query.
+        """
         parsed = sdbql.parse(sdbql_text)
-        now_ms = self._store.clock.now_ms()
-        known = self._known_collections()
-        return await self._scan(lambda reader: parsed.run(bind_vars, DocumentSource(reader, known), now_ms=now_ms))
+        now_ms, monotonic = self._store.clock.now_ms(), self._store.clock.monotonic
+        known, cancellation = self._known_collections(), sdbql.Cancellation()
+
+        def run(reader: EngineReader) -> list[Any]:
+            return parsed.run(
+                bind_vars,
+                DocumentSource(reader, known),
+                limits=limits,
+                cancellation=cancellation,
+                now_ms=now_ms,
+                monotonic=monotonic,
+            )
+
+        try:
+            return await self._scan(run)
+        except asyncio.CancelledError:
+            cancellation.cancel()
+            raise
 
     def transaction(self) -> Transaction:
         """Return a transaction for `async with`: its edits are all recorded or none, here and on the server."""

@@ -1,5 +1,6 @@
 """SDBQL: a query language over JSON documents."""
 
+from sdbql.cancellation import Cancellation
 from sdbql.data_source import DataSource, DictSource, KeyedDataSource
 from sdbql.engine import Filter, Query, parse, parse_filter, run
 from sdbql.errors import (
@@ -7,6 +8,7 @@ from sdbql.errors import (
     ExecutionError,
     ParseError,
     ParseLimitError,
+    QueryCancelledError,
     QueryError,
     QueryLimitError,
     UnsupportedOfflineError,
@@ -14,6 +16,7 @@ from sdbql.errors import (
 from sdbql.limits import Limits
 
 __all__ = [
+    "Cancellation",
     "CollectionNotFoundError",
     "DataSource",
     "DictSource",
@@ -24,6 +27,7 @@ __all__ = [
     "ParseError",
     "ParseLimitError",
     "Query",
+    "QueryCancelledError",
     "QueryError",
     "QueryLimitError",
     "UnsupportedOfflineError",

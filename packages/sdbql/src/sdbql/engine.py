@@ -14,13 +14,14 @@ from typing import Any
 
 from sdbql.analyser import Analysis, analyse, analyse_condition
 from sdbql.bind_values import bind_collection, bind_value
+from sdbql.cancellation import Cancellation
 from sdbql.data_source import DataSource, DictSource, Document
 from sdbql.errors import CollectionNotFoundError, ExecutionError, ParseLimitError, QueryError, QueryLimitError
 from sdbql.execution_context import ExecutionContext
 from sdbql.explain import explain
 from sdbql.expressions import compile_expression
 from sdbql.frame import Frame, Layout
-from sdbql.interpreter import compile_plan
+from sdbql.interpreter import compile_plan, compile_query
 from sdbql.limits import NESTING_DEPTH_MAX, PARSED_QUERIES_MAX, Limits
 from sdbql.parser import parse_condition, parse_query
 from sdbql.planner import make_plan
@@ -36,20 +37,32 @@ def run(
     source: Source | None = None,
     *,
     limits: Limits | None = None,
+    cancellation: Cancellation | None = None,
     now_ms: int | None = None,
     random_number: Callable[[], float] | None = None,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> list[Any]:
     """Run a query and return its results.
 
     `source` is a `DataSource` or a plain dict of lists; without one there are no collections.
-    The clock (`now_ms`, milliseconds since 1970) and `random_number` (in [0, 1)) are the
-    system's unless given. Results may share parts with the documents: do not change them.
+    Another thread may stop the query through `cancellation`, which raises QueryCancelledError.
+    The time (`now_ms`, milliseconds since 1970), `random_number` (in [0, 1)) and `monotonic`
+    (seconds, for `limits.time_ms_max`) are the system's unless given. Results may share parts
+    with the documents: do not change them.
 
     >>> run("FOR u IN users FILTER u.age >= @min RETURN u.name",
     ...     {"min": 18}, {"users": [{"name": "Ann", "age": 30}, {"name": "Bo", "age": 12}]})
     ['Ann']
     """
-    return parse(text).run(bind_vars, source, limits=limits, now_ms=now_ms, random_number=random_number)
+    return parse(text).run(
+        bind_vars,
+        source,
+        limits=limits,
+        cancellation=cancellation,
+        now_ms=now_ms,
+        random_number=random_number,
+        monotonic=monotonic,
+    )
 
 
 @lru_cache(maxsize=PARSED_QUERIES_MAX)
@@ -81,7 +94,7 @@ class Query:
         self._analysis = analysis
         self.plan = make_plan(analysis.body)
         self._layout = Layout(compile_expression, compile_plan)
-        self._evaluate = compile_plan(self.plan, self._layout)
+        self._evaluate = compile_query(self.plan, self._layout)
 
     def __str__(self) -> str:
         return self.text
@@ -110,12 +123,23 @@ class Query:
         source: Source | None = None,
         *,
         limits: Limits | None = None,
+        cancellation: Cancellation | None = None,
         now_ms: int | None = None,
         random_number: Callable[[], float] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> list[Any]:
         """Run the query and return its results; the arguments are those of `run`."""
+        context = ExecutionContext(
+            _data_source(source),
+            bind_vars or {},
+            _now_ms() if now_ms is None else now_ms,
+            random_number or random.random,
+            limits or Limits(),
+            monotonic,
+            cancellation,
+        )
         with _errors_within(self.text):
-            context = _context(bind_vars, source, limits, now_ms, random_number)
+            context.check()
             frame = _new_frame(self._layout, self._analysis, context)
             with _nesting_bounded(running=True):
                 results: list[Any] = self._evaluate(frame)
@@ -142,10 +166,12 @@ class Filter:
         *,
         limits: Limits | None = None,
         now_ms: int | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> bool:
         """Tell whether the condition is true of the document. Raises QueryError."""
+        now_ms = _now_ms() if now_ms is None else now_ms
+        context = ExecutionContext(_NO_SOURCE, bind_vars or {}, now_ms, random.random, limits or Limits(), monotonic)
         with _errors_within(self.text):
-            context = _context(bind_vars, None, limits, now_ms, None)
             frame = _new_frame(self._layout, self._analysis, context)
             frame[self._document] = document
             with _nesting_bounded(running=True):
@@ -155,20 +181,17 @@ class Filter:
 _DOCUMENT = "document"
 
 
-def _context(
-    bind_vars: BindVars | None,
-    source: Source | None,
-    limits: Limits | None,
-    now_ms: int | None,
-    random_number: Callable[[], float] | None,
-) -> ExecutionContext:
-    return ExecutionContext(
-        source=DictSource(source or {}) if source is None or isinstance(source, Mapping) else source,
-        bind_vars=bind_vars or {},
-        now_ms=time.time_ns() // 1_000_000 if now_ms is None else now_ms,
-        random=random_number or random.random,
-        limits=limits or Limits(),
-    )
+_NO_SOURCE = DictSource({})
+
+
+def _data_source(source: Source | None) -> DataSource:
+    if source is None:
+        return _NO_SOURCE
+    return DictSource(source) if isinstance(source, Mapping) else source
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _new_frame(layout: Layout, analysis: Analysis, context: ExecutionContext) -> Frame:

@@ -5,6 +5,7 @@
     ├── ExecutionError             a value, name or argument is wrong
     ├── CollectionNotFoundError    the data source has no such collection
     ├── UnsupportedOfflineError    the construct needs a server, or is not available yet
+    ├── QueryCancelledError        somebody cancelled the query while it ran
     └── QueryLimitError            a named bound was reached; `limit` says which
         └── ParseLimitError        the same while reading the text (also a ParseError)
 
@@ -102,6 +103,12 @@ class UnsupportedOfflineError(QueryError):
     """The query uses something that needs a server, or that is not available yet."""
 
     prefix = "Operation not supported"
+
+
+class QueryCancelledError(QueryError):
+    """The query was stopped through its `Cancellation`; it may be run again."""
+
+    prefix = "Execution error"
 
 
 class QueryLimitError(QueryError):

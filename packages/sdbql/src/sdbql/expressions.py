@@ -73,9 +73,9 @@ def _template(node: Template, layout: Layout) -> Evaluate:
     parts = [part if isinstance(part, str) else layout.expression(part) for part in node.parts]
 
     def evaluate(frame: Frame) -> Value:
-        text = "".join([part if isinstance(part, str) else display(part(frame)) for part in parts])
-        frame[0].allow_text(len(text))
-        return text
+        texts = [part if isinstance(part, str) else display(part(frame)) for part in parts]
+        frame[0].allow_text(sum(map(len, texts)))
+        return "".join(texts)
 
     return located(evaluate, node.span)
 
@@ -124,14 +124,16 @@ def _expansion(node: Expansion, layout: Layout) -> Evaluate:
     base, path = layout.expression(node.base), node.path
 
     def flatten(frame: Frame) -> Value:
+        elements = _elements(base(frame))
+        frame[0].allow_array(sum([len(element) if isinstance(element, list) else 1 for element in elements]))
         flat: list[Value] = []
-        for element in _elements(base(frame)):
+        for element in elements:
             flat += element if isinstance(element, list) else [element]
-        frame[0].allow_array(len(flat))
         return flat
 
     def read_path(frame: Frame) -> Value:
         found = _elements(base(frame))
+        frame[0].spend(len(found) * len(path))
         for name in path:
             found = [element.get(name) if isinstance(element, dict) else None for element in found]
         return found

@@ -1,11 +1,16 @@
-"""Calls of builtins, with values and with lambdas as arguments."""
+"""Calls of builtins, with values and with lambdas as arguments.
+
+A call counts the length of long arguments as steps, since most builtins work through all of
+them; a builtin that takes a lambda counts its elements itself.
+"""
 
 from collections.abc import Callable
 
 from sdbql.errors import ExecutionError, QueryError
+from sdbql.execution_context import ExecutionContext
 from sdbql.frame import Evaluate, Frame, Layout
 from sdbql.functions import catalog
-from sdbql.functions.builtin import Builtin
+from sdbql.functions.builtin import Builtin, Cost
 from sdbql.syntax_tree import Call, Lambda
 from sdbql.values import Value
 
@@ -36,29 +41,32 @@ def compile_call(node: Call, layout: Layout) -> Evaluate:
 
 def _applied(builtin: Builtin, arguments: tuple[Evaluate, ...]) -> Evaluate:
     function = builtin.call
-    if builtin.wants_context:
-        arguments = (lambda frame: frame[0], *arguments)
+    if builtin.cost is Cost.NONE and len(arguments) == 1 and not builtin.wants_context:
+        only = arguments[0]
+        return lambda frame: function(only(frame))
+    wants_context = builtin.wants_context
 
     def apply(frame: Frame) -> Value:
-        return function(*[argument(frame) for argument in arguments])
+        values = [argument(frame) for argument in arguments]
+        return function(frame[0], *values) if wants_context else function(*values)
 
-    def apply_to_one(frame: Frame) -> Value:
-        return function(only(frame))
+    def apply_and_count(frame: Frame) -> Value:
+        context, values = frame[0], [argument(frame) for argument in arguments]
+        count(context, values)
+        return function(context, *values) if wants_context else function(*values)
 
     def apply_and_check(frame: Frame) -> Value:
-        result = function(*[argument(frame) for argument in arguments])
+        result = apply_and_count(frame)
         if isinstance(result, str):
             frame[0].allow_text(len(result))
         elif isinstance(result, list):
             frame[0].allow_array(len(result))
         return result
 
-    if builtin.grows:
-        return apply_and_check
-    if len(arguments) == 1:
-        only = arguments[0]
-        return apply_to_one
-    return apply
+    if builtin.takes_lambda or builtin.cost is Cost.NONE:
+        return apply
+    count = ExecutionContext.spend_walk if builtin.cost is Cost.WHOLE else ExecutionContext.spend_on
+    return apply_and_check if builtin.grows else apply_and_count
 
 
 def _compile_lambda(node: Lambda, layout: Layout) -> Evaluate:

@@ -12,7 +12,7 @@ from sdbql import plan
 from sdbql.frame import Evaluate, Frame, Layout
 from sdbql.functions.aggregates import AGGREGATES, Aggregation
 from sdbql.syntax_tree import Expression
-from sdbql.values import Value, hash_key, sort_key
+from sdbql.values import Value, sort_key
 
 Rows = Callable[[Frame], Iterator[None]]
 FindGroup = Callable[[Frame, dict[Any, "_Group"]], "_Group"]
@@ -63,7 +63,7 @@ def _compile_find(keys: list[Expression], columns: int, layout: Layout) -> FindG
 
     def find(frame: Frame, groups: dict[Any, _Group]) -> _Group:
         values = tuple([key(frame) for key in evaluated])
-        identity = tuple([hash_key(value) for value in values])
+        identity = tuple([frame[0].key(value) for value in values])
         group = groups.get(identity)
         if group is None:
             group = groups[identity] = _Group(values, [[] for _ in range(columns)])
@@ -75,7 +75,7 @@ def _compile_find(keys: list[Expression], columns: int, layout: Layout) -> FindG
 def _find_by_one(key: Evaluate, columns: int) -> FindGroup:
     def find(frame: Frame, groups: dict[Any, _Group]) -> _Group:
         value = key(frame)
-        identity = value if type(value) is str else hash_key(value)
+        identity = value if type(value) is str else frame[0].key(value)
         group = groups.get(identity)
         if group is None:
             group = groups[identity] = _Group((value,), [[] for _ in range(columns)])

@@ -14,7 +14,7 @@ from sdbql.conditions import is_document_key
 from sdbql.frame import Frame, Layout
 from sdbql.plan import GroupJoin, HashJoin
 from sdbql.syntax_tree import CollectionBind, CollectionRead, Expression
-from sdbql.values import Value, hash_key
+from sdbql.values import Value
 
 Find = Callable[[Frame], list[Value]]
 Lookup = Callable[[Frame, list[Value]], list[Value]]
@@ -67,18 +67,18 @@ def compile_lookup(element: int, element_key: Expression, row_key: Expression, l
     def search(frame: Frame, array: list[Value], wanted: Any) -> list[Value]:
         found = []
         for frame[element] in array:
-            if hash_key(key_of_element(frame)) == wanted:
+            if frame[0].key(key_of_element(frame)) == wanted:
                 found.append(frame[element])
         return found
 
     def build(frame: Frame, array: list[Value]) -> dict[Any, list[Value]]:
         table: dict[Any, list[Value]] = {}
         for frame[element] in array:
-            table.setdefault(hash_key(key_of_element(frame)), []).append(frame[element])
+            table.setdefault(frame[0].key(key_of_element(frame)), []).append(frame[element])
         return table
 
     def look_up(frame: Frame, array: list[Value]) -> list[Value]:
-        wanted = hash_key(key_of_row(frame))
+        wanted = frame[0].key(key_of_row(frame))
         known = frame[remembered]
         if known is None or known[0] is not array:
             frame[remembered] = (array, None)

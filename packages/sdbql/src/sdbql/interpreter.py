@@ -18,12 +18,15 @@ from sdbql.grouping import compile_group
 from sdbql.hash_lookup import Find, compile_find
 from sdbql.operators import compile_bounds
 from sdbql.outer_join import compile_full_join, compile_right_join
+from sdbql.result_size import ResultSize
 from sdbql.row_order import compile_order, compile_top
-from sdbql.syntax_tree import Binary, CollectionBind, CollectionRead, Expression, Literal
-from sdbql.values import Value, hash_key, is_number, type_name
+from sdbql.syntax_tree import Binary, CollectionBind, CollectionRead, Expression, Literal, Variable
+from sdbql.values import Value, is_number, type_name
 
 Rows = Callable[[Frame], Iterator[None]]
 """A compiled step: yields once for each row, with the row's values set in the frame."""
+Chunks = Callable[[Frame], Iterator[list[Value]]]
+"""A compiled plan: yields its results, some at a time."""
 
 CHUNK = 512
 """How many rows are counted at once; counting each would cost as much as a filter."""
@@ -34,19 +37,51 @@ EXTENT_MAX = 2**61
 
 
 def compile_plan(whole: plan.Plan, layout: Layout) -> Evaluate:
-    """Return a plan as a function from a frame to the list of its results."""
-    if not whole.distinct and (loop := _single_loop(whole)):
-        return _compile_loop(*loop, whole.value, layout)
-    rows, value = compile_step(whole.rows, layout), layout.expression(whole.value)
-    if whole.distinct:
-        return _distinct(rows, value)
+    """Return a plan as a function from a frame to the list of its results: a subquery."""
+    chunks = _compile_chunks(whole, layout)
 
     def run(frame: Frame) -> Value:
-        results = list(islice((value(frame) for _ in rows(frame)), frame[0].limits.rows_held_max + 1))
-        frame[0].hold(len(results))
+        context = frame[0]
+        results: list[Value] = []
+        for chunk in chunks(frame):
+            results += chunk
+            context.hold(len(results))
         return results
 
     return run
+
+
+def compile_query(whole: plan.Plan, layout: Layout) -> Evaluate:
+    """Return the outermost plan as a function to its results, whose size is bounded too."""
+    chunks = _compile_chunks(whole, layout)
+    are_whole_elements = isinstance(whole.value, Variable)
+
+    def run(frame: Frame) -> Value:
+        context = frame[0]
+        results: list[Value] = []
+        size = ResultSize(context, are_whole_elements=are_whole_elements)
+        for chunk in chunks(frame):
+            results += chunk
+            context.hold(len(results))
+            size.add(chunk, results)
+        return results
+
+    return run
+
+
+def _compile_chunks(whole: plan.Plan, layout: Layout) -> Chunks:
+    if whole.distinct:
+        return _distinct(compile_step(whole.rows, layout), layout.expression(whole.value))
+    if loop := _single_loop(whole):
+        return _compile_loop(*loop, whole.value, layout)
+    rows, value = compile_step(whole.rows, layout), layout.expression(whole.value)
+
+    def chunks(frame: Frame) -> Iterator[list[Value]]:
+        results = (value(frame) for _ in rows(frame))
+        while chunk := list(islice(results, CHUNK)):
+            yield chunk
+
+    return chunks
 
 
 def _single_loop(whole: plan.Plan) -> tuple[plan.Iterate, Expression] | None:
@@ -60,34 +95,31 @@ def _single_loop(whole: plan.Plan) -> tuple[plan.Iterate, Expression] | None:
             return None
 
 
-def _compile_loop(loop: plan.Iterate, condition: Expression, returned: Expression, layout: Layout) -> Evaluate:
-    """Return the commonest plan as one loop without generators: the same rows, sooner."""
+def _compile_loop(loop: plan.Iterate, condition: Expression, returned: Expression, layout: Layout) -> Chunks:
+    """Return the commonest plan as one loop without a generator for each step: the same rows, sooner."""
     elements = compile_source(loop.source, layout)
     survivors = compile_filter(condition, loop.variable, layout)
     results_of = compile_results(returned, loop.variable, layout)
 
-    def run(frame: Frame) -> Value:
+    def chunks(frame: Frame) -> Iterator[list[Value]]:
         context, remaining = frame[0], iter(elements(frame))
-        results: list[Value] = []
         while chunk := list(islice(remaining, CHUNK)):
             context.spend(len(chunk))
-            results += results_of(frame, survivors(frame, chunk))
-            context.hold(len(results))
-        return results
+            yield results_of(frame, survivors(frame, chunk))
 
-    return run
+    return chunks
 
 
-def _distinct(rows: Rows, value: Evaluate) -> Evaluate:
-    def run(frame: Frame) -> Value:
+def _distinct(rows: Rows, value: Evaluate) -> Chunks:
+    def chunks(frame: Frame) -> Iterator[list[Value]]:
         first: dict[Any, Value] = {}
         for _ in rows(frame):
             result = value(frame)
-            first.setdefault(hash_key(result), result)
+            first.setdefault(frame[0].key(result), result)
             frame[0].hold(len(first))
-        return list(first.values())
+        yield list(first.values())
 
-    return run
+    return chunks
 
 
 def compile_step(step: plan.Step, layout: Layout) -> Rows:

@@ -16,11 +16,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from sdbql.errors import ExecutionError
+from sdbql.errors import ExecutionError, QueryLimitError
+from sdbql.limits import REGEX_WORK_MAX
 
 PROGRAM_LENGTH_MAX = 20_000
-WORK_MAX = 50_000_000
-"""The most steps, in characters times instructions, that one search may take."""
+WORK_COUNTED = 1_024
+"""After how many instructions those that were executed are counted as steps."""
+
+
+def _free(steps: int) -> None:
+    """Count nothing."""
+
 
 _PIECE = re.compile(
     r"""
@@ -100,14 +106,19 @@ class LinearPattern:
         self._unset = (-1,) * (groups * 2)
         self._names = names
 
-    def search(self, text: str, position: int = 0) -> LinearMatch | None:
-        """Return the leftmost match from a position on, or None."""
-        if (len(text) - position) * len(self._program) > WORK_MAX:
-            raise ExecutionError("the text is too long for a pattern of this kind")
+    def search(self, text: str, position: int = 0, spend: Callable[[int], None] = _free) -> LinearMatch | None:
+        """Return the leftmost match from a position on, or None. `spend` is told the work done."""
+        if (len(text) - position) * len(self._program) > REGEX_WORK_MAX:
+            raise QueryLimitError.reached("regex_work_max", REGEX_WORK_MAX, "the length of the text times the pattern's")
         threads: dict[int, _Captures] = {}
         seen: set[int] = set()
         found: _Captures | None = None
+        work = 0
         for place in range(position, len(text) + 1):
+            work += 1 + len(seen)
+            if work > WORK_COUNTED:
+                spend(work)
+                work = 0
             if found is None:
                 self._follow(threads, seen, 0, text, place, self._unset)
             advanced: dict[int, _Captures] = {}
@@ -122,12 +133,13 @@ class LinearPattern:
             threads, seen = advanced, advanced_seen
             if not threads and found is not None:
                 break
+        spend(1 + work)
         return None if found is None else LinearMatch(text, found, self._names)
 
-    def finditer(self, text: str) -> Iterator[LinearMatch]:
+    def finditer(self, text: str, spend: Callable[[int], None] = _free) -> Iterator[LinearMatch]:
         """Yield the matches that do not overlap, from left to right."""
         position = 0
-        while position <= len(text) and (found := self.search(text, position)):
+        while position <= len(text) and (found := self.search(text, position, spend)):
             yield found
             position = found.end() + (found.end() == found.start())
 

@@ -13,7 +13,7 @@ from sdbql.errors import ExecutionError, QueryError
 from sdbql.frame import Evaluate, Frame, Layout, located
 from sdbql.regular_expressions import is_fuzzy_match, is_like, matches, matches_not
 from sdbql.syntax_tree import Binary, Expression, Literal, Logical, Member, Unary, Variable
-from sdbql.values import Value, display, equal, hash_key
+from sdbql.values import Value, display, equal
 
 ORDERINGS: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
@@ -98,6 +98,8 @@ def _equality(node: Binary, layout: Layout, *, negated: bool) -> Evaluate:
         one, other = left(frame), right(frame)
         if type(one) is str:
             return (one == other) is not negated
+        if isinstance(one, list | dict):
+            frame[0].spend_walk([one, other])
         return equal(one, other) is not negated
 
     return located(evaluate, node.span)
@@ -107,8 +109,10 @@ def _ordering(node: Binary, layout: Layout) -> Evaluate:
     test, span = ORDERINGS[node.operator], node.span
     left = layout.expression(node.left)
 
-    def slowly(one: Value, other: Value) -> bool:
+    def slowly(frame: Frame, one: Value, other: Value) -> bool:
         try:
+            if isinstance(one, list | dict):
+                frame[0].spend_walk([one, other])
             return test(values.compare(one, other), 0)
         except QueryError as error:
             error.locate(span)
@@ -123,14 +127,14 @@ def _ordering(node: Binary, layout: Layout) -> Evaluate:
                 base = frame[slot]
                 one = base.get(name) if isinstance(base, dict) else None
                 kind = type(one)
-                return test(one, constant) if kind is int or kind is float else slowly(one, constant)
+                return test(one, constant) if kind is int or kind is float else slowly(frame, one, constant)
 
             return member_with_number
 
         def with_number(frame: Frame) -> Value:
             one = left(frame)
             kind = type(one)
-            return test(one, constant) if kind is int or kind is float else slowly(one, constant)
+            return test(one, constant) if kind is int or kind is float else slowly(frame, one, constant)
 
         return with_number
     right = layout.expression(node.right)
@@ -140,7 +144,7 @@ def _ordering(node: Binary, layout: Layout) -> Evaluate:
         kind = type(one)
         if kind is type(other) and (kind is str or kind is int or kind is float):
             return test(one, other)
-        return slowly(one, other)
+        return slowly(frame, one, other)
 
     return evaluate
 
@@ -171,26 +175,28 @@ def _is_in_range(one: Value, span: range) -> bool:
 def _is_element(one: Value, many: list[Value], frame: Frame, remembered: int) -> bool:
     """Look for a value in an array; the keys of a long array are remembered for the next row."""
     if len(many) <= SHORT_ARRAY:
+        if isinstance(one, list | dict):
+            frame[0].spend_walk([one, many])
         return any(equal(one, element) for element in many)
     known = frame[remembered]
     if known is None or known[0] is not many:
         frame[0].spend(len(many))
-        known = frame[remembered] = (many, {hash_key(element) for element in many})
-    return hash_key(one) in known[1]
+        known = frame[remembered] = (many, {frame[0].key(element) for element in many})
+    return frame[0].key(one) in known[1]
 
 
 def _matching(kind: str, left: Evaluate, right: Evaluate) -> Evaluate:
     match kind:
         case "LIKE":
-            return lambda frame: is_like(_shown(left(frame)), _shown(right(frame)))
+            return lambda frame: is_like(_shown(left(frame)), _shown(right(frame)), frame[0].spend)
         case "NOT LIKE":
-            return lambda frame: not is_like(_shown(left(frame)), _shown(right(frame)))
+            return lambda frame: not is_like(_shown(left(frame)), _shown(right(frame)), frame[0].spend)
         case "=~":
-            return lambda frame: matches(_only_text(left(frame)), _only_text(right(frame)))
+            return lambda frame: matches(_only_text(left(frame)), _only_text(right(frame)), frame[0].spend)
         case "!~":
-            return lambda frame: matches_not(_only_text(left(frame)), _only_text(right(frame)))
+            return lambda frame: matches_not(_only_text(left(frame)), _only_text(right(frame)), frame[0].spend)
         case "~=":
-            return lambda frame: is_fuzzy_match(_only_text(left(frame)), _only_text(right(frame)))
+            return lambda frame: is_fuzzy_match(_only_text(left(frame)), _only_text(right(frame)), spend=frame[0].spend)
         case _:
             raise AssertionError(kind)
 

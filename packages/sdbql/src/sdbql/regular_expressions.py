@@ -1,24 +1,36 @@
 """Patterns: regular expressions, LIKE, and edit distance.
 
-SDBQL's regular expressions have no look-around and no back-references, and `$` matches only
-at the very end. A pattern that is invalid or longer than `REGEX_PATTERN_LENGTH_MAX` matches
-nothing. Python's `re` does the work where it is sure to end; a pattern that repeats a
-repetition or an alternative, or that has many repetitions, goes to `linear_regex`.
+SDBQL's regular expressions have no look-around and no back-references, `$` matches only at
+the very end, and `\\B` also in an empty text. A pattern that is invalid or longer than
+`REGEX_PATTERN_LENGTH_MAX` matches nothing.
+
+Two engines find the same matches. Python's `re` is quick, but tries one way to match after
+another, and there may be very many; how many is known from the pattern and the length of the
+text. Where they could be too many, `linear_regex` does the work. Both count steps.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
+from math import inf, log2
 
-from sdbql.limits import REGEX_PATTERN_LENGTH_MAX
-from sdbql.linear_regex import LinearMatch, LinearPattern, compile_linear
+from sdbql.errors import QueryLimitError
+from sdbql.limits import EDIT_CELLS_MAX, LIKE_PATTERN_LENGTH_MAX, REGEX_PATTERN_LENGTH_MAX
+from sdbql.linear_regex import LinearMatch, compile_linear
 
 FUZZY_DISTANCE_MAX = 2
-REPETITIONS_MAX = 2
-"""How many unbounded repetitions in a row `re` may try; each multiplies its time by the text."""
+WAYS_MAX = 10_000_000
+"""The most ways to match that `re` may have to try in one text: a fraction of a second."""
+WAYS_PER_STEP, CHARACTERS_PER_STEP = 16_384, 16
 
-Pattern = re.Pattern[str] | LinearPattern
 Match = re.Match[str] | LinearMatch
+Spend = Callable[[int], None]
+"""What is told how many steps something took; `ExecutionContext.spend`."""
+
+
+def _free(steps: int) -> None:
+    """Count nothing."""
+
 
 _LOOK_OR_REFERENCE = re.compile(r"\(\?(?:[=!>#]|<[=!]|\(|P=)|\\[1-9]")
 _UNICODE_CLASSES = {"L": r"[^\W\d_]", "N": r"\d", "Nd": r"\d"}
@@ -48,6 +60,44 @@ _GROUP_FLAGS = re.compile(r"\(\?([a-zA-Z]*)(?:-[a-zA-Z]+)?[:)]")
 _REPLACEMENT = re.compile(r"\$(?:(\$)|\{(\w+)\}|(\w+))")
 
 
+class Pattern:
+    """A valid pattern, with the engine chosen for each text."""
+
+    __slots__ = ("_doublings", "_ignore_case", "_quick", "_repetitions", "_translated")
+
+    def __init__(self, pattern: str, translated: str, *, ignore_case: bool) -> None:
+        for_re = _TOKEN.sub(lambda found: r"(?!\b)" if found["escaped"] == "B" else found.group(), translated)
+        self._quick = re.compile(for_re, re.IGNORECASE if ignore_case else 0)
+        self._translated = translated
+        self._ignore_case = ignore_case
+        self._repetitions, self._doublings = _freedom(pattern)
+
+    def search(self, text: str, spend: Spend = _free) -> Match | None:
+        """Return the leftmost match, or None."""
+        if self._is_quick(text, spend):
+            return self._quick.search(text)
+        return _linear(self._translated, self._ignore_case).search(text, spend=spend)
+
+    def finditer(self, text: str, spend: Spend = _free) -> Iterator[Match]:
+        """Yield the matches that do not overlap, from left to right."""
+        if self._is_quick(text, spend):
+            return self._quick.finditer(text)
+        return _linear(self._translated, self._ignore_case).finditer(text, spend)
+
+    def _is_quick(self, text: str, spend: Spend) -> bool:
+        """Tell whether `re` is sure to end soon, and count what it may take."""
+        if self._doublings == inf:
+            return False
+        ways = (len(text) + 1) ** (self._repetitions + 1) * 2**self._doublings
+        if ways > WAYS_MAX and (self._repetitions or self._doublings):
+            return False
+        spend(1 + len(text) // CHARACTERS_PER_STEP + int(ways) // WAYS_PER_STEP)
+        return True
+
+
+_linear = lru_cache(maxsize=512)(lambda pattern, ignore_case: compile_linear(pattern, ignore_case=ignore_case))
+
+
 @lru_cache(maxsize=512)
 def compile_pattern(pattern: str, *, ignore_case: bool = False) -> Pattern | None:
     """Return the pattern ready for use, or None when it is not a valid one."""
@@ -57,10 +107,9 @@ def compile_pattern(pattern: str, *, ignore_case: bool = False) -> Pattern | Non
     if translated is None:
         return None
     try:
-        compiled = re.compile(translated, re.IGNORECASE if ignore_case else 0)
+        return Pattern(pattern, translated, ignore_case=ignore_case)
     except (re.error, OverflowError, RecursionError):
         return None
-    return compile_linear(translated, ignore_case=ignore_case) if _may_explode(pattern) else compiled
 
 
 def _translate(pattern: str) -> str | None:
@@ -100,53 +149,70 @@ def _translate_class(written: str) -> str | None:
     return f"{opening.group()}{_POSIX_CLASS.sub(lambda found: _POSIX_CLASSES[found[1]], members)}]"
 
 
-def _may_explode(pattern: str) -> bool:
-    """Tell whether something with choices inside it is repeated, or there are many repetitions."""
-    choices: list[bool] = [False]
-    before = ""
-    repetitions = 0
+def _freedom(pattern: str) -> tuple[int, float]:
+    """Return what decides in how many ways the pattern can be tried.
+
+    That is the number of unbounded repetitions, each of which multiplies the ways by the
+    length of the text, and how often other choices double them: infinitely often when
+    something with a choice in it is repeated.
+    """
+    alternatives: list[int] = [1]
+    has_choice: list[bool] = [False]
+    before, repetitions, doublings = "", 0, 0.0
     for found in _TOKEN.finditer(pattern):
         char = found["other"] or ""
-        if char == "(":
-            choices.append(False)
-        elif char == ")":
-            inner = choices.pop() if len(choices) > 1 else False
-            choices[-1] = choices[-1] or inner
-            before = "choices" if inner else "group"
-            continue
-        elif char in ("*", "+") or (char == "{" and _is_unbounded(pattern, found.start())):
+        if char == "(" or found["named"]:
+            alternatives.append(1)
+            has_choice.append(False)
+            before = "opening"
+        elif char == ")" and len(has_choice) > 1:
+            doublings += log2(alternatives.pop())
+            inner = has_choice.pop()
+            has_choice[-1] = has_choice[-1] or inner
+            before = "choice" if inner else "group"
+        elif char in ("*", "+") or (char == "{" and _is_open(pattern, found.start())):
+            if before in ("choice", "repetition"):
+                return 0, inf
             repetitions += 1
-            if before in ("choices", "repetition") or repetitions > REPETITIONS_MAX:
-                return True
-            choices[-1] = True
+            has_choice[-1] = True
             before = "repetition"
-            continue
-        elif char in ("|", "?"):
-            choices[-1] = True
-        before = "repetition" if char in ("?", "}") else ""
-    return False
+        elif char == "?" and before == "opening":
+            before = ""
+        elif char in ("?", "}"):
+            doublings += char == "?" and before != "repetition"
+            has_choice[-1] = has_choice[-1] or char == "?"
+            before = "repetition"
+        elif char == "|":
+            alternatives[-1] += 1
+            has_choice[-1] = True
+            before = ""
+        elif char == "{" and before in ("choice", "group"):
+            return 0, inf
+        else:
+            before = ""
+    return repetitions, doublings + log2(alternatives[0])
 
 
-def _is_unbounded(pattern: str, start: int) -> bool:
+def _is_open(pattern: str, start: int) -> bool:
     return re.match(r"\{\d*,\d*\}|\{\d{2,}\}", pattern[start:]) is not None
 
 
-def matches(value: str, pattern: str) -> bool:
+def matches(value: str, pattern: str, spend: Spend = _free) -> bool:
     """Tell whether the pattern matches anywhere in the text."""
     compiled = compile_pattern(pattern)
-    return compiled is not None and compiled.search(value) is not None
+    return compiled is not None and compiled.search(value, spend) is not None
 
 
-def matches_not(value: str, pattern: str) -> bool:
+def matches_not(value: str, pattern: str, spend: Spend = _free) -> bool:
     """Tell whether a valid pattern matches nowhere in the text."""
     compiled = compile_pattern(pattern)
-    return compiled is not None and compiled.search(value) is None
+    return compiled is not None and compiled.search(value, spend) is None
 
 
-def all_matches(compiled: Pattern, text: str) -> Iterator[Match]:
+def all_matches(compiled: Pattern, text: str, spend: Spend = _free) -> Iterator[Match]:
     """Yield the matches from left to right; an empty one does not follow directly on another."""
     end = -1
-    for found in compiled.finditer(text):
+    for found in compiled.finditer(text, spend):
         if found.end() == found.start() == end:
             continue
         end = found.end()
@@ -182,8 +248,11 @@ def compile_like(pattern: str) -> re.Pattern[str]:
     return re.compile("".join(parts), re.DOTALL)
 
 
-def is_like(value: str, pattern: str) -> bool:
-    """Tell whether the whole text fits a LIKE pattern, in time linear in both."""
+def is_like(value: str, pattern: str, spend: Spend = _free) -> bool:
+    """Tell whether the whole text fits a LIKE pattern, in time of at most both lengths multiplied."""
+    if len(pattern) > LIKE_PATTERN_LENGTH_MAX:
+        raise QueryLimitError.reached("like_pattern_length_max", LIKE_PATTERN_LENGTH_MAX, "the length of a LIKE pattern")
+    spend(len(value) // CHARACTERS_PER_STEP + len(value) * len(pattern) // WAYS_PER_STEP)
     pieces = [compile_like(piece) for piece in _split_like(pattern)]
     if len(pieces) == 1:
         return pieces[0].fullmatch(value) is not None
@@ -213,36 +282,38 @@ def _split_like(pattern: str) -> tuple[str, ...]:
     return tuple(pieces)
 
 
-def edit_distance(left: str, right: str) -> int:
-    """Return the Levenshtein distance: insertions, deletions and substitutions of characters."""
+def edit_distance(left: str, right: str, most: int, spend: Spend = _free) -> int:
+    """Return the Levenshtein distance of two texts, or a number above `most` if it is above.
+
+    That is the number of insertions, deletions and substitutions of characters. Only the part
+    of the table is computed that `most` edits can reach (Ukkonen's band).
+    """
     if len(left) < len(right):
         left, right = right, left
-    above = list(range(len(right) + 1))
+    most = min(most, len(left))
+    if len(left) - len(right) > most:
+        return most + 1
+    if len(left) * min(2 * most + 1, len(right) + 1) > EDIT_CELLS_MAX:
+        raise QueryLimitError.reached("edit_cells_max", EDIT_CELLS_MAX, "the work of comparing two texts")
+    spend(len(left) * min(2 * most + 1, len(right) + 1) // 4)
+    above_start, above = 0, list(range(min(most, len(right)) + 1))
     for row, char in enumerate(left, 1):
-        current = [row]
-        for column, other in enumerate(right, 1):
-            current.append(min(above[column] + 1, current[-1] + 1, above[column - 1] + (char != other)))
-        above = current
-    return above[-1]
+        start = max(0, row - most)
+        current = [row] if start == 0 else []
+        for column in range(max(1, start), min(len(right), row + most) + 1):
+            place = column - above_start
+            best = above[place - 1] + (char != right[column - 1])
+            if place < len(above):
+                best = min(best, above[place] + 1)
+            if current:
+                best = min(best, current[-1] + 1)
+            current.append(best)
+        if min(current) > most:
+            return most + 1
+        above_start, above = start, current
+    return above[len(right) - above_start]
 
 
-def is_fuzzy_match(left: str, right: str, distance_max: int = FUZZY_DISTANCE_MAX) -> bool:
+def is_fuzzy_match(left: str, right: str, distance_max: int = FUZZY_DISTANCE_MAX, spend: Spend = _free) -> bool:
     """Tell whether two texts are at most `distance_max` edits apart."""
-    if abs(len(left) - len(right)) > distance_max:
-        return False
-    return left == right or _is_within(left, right, distance_max)
-
-
-def _is_within(left: str, right: str, most: int) -> bool:
-    """Compare by a band of the table of edit distances: further from its diagonal are more edits."""
-    beyond = most + 1
-    above = {column: column for column in range(min(most, len(right)) + 1)}
-    for row, char in enumerate(left, 1):
-        current: dict[int, int] = {}
-        for column in range(max(0, row - most), min(len(right), row + most) + 1):
-            replaced = above.get(column - 1, beyond) + (char != right[column - 1]) if column else row
-            current[column] = min(replaced, above.get(column, beyond) + 1, current.get(column - 1, beyond) + 1)
-        if min(current.values()) > most:
-            return False
-        above = current
-    return above[len(right)] <= most
+    return edit_distance(left, right, distance_max, spend) <= distance_max

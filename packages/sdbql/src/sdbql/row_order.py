@@ -33,7 +33,10 @@ def compile_order(step: plan.Order, before: Rows, layout: Layout) -> Rows:
         for _ in before(frame):
             saved.append(save(frame))
             for column, (key, _) in zip(columns, keys, strict=True):
-                column.append(key(frame))
+                value = key(frame)
+                if isinstance(value, list | dict):
+                    frame[0].spend_walk([value])
+                column.append(value)
             if not len(saved) % HELD_CHECK:
                 frame[0].hold(len(saved))
         frame[0].hold(len(saved))

@@ -19,7 +19,8 @@ from math import fmod, isfinite
 from typing import Any
 
 from sdbql.errors import ExecutionError, QueryLimitError
-from sdbql.limits import VALUE_DEPTH_MAX, VALUE_SIZE_MAX
+from sdbql.limits import TEXT_LENGTH_MAX
+from sdbql.value_size import json_size, require_bounded
 
 Value = Any
 """A JSON value: None, bool, int, float, str, list of values, dict of str to value."""
@@ -62,28 +63,6 @@ def type_name(value: Value) -> str:
 def is_number(value: Value) -> bool:
     """Tell whether the value is a number; a bool is not."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def require_bounded(value: Value) -> None:
-    """Refuse an array or object that is too deep or too large to walk.
-
-    A query can build a value whose parts are shared, so that it is small in memory and
-    yet endless to compare or print; everything that walks a whole value asks here first.
-    """
-    left = VALUE_SIZE_MAX
-    layer = [value]
-    for _ in range(VALUE_DEPTH_MAX):
-        inner: list[Value] = []
-        for container in layer:
-            members = container.values() if isinstance(container, dict) else container
-            left -= len(container)
-            if left < 0:
-                raise QueryLimitError.reached("value_size_max", VALUE_SIZE_MAX, "the size of a value")
-            inner += [member for member in members if isinstance(member, (list, dict))]
-        if not inner:
-            return
-        layer = inner
-    raise QueryLimitError.reached("value_depth_max", VALUE_DEPTH_MAX, "the nesting of a value")
 
 
 # --- equality
@@ -361,9 +340,14 @@ def plain_number(value: float) -> int | float:
 
 
 def to_json(value: Value, *, indent: int | None = None) -> str:
-    """Return the JSON text of a value, keys in order, integral floats as integers."""
+    """Return the JSON text of a value, keys in order, integral floats as integers.
+
+    Raises QueryLimitError when that would be too much text, before it is built.
+    """
     if isinstance(value, list | dict):
         require_bounded(value)
+        if json_size([value], most=2 * TEXT_LENGTH_MAX) > 2 * TEXT_LENGTH_MAX:
+            raise QueryLimitError.reached("text_length_max", TEXT_LENGTH_MAX, "the length of a text")
     else:
         rank(value)
     separators = (",", ":") if indent is None else (",", ": ")

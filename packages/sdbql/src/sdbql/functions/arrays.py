@@ -3,12 +3,13 @@
 None of them changes its argument; values are compared as `==` compares them.
 """
 
+from collections.abc import Sequence
 from math import isfinite
 
 from sdbql.errors import ExecutionError
 from sdbql.execution_context import ExecutionContext
 from sdbql.functions import statistics
-from sdbql.functions.builtin import UNLIMITED, Builtin, integer, numeric, table
+from sdbql.functions.builtin import UNLIMITED, Builtin, Cost, integer, numeric, table
 from sdbql.values import INTEGER_MAX, Value, equal, hash_key, number, sort_key, type_name
 
 
@@ -48,24 +49,25 @@ def shift(array: Value) -> Value:
     return array[1:] if isinstance(array, list) else None
 
 
-def append(array: Value, *others: Value) -> Value:
+def append(context: ExecutionContext, array: Value, *others: Value) -> Value:
     """Return the array with the elements of other arrays, and other values, added."""
-    return _joined(array, others) if isinstance(array, list) else None
+    return _joined(context, array, others) if isinstance(array, list) else None
 
 
-def _joined(array: list[Value], others: tuple[Value, ...]) -> list[Value]:
+def _joined(context: ExecutionContext, array: list[Value], others: Sequence[Value]) -> list[Value]:
+    context.allow_array(len(array) + sum([len(other) if isinstance(other, list) else 1 for other in others]))
     joined = list(array)
     for other in others:
         joined += other if isinstance(other, list) else [other]
     return joined
 
 
-def union(*arrays: Value) -> Value:
+def union(context: ExecutionContext, *arrays: Value) -> Value:
     """Return the different elements of all arrays, in the order they come first."""
     for array in arrays:
         if not isinstance(array, list):
             raise ExecutionError(f"UNION: arguments must be arrays, found {type_name(array)}")
-    return statistics.unique(_joined([], arrays))
+    return statistics.unique(_joined(context, [], arrays))
 
 
 def intersection(array: Value, *others: Value) -> Value:
@@ -123,8 +125,7 @@ def flatten(context: ExecutionContext, array: Value, depth: Value = 1) -> Value:
     if not isinstance(array, list):
         return None
     while left > 0 and any(isinstance(element, list) for element in array):
-        context.allow_array(sum([len(element) if isinstance(element, list) else 1 for element in array]))
-        array, left = _joined([], tuple(array)), left - 1
+        array, left = _joined(context, [], array), left - 1
     return array
 
 
@@ -180,10 +181,11 @@ def contains_array(array: Value, wanted: Value) -> Value:
     return isinstance(array, list) and any(equal(element, wanted) for element in array)
 
 
-def zip_arrays(*arrays: Value) -> Value:
+def zip_arrays(context: ExecutionContext, *arrays: Value) -> Value:
     """Return arrays of the elements at the same places, cut to the shortest."""
     if not all(isinstance(array, list) for array in arrays):
         return None
+    context.allow_array(min(map(len, arrays)) * len(arrays))
     return [list(together) for together in zip(*arrays, strict=False)]
 
 
@@ -264,42 +266,42 @@ def percentile(array: Value, percent: Value) -> Value:
 ARRAY_FUNCTIONS = table(
     [
         #       name, function, least and most arguments
-        Builtin("FIRST", first, 1, 1, total=True),
-        Builtin("LAST", last, 1, 1, total=True),
-        Builtin("NTH", nth, 2, 2),
+        Builtin("FIRST", first, 1, 1, total=True, cost=Cost.NONE),
+        Builtin("LAST", last, 1, 1, total=True, cost=Cost.NONE),
+        Builtin("NTH", nth, 2, 2, cost=Cost.NONE),
         Builtin("PUSH", push, 2, UNLIMITED, grows=True),
         Builtin("UNSHIFT", unshift, 2, UNLIMITED, grows=True),
         Builtin("POP", pop, 1, 1),
         Builtin("SHIFT", shift, 1, 1),
-        Builtin("APPEND", append, 2, UNLIMITED, grows=True),
-        Builtin("UNION", union, 2, UNLIMITED, grows=True),
-        Builtin("INTERSECTION", intersection, 2, UNLIMITED),
-        Builtin("MINUS", minus, 2, UNLIMITED),
+        Builtin("APPEND", append, 2, UNLIMITED, wants_context=True),
+        Builtin("UNION", union, 2, UNLIMITED, wants_context=True, cost=Cost.WHOLE),
+        Builtin("INTERSECTION", intersection, 2, UNLIMITED, cost=Cost.WHOLE),
+        Builtin("MINUS", minus, 2, UNLIMITED, cost=Cost.WHOLE),
         Builtin("SLICE", cut, 2, 3),
         Builtin("RANGE", count_range, 2, 3, wants_context=True),
-        Builtin("UNIQUE", unique, 1, 1),
+        Builtin("UNIQUE", unique, 1, 1, cost=Cost.WHOLE),
         Builtin("FLATTEN", flatten, 1, 2, wants_context=True),
-        Builtin("SORTED", ascending, 1, 1),
-        Builtin("SORTED_DESC", descending, 1, 1),
-        Builtin("SORTED_UNIQUE", ascending_unique, 1, 1),
-        Builtin("MIN", least, 1, 1),
-        Builtin("MAX", greatest, 1, 1),
+        Builtin("SORTED", ascending, 1, 1, cost=Cost.WHOLE),
+        Builtin("SORTED_DESC", descending, 1, 1, cost=Cost.WHOLE),
+        Builtin("SORTED_UNIQUE", ascending_unique, 1, 1, cost=Cost.WHOLE),
+        Builtin("MIN", least, 1, 1, cost=Cost.WHOLE),
+        Builtin("MAX", greatest, 1, 1, cost=Cost.WHOLE),
         Builtin("SUM", total, 1, 1),
         Builtin("AVG", average, 1, 1),
-        Builtin("COUNT", count, 1, 1),
-        Builtin("POSITION", position, 2, 2),
-        Builtin("CONTAINS_ARRAY", contains_array, 2, 2),
-        Builtin("ZIP", zip_arrays, 2, UNLIMITED),
+        Builtin("COUNT", count, 1, 1, cost=Cost.NONE),
+        Builtin("POSITION", position, 2, 2, cost=Cost.WHOLE),
+        Builtin("CONTAINS_ARRAY", contains_array, 2, 2, cost=Cost.WHOLE),
+        Builtin("ZIP", zip_arrays, 2, UNLIMITED, wants_context=True),
         Builtin("TAKE", take, 2, 2),
         Builtin("DROP", drop, 2, 2),
         Builtin("CHUNK", chunk, 2, 2),
-        Builtin("REMOVE_VALUE", remove_value, 2, 3),
+        Builtin("REMOVE_VALUE", remove_value, 2, 3, cost=Cost.WHOLE),
         Builtin("MEDIAN", median, 1, 1),
         Builtin("VARIANCE", variance, 1, 1),
         Builtin("VARIANCE_SAMPLE", variance_sample, 1, 1),
         Builtin("STDDEV", deviation, 1, 1),
         Builtin("STDDEV_SAMPLE", deviation_sample, 1, 1),
-        Builtin("COUNT_DISTINCT", count_distinct, 1, 1),
+        Builtin("COUNT_DISTINCT", count_distinct, 1, 1, cost=Cost.WHOLE),
         Builtin("PERCENTILE", percentile, 2, 2),
     ],
     aliases={

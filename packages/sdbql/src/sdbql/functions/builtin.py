@@ -6,11 +6,22 @@ arguments is checked once, by the analyser, from `least` and `most`.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from enum import Enum, auto
 
 from sdbql.errors import ExecutionError
 from sdbql.values import INTEGER_MAX, INTEGER_MIN, Value, display, is_number, type_name
 
 UNLIMITED = 10_000
+
+
+class Cost(Enum):
+    """What of its arguments a call works through."""
+
+    NONE = auto()
+    LENGTH = auto()
+    """Each character or element, but not what is inside an element."""
+    WHOLE = auto()
+    """Everything, down to the innermost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +31,8 @@ class Builtin:
     `call` gets the argument values in order, after the `ExecutionContext` when
     `wants_context` is true. `takes_lambda` allows lambdas as arguments; they arrive as
     callables. `grows` marks a result that may be longer than its arguments, so that its
-    length is checked against the limits. `total` promises never to raise.
+    length is checked against the limits. `total` promises never to raise. `cost` says what of
+    its arguments a call has to work through, which is counted as steps.
     """
 
     name: str
@@ -31,6 +43,7 @@ class Builtin:
     takes_lambda: bool = False
     grows: bool = False
     total: bool = False
+    cost: Cost = Cost.LENGTH
 
     def arity(self) -> str:
         """Return the number of arguments in words."""

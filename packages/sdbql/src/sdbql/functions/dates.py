@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from sdbql.errors import ExecutionError
 from sdbql.execution_context import ExecutionContext
 from sdbql.functions import calendar
-from sdbql.functions.builtin import Builtin, Table, integer, table, text
+from sdbql.functions.builtin import Builtin, Cost, Table, integer, table, text
 from sdbql.values import Value, is_number, number
 
 _BUCKET = re.compile(r"(\d{1,9})\s*([smhd])", re.ASCII)
@@ -118,7 +118,7 @@ def is_date(value: Value) -> Value:
 
 DATE_FUNCTIONS: Table = table(
     [
-        Builtin("NOW", now, 0, 0, wants_context=True, total=True),
+        Builtin("NOW", now, 0, 0, wants_context=True, total=True, cost=Cost.NONE),
         Builtin("NOW_ISO", now_iso, 0, 0, wants_context=True),
         _part("DATE_YEAR", lambda at: at.year),
         _part("DATE_MONTH", lambda at: at.month),

@@ -3,17 +3,20 @@
 import json
 
 from sdbql.errors import QueryError, QueryLimitError
-from sdbql.functions.builtin import UNLIMITED, Builtin, table, text
+from sdbql.execution_context import ExecutionContext
+from sdbql.functions.builtin import UNLIMITED, Builtin, Cost, table, text
 from sdbql.limits import VALUE_DEPTH_MAX
-from sdbql.values import Value, number, require_bounded, to_json
+from sdbql.value_size import require_bounded
+from sdbql.values import Value, number, to_json
 
 _INTEGER_LENGTH_MAX = 20
 
 
-def json_parse(value: Value) -> Value:
+def json_parse(context: ExecutionContext, value: Value) -> Value:
     """Return the value that a JSON text stands for; null when it is not JSON."""
     if not isinstance(value, str):
         return None
+    context.spend(len(value))
     try:
         parsed = json.loads(value, parse_constant=_refuse, parse_int=_integer, parse_float=_float)
         require_bounded([parsed])
@@ -154,16 +157,16 @@ def get(value: Value, path: Value, default: Value = None) -> Value:
 OBJECT_FUNCTIONS = table(
     [
         #       name, function, least and most arguments
-        Builtin("JSON_PARSE", json_parse, 1, 1),
-        Builtin("JSON_STRINGIFY", json_stringify, 1, 1, grows=True),
-        Builtin("JSON_STRINGIFY_PRETTY", json_stringify_pretty, 1, 1, grows=True),
+        Builtin("JSON_PARSE", json_parse, 1, 1, wants_context=True),
+        Builtin("JSON_STRINGIFY", json_stringify, 1, 1, grows=True, cost=Cost.WHOLE),
+        Builtin("JSON_STRINGIFY_PRETTY", json_stringify_pretty, 1, 1, grows=True, cost=Cost.WHOLE),
         Builtin("KEYS", keys, 1, 1, total=True),
         Builtin("VALUES", member_values, 1, 1, total=True),
         Builtin("ENTRIES", entries, 1, 1, total=True),
         Builtin("FROM_ENTRIES", from_entries, 1, 1, total=True),
         Builtin("MERGE", merge, 1, UNLIMITED),
-        Builtin("MERGE_RECURSIVE", merge_recursive, 1, UNLIMITED),
-        Builtin("HAS", has, 2, 2, total=True),
+        Builtin("MERGE_RECURSIVE", merge_recursive, 1, UNLIMITED, cost=Cost.WHOLE),
+        Builtin("HAS", has, 2, 2, total=True, cost=Cost.NONE),
         Builtin("UNSET", unset, 2, UNLIMITED, total=True),
         Builtin("KEEP", keep, 2, UNLIMITED, total=True),
         Builtin("ZIP_OBJECTS", zip_objects, 2, 2, total=True),

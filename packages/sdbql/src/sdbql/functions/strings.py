@@ -2,15 +2,21 @@
 
 import re
 import urllib.parse
+from itertools import islice
 
-from sdbql.errors import ExecutionError, QueryLimitError
+from sdbql.errors import ExecutionError
 from sdbql.execution_context import ExecutionContext
 from sdbql.functions import higher_order
-from sdbql.functions.builtin import UNLIMITED, Builtin, integer, table, text
-from sdbql.regular_expressions import all_matches, compile_pattern, edit_distance, expand_replacement, is_fuzzy_match
+from sdbql.functions.builtin import UNLIMITED, Builtin, Cost, integer, table, text
+from sdbql.regular_expressions import (
+    all_matches,
+    compile_pattern,
+    edit_distance,
+    expand_replacement,
+    is_fuzzy_match,
+    matches,
+)
 from sdbql.values import Value, equal, is_number
-
-EDIT_DISTANCE_CELLS_MAX = 4_000_000
 
 
 def upper(value: Value) -> Value:
@@ -67,15 +73,21 @@ def byte_length(value: Value) -> Value:
     return len(text(value).encode("utf-8", "surrogatepass"))
 
 
-def concat(*values: Value) -> Value:
+def concat(context: ExecutionContext, *values: Value) -> Value:
     """Join texts; nulls are skipped, and a single array is expanded."""
     if len(values) == 1 and isinstance(values[0], list):
         values = tuple(values[0])
-    return "".join([text(value) for value in values])
+    return _joined(context, [text(value) for value in values], "")
+
+
+def _joined(context: ExecutionContext, texts: list[str], between: str) -> str:
+    context.allow_text(sum(map(len, texts)) + len(between) * len(texts))
+    return between.join(texts)
 
 
 def concat_separator(context: ExecutionContext, separator: Value, *values: Value) -> Value:
     """Join texts with a separator; nulls are skipped, and arrays are expanded."""
+    context.allow_array(sum([len(value) if isinstance(value, list) else 1 for value in values]))
     expanded: list[Value] = []
     for value in values:
         expanded += value if isinstance(value, list) else [value]
@@ -86,9 +98,7 @@ def join(context: ExecutionContext, array: Value, separator: Value = ",") -> Val
     """Join the texts of an array; nulls are skipped; null when it is no array."""
     if not isinstance(array, list):
         return None
-    between = text(separator)
-    context.allow_text(len(between) * len(array))
-    return between.join([text(value) for value in array if value is not None])
+    return _joined(context, [text(value) for value in array if value is not None], text(separator))
 
 
 def contains(where: Value, what: Value, wants_index: Value = False) -> Value:
@@ -131,10 +141,11 @@ def right(value: Value, count: Value) -> Value:
     return whole[max(0, len(whole) - wanted) :] if wanted > 0 else ""
 
 
-def split(value: Value, separator: Value = ",") -> Value:
+def split(context: ExecutionContext, value: Value, separator: Value = ",") -> Value:
     """Cut at each separator and keep empty parts; an empty separator gives characters."""
-    between = text(separator)
-    return text(value).split(between) if between else list(text(value))
+    whole, between = text(value), text(separator)
+    context.allow_array(whole.count(between) + 1 if between else len(whole))
+    return whole.split(between) if between else list(whole)
 
 
 def reverse(value: Value) -> Value:
@@ -182,10 +193,9 @@ def _substitute_all(context: ExecutionContext, whole: str, pairs: dict[str, str]
     return pattern.sub(replaced, whole, count=max(0, limit))
 
 
-def regex_test(value: Value, pattern: Value) -> Value:
+def regex_test(context: ExecutionContext, value: Value, pattern: Value) -> Value:
     """Tell whether the pattern matches anywhere."""
-    compiled = compile_pattern(text(pattern))
-    return compiled is not None and compiled.search(text(value)) is not None
+    return matches(text(value), text(pattern), context.spend)
 
 
 def regex_replace(
@@ -198,7 +208,7 @@ def regex_replace(
         return whole
     pieces: list[str] = []
     position = held = 0
-    for found in all_matches(compiled, whole):
+    for found in all_matches(compiled, whole, context.spend):
         pieces += [whole[position : found.start()], expand_replacement(found, template)]
         held += len(pieces[-1])
         context.allow_text(held)
@@ -206,10 +216,15 @@ def regex_replace(
     return "".join([*pieces, whole[position:]])
 
 
-def regex_matches(value: Value, pattern: Value) -> Value:
+def regex_matches(context: ExecutionContext, value: Value, pattern: Value) -> Value:
     """Return all matched pieces."""
     compiled = compile_pattern(text(pattern))
-    return [] if compiled is None else [found.group() for found in all_matches(compiled, text(value))]
+    if compiled is None:
+        return []
+    found = all_matches(compiled, text(value), context.spend)
+    pieces = [match.group() for match in islice(found, context.limits.array_length_max + 1)]
+    context.allow_array(len(pieces))
+    return pieces
 
 
 def to_string(value: Value) -> Value:
@@ -248,6 +263,7 @@ def find_first(context: ExecutionContext, value: Value, what: Value) -> Value:
     """Return the place of the first occurrence, or -1; with a lambda, as FIND."""
     if callable(what):
         return higher_order.find(context, value, what)
+    context.spend_on([value])
     return text(value).find(text(what))
 
 
@@ -278,21 +294,16 @@ def decode_uri(value: Value) -> Value:
     return urllib.parse.unquote(text(value), errors="replace")
 
 
-def levenshtein(one: Value, other: Value) -> Value:
+def levenshtein(context: ExecutionContext, one: Value, other: Value) -> Value:
     """Return the number of single-character edits between two texts."""
-    cells = (len(text(one)) + 1) * (len(text(other)) + 1)
-    if cells > EDIT_DISTANCE_CELLS_MAX:
-        subject = "the product of the lengths of two texts"
-        raise QueryLimitError.reached("edit_distance_cells_max", EDIT_DISTANCE_CELLS_MAX, subject)
-    return edit_distance(text(one), text(other))
+    left, right = text(one), text(other)
+    return edit_distance(left, right, max(len(left), len(right)), context.spend)
 
 
-def fuzzy_match(value: Value, pattern: Value, distance_max: Value = 2) -> Value:
+def fuzzy_match(context: ExecutionContext, value: Value, pattern: Value, distance_max: Value = 2) -> Value:
     """Tell whether two texts are at most so many edits apart."""
     most = integer("FUZZY_MATCH", distance_max)
-    if abs(len(text(value)) - len(text(pattern))) > most:
-        return False
-    return is_fuzzy_match(text(value), text(pattern), most) if most < 3 else levenshtein(value, pattern) <= most
+    return most >= 0 and is_fuzzy_match(text(value), text(pattern), most, context.spend)
 
 
 def word_count(value: Value) -> Value:
@@ -322,26 +333,26 @@ STRING_FUNCTIONS = table(
         Builtin("TRIM", trim, 1, 2),
         Builtin("LTRIM", left_trim, 1, 2),
         Builtin("RTRIM", right_trim, 1, 2),
-        Builtin("LENGTH", length, 1, 1, total=True),
+        Builtin("LENGTH", length, 1, 1, total=True, cost=Cost.NONE),
         Builtin("CHAR_LENGTH", character_length, 1, 1),
         Builtin("BYTE_LENGTH", byte_length, 1, 1),
-        Builtin("CONCAT", concat, 0, UNLIMITED, grows=True),
-        Builtin("CONCAT_SEPARATOR", concat_separator, 1, UNLIMITED, wants_context=True, grows=True),
+        Builtin("CONCAT", concat, 0, UNLIMITED, wants_context=True),
+        Builtin("CONCAT_SEPARATOR", concat_separator, 1, UNLIMITED, wants_context=True),
         Builtin("CONTAINS", contains, 2, 3),
         Builtin("STARTS_WITH", starts_with, 2, 2),
         Builtin("ENDS_WITH", ends_with, 2, 2),
         Builtin("SUBSTRING", substring, 2, 3),
         Builtin("LEFT", left, 2, 2),
         Builtin("RIGHT", right, 2, 2),
-        Builtin("SPLIT", split, 1, 2, grows=True),
-        Builtin("JOIN", join, 1, 2, wants_context=True, grows=True),
+        Builtin("SPLIT", split, 1, 2, wants_context=True),
+        Builtin("JOIN", join, 1, 2, wants_context=True),
         Builtin("REVERSE", reverse, 1, 1, total=True),
         Builtin("REPLACE", replace, 3, 3, wants_context=True, grows=True),
         Builtin("SUBSTITUTE", substitute, 2, 4, wants_context=True, grows=True),
-        Builtin("REGEX_TEST", regex_test, 2, 2),
+        Builtin("REGEX_TEST", regex_test, 2, 2, wants_context=True),
         Builtin("REGEX_REPLACE", regex_replace, 3, 4, wants_context=True, grows=True),
-        Builtin("REGEX_MATCHES", regex_matches, 2, 2, grows=True),
-        Builtin("TO_STRING", to_string, 1, 1),
+        Builtin("REGEX_MATCHES", regex_matches, 2, 2, wants_context=True),
+        Builtin("TO_STRING", to_string, 1, 1, grows=True),
         Builtin("REPEAT", repeat, 2, 2, wants_context=True),
         Builtin("PAD_LEFT", pad_left, 2, 3, wants_context=True),
         Builtin("PAD_RIGHT", pad_right, 2, 3, wants_context=True),
@@ -351,10 +362,10 @@ STRING_FUNCTIONS = table(
         Builtin("TITLE_CASE", title_case, 1, 1),
         Builtin("ENCODE_URI", encode_uri, 1, 1, grows=True),
         Builtin("DECODE_URI", decode_uri, 1, 1),
-        Builtin("LEVENSHTEIN", levenshtein, 2, 2),
-        Builtin("FUZZY_MATCH", fuzzy_match, 2, 3),
+        Builtin("LEVENSHTEIN", levenshtein, 2, 2, wants_context=True),
+        Builtin("FUZZY_MATCH", fuzzy_match, 2, 3, wants_context=True),
         Builtin("WORD_COUNT", word_count, 1, 1),
-        Builtin("TRUNCATE_TEXT", truncate_text, 2, 3),
+        Builtin("TRUNCATE_TEXT", truncate_text, 2, 3, grows=True),
         Builtin("MASK", mask, 1, 4),
     ],
     aliases={

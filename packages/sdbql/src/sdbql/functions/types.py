@@ -4,7 +4,7 @@ import re
 from math import isfinite
 
 from sdbql.errors import ExecutionError
-from sdbql.functions.builtin import UNLIMITED, Builtin, table, text
+from sdbql.functions.builtin import UNLIMITED, Builtin, Cost, table, text
 from sdbql.functions.dates import is_date
 from sdbql.values import Value, equal, is_number, number, type_name
 
@@ -131,21 +131,21 @@ def require(condition: Value, message: Value = "Assertion failed") -> Value:
 TYPE_FUNCTIONS = table(
     [
         #       name, function, least and most arguments
-        Builtin("IS_ARRAY", is_array, 1, 1, total=True),
-        Builtin("IS_BOOL", is_bool, 1, 1, total=True),
-        Builtin("IS_NUMBER", is_number, 1, 1, total=True),
-        Builtin("IS_STRING", is_string, 1, 1, total=True),
-        Builtin("IS_NULL", is_null, 1, 1, total=True),
-        Builtin("IS_OBJECT", is_object, 1, 1, total=True),
-        Builtin("IS_INTEGER", is_integer, 1, 1, total=True),
-        Builtin("IS_EMPTY", is_empty, 1, 1, total=True),
-        Builtin("TYPENAME", type_name, 1, 1),
-        Builtin("TO_BOOL", to_bool, 1, 1, total=True),
+        Builtin("IS_ARRAY", is_array, 1, 1, total=True, cost=Cost.NONE),
+        Builtin("IS_BOOL", is_bool, 1, 1, total=True, cost=Cost.NONE),
+        Builtin("IS_NUMBER", is_number, 1, 1, total=True, cost=Cost.NONE),
+        Builtin("IS_STRING", is_string, 1, 1, total=True, cost=Cost.NONE),
+        Builtin("IS_NULL", is_null, 1, 1, total=True, cost=Cost.NONE),
+        Builtin("IS_OBJECT", is_object, 1, 1, total=True, cost=Cost.NONE),
+        Builtin("IS_INTEGER", is_integer, 1, 1, total=True, cost=Cost.NONE),
+        Builtin("IS_EMPTY", is_empty, 1, 1, total=True, cost=Cost.NONE),
+        Builtin("TYPENAME", type_name, 1, 1, cost=Cost.NONE),
+        Builtin("TO_BOOL", to_bool, 1, 1, total=True, cost=Cost.NONE),
         Builtin("TO_NUMBER", to_number, 1, 1, total=True),
         Builtin("TO_ARRAY", to_array, 1, 1, total=True),
-        Builtin("NOT_NULL", not_null, 1, UNLIMITED, total=True),
-        Builtin("NULLIF", null_if, 2, 2),
-        Builtin("IF", choose, 3, 3, total=True),
+        Builtin("NOT_NULL", not_null, 1, UNLIMITED, total=True, cost=Cost.NONE),
+        Builtin("NULLIF", null_if, 2, 2, cost=Cost.WHOLE),
+        Builtin("IF", choose, 3, 3, total=True, cost=Cost.NONE),
         Builtin("IS_EMAIL", is_email, 1, 1, total=True),
         Builtin("IS_URL", is_url, 1, 1, total=True),
         Builtin("IS_UUID", is_uuid, 1, 1, total=True),
