@@ -37,9 +37,11 @@ from solidb_sync.errors import (
     StoreLockedError,
     SyncError,
     SyncStoppedError,
+    UniqueIndexError,
 )
 from solidb_sync.model.version_vector import VersionVector
 from solidb_sync.storage.local_store import LocalStore
+from solidb_sync.storage.records import IndexDefinition
 
 __all__ = [
     "AuthError",
@@ -58,6 +60,7 @@ __all__ = [
     "FilterError",
     "ForbiddenError",
     "HttpClient",
+    "IndexDefinition",
     "InvalidDocumentError",
     "LocalStore",
     "NotFoundError",
@@ -79,6 +82,7 @@ __all__ = [
     "SyncManager",
     "SyncResult",
     "SyncStoppedError",
+    "UniqueIndexError",
     "UnsupportedOfflineError",
     "VersionVector",
 ]

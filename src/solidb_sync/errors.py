@@ -18,6 +18,7 @@ SoliDBError
 │   ├── StorageCorruptError     what is on disk is not what was written
 │   ├── StoreLockedError        another process has the store open for writing
 │   └── EncryptionError         wrong or missing key
+├── UniqueIndexError            documents of this device would have, or have, the same value in a unique field
 ├── InvalidDocumentError        not a JSON document this system can keep unchanged
 ├── CrdtTypeError               a field is already another kind of CRDT
 └── FilterError                 a sync filter that cannot be used
@@ -30,6 +31,8 @@ this tree.
 from __future__ import annotations
 
 import builtins
+from collections.abc import Sequence
+from typing import Any
 
 
 class SoliDBError(Exception):
@@ -112,6 +115,22 @@ class StoreLockedError(StorageError):
 
 class EncryptionError(StorageError):
     """The key is wrong or missing; the store was not touched."""
+
+
+class UniqueIndexError(SoliDBError, ValueError):
+    """A unique local index can't hold: nothing was changed.
+
+    `collisions` lists values of the field `field`, each with the keys of documents that have it: for a save that was refused
+    the value and the document that has it already, for an index that could not be made some of those found.
+    """
+
+    def __init__(
+        self, message: str, *, collection: str, field: str, collisions: Sequence[tuple[Any, tuple[str, ...]]]
+    ) -> None:
+        super().__init__(message)
+        self.collection = collection
+        self.field = field
+        self.collisions = tuple(collisions)
 
 
 class InvalidDocumentError(SoliDBError, ValueError):

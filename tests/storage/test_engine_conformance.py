@@ -9,9 +9,10 @@ from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.opening import open_memory_engine, open_sqlite_engine
 from solidb_sync.storage.sqlite.connection import FileLocation
 from solidb_sync.testing.engine_conformance import DEVICE_ID, EngineConformance
+from solidb_sync.testing.index_conformance import IndexConformance
 
 
-class TestSqliteEngine(EngineConformance):
+class TestSqliteEngine(EngineConformance, IndexConformance):
     @pytest.fixture(autouse=True)
     def in_directory(self, tmp_path: Path) -> None:
         self.path = str(tmp_path / "store.db")
@@ -20,6 +21,6 @@ class TestSqliteEngine(EngineConformance):
         return open_sqlite_engine(FileLocation(self.path), DEVICE_ID, "normal", os.urandom).engine
 
 
-class TestMemoryEngine(EngineConformance):
+class TestMemoryEngine(EngineConformance, IndexConformance):
     def open(self) -> StorageEngine:
         return open_memory_engine(DEVICE_ID, os.urandom)

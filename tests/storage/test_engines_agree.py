@@ -11,7 +11,15 @@ from msgspec.structs import replace
 
 from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.opening import new_replica, open_memory_engine
-from solidb_sync.storage.records import ChangeState, StoredBase, StoredChange, StoredConflict, StoredRow, Subscription
+from solidb_sync.storage.records import (
+    ChangeState,
+    IndexDefinition,
+    StoredBase,
+    StoredChange,
+    StoredConflict,
+    StoredRow,
+    Subscription,
+)
 from solidb_sync.storage.sqlite.connection import FileLocation
 from solidb_sync.storage.sqlite.sqlite_engine import SqliteEngine
 
@@ -57,6 +65,16 @@ def replace_known_change(number: int, change: StoredChange) -> Operation:
     return work
 
 
+def put_new_index(collection: str, field: str, unique: bool) -> Operation:
+    """Make an index, if it is not there."""
+
+    def work(engine: StorageEngine) -> None:
+        if not any(index.field == field for index in engine.indexes(collection)):
+            engine.put_index(IndexDefinition(collection, field, unique))
+
+    return work
+
+
 operations = st.one_of(
     operation(lambda c, k, row: lambda e: e.put_row(c, k, row), names, keys, stored_rows()),
     operation(lambda c, ks: lambda e: e.put_documents(c, [(k, "{}", "{}", "m") for k in ks]), names, st.lists(keys)),
@@ -77,6 +95,8 @@ operations = st.one_of(
     st.just(lambda e: e.mark_all_unseen()),
     operation(lambda c, k: lambda e: e.mark_seen(c, k), names, keys),
     st.just(lambda e: e.clear_unseen()),
+    operation(put_new_index, names, st.sampled_from(["a", "b.c"]), st.booleans()),
+    operation(lambda c, f: lambda e: e.drop_index(c, f), names, st.sampled_from(["a", "b.c"])),
     st.just(lambda e: e.next_dot()),
     operation(lambda n, s: lambda e: e.save_replica(replace(e.replica(), cursor=n, epoch=s)), numbers, names),
     operation(
@@ -108,6 +128,10 @@ def observed(engine: StorageEngine) -> list[object]:
         engine.subscriptions(),
         engine.backfills(),
         engine.conflicts(),
+        engine.indexes(),
+        [engine.indexes(name) for name in "abC"],
+        [engine.keys_with(index, value) for index in engine.indexes() for value in (1, "1")],
+        [list(engine.field_values(name, ("a",))) for name in "abC"],
         sorted(engine.unseen()),
     ]  # fmt: skip
 

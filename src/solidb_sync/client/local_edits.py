@@ -15,12 +15,12 @@ from solidb_sync.json_value import Canonical, JsonDocument, canonical
 from solidb_sync.protocol.limits import CHANGES_PER_BATCH_MAX
 from solidb_sync.storage.edits import DocumentChanged, Minted, check_room, record_delete, record_save
 from solidb_sync.storage.engine import StorageEngine
+from solidb_sync.storage.field_path import SYSTEM_FIELDS
+from solidb_sync.storage.local_indexes import check_unique
 from solidb_sync.storage.local_store import LocalStore, check_place
 from solidb_sync.storage.outbox import PUSH_BYTES_MAX
 from solidb_sync.storage.records import ChangeState
 from solidb_sync.storage.text_forms import decode_change, encode_change
-
-SYSTEM_FIELDS = frozenset({"_key", "_id", "_rev", "_version", "_timestamp", "_sync", "_crdt"})
 
 
 class _Edit(Struct, frozen=True):
@@ -68,6 +68,7 @@ class LocalEdits:
             check_room(engine, pending_max)
             facts = [_apply(engine, mint, edit) for mint, edit in zip(minted, edits, strict=True)]
             changed = [fact for fact in facts if fact is not None]
+            check_unique(engine, changed)
             if transaction and len(changed) != len(edits):
                 _correct_size(engine, transaction, len(changed))
             return changed

@@ -10,6 +10,7 @@ import asyncio
 import random
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -35,11 +36,12 @@ from solidb_sync.client.transport.transport import Transport
 from solidb_sync.errors import ConfigError, FilterError
 from solidb_sync.protocol.names import name_problem
 from solidb_sync.storage.document_source import DocumentSource
-from solidb_sync.storage.engine import EngineReader, StorageEngine
+from solidb_sync.storage.engine import EngineReader, IndexProgress, StorageEngine
+from solidb_sync.storage.local_indexes import create_index, index_definition
 from solidb_sync.storage.local_store import LocalStore
 from solidb_sync.storage.opening import stored_device_id
 from solidb_sync.storage.pending_change import PendingChange, public_change
-from solidb_sync.storage.records import ChangeState, Subscription
+from solidb_sync.storage.records import ChangeState, IndexDefinition, Subscription
 
 Result = TypeVar("Result")
 
@@ -240,6 +242,33 @@ class SyncManager:
             cancellation.cancel()
             raise
 
+    async def create_index(
+        self, col: str, field: str, *, unique: bool = False, progress: Callable[[int, int], Any] | None = None
+    ) -> None:
+        """Make a local index over a field (`city`, `address.city`, `` `a.b`.c ``), which `query` uses; harmless to repeat.
+
+        A `unique` one binds this device's edits only: one that would give a document a value another has is refused with
+        `UniqueIndexError`; documents that arrive by sync are always taken. Values are equal as in SDBQL; null and missing
+        ones never collide. Reads and the event loop go on while it is built, writes wait. `progress` is called on the
+        event loop with the documents done and how many there are, from (0, n) to (n, n). Whoever is cancelled no longer
+        waits; the index is made all the same. Raises as `LocalStore.create_index` does.
+        """
+        _check_collection(col)
+        index = index_definition(col, field, unique=unique)
+        report = None if progress is None else _told_on(asyncio.get_running_loop(), progress)
+        is_configured = col in self._config.collections
+        await self._store.commit(lambda engine: _create_index(engine, index, report, is_configured=is_configured))
+
+    async def list_indexes(self, col: str | None = None) -> list[IndexDefinition]:
+        """Return the local indexes of a collection, or of all, by collection and field."""
+        return self._store.list_indexes(col)
+
+    async def drop_index(self, col: str, field: str) -> bool:
+        """Forget a local index; False when there was none."""
+        _check_collection(col)
+        index = index_definition(col, field, unique=False)
+        return await self._store.commit(lambda engine: engine.drop_index(col, index.field))
+
     def transaction(self) -> Transaction:
         """Return a transaction for `async with`: its edits are all recorded or none, here and on the server."""
         return _WakingTransaction(self._store, self._edits, self._something_was_saved)
@@ -393,6 +422,24 @@ def _check_collection(name: str) -> None:
     problem = name_problem(name) if isinstance(name, str) else f"{name!r} is not a string"
     if problem:
         raise ConfigError(f"collection: {problem}")
+
+
+def _told_on(loop: asyncio.AbstractEventLoop, progress: Callable[[int, int], Any]) -> IndexProgress:
+    """Return what tells `progress` on its loop, from any thread; when the loop is closed nobody listens any more."""
+
+    def tell(done: int, count: int) -> None:
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(progress, done, count)
+
+    return tell
+
+
+def _create_index(
+    engine: StorageEngine, index: IndexDefinition, report: IndexProgress | None, *, is_configured: bool
+) -> None:
+    if is_configured:
+        engine.add_collection(index.collection)  # it is this app's, though nothing of it may have come yet
+    create_index(engine, index, report)
 
 
 def _subscribe(engine: StorageEngine, collection: str) -> None:

@@ -43,6 +43,8 @@ def copy_records(source: EngineReader, target: StorageEngine) -> None:
         target.put_subscription(subscription)
     for collection, cursor in source.backfills().items():
         target.put_backfill(collection, cursor)
+    for index in source.indexes():
+        target.put_index(index)
     for conflict in source.conflicts():
         target.put_conflict(conflict)
     if replica.is_resyncing:  # a resync begun there begins again here

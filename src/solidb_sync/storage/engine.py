@@ -9,14 +9,16 @@ outside of one, through `reader()`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 from solidb_sync.model.version_vector import Dot
 from solidb_sync.storage.committer import Transactions
+from solidb_sync.storage.field_path import FieldPath
 from solidb_sync.storage.records import (
     ChangeState,
+    IndexDefinition,
     Replica,
     StoredBase,
     StoredChange,
@@ -24,6 +26,9 @@ from solidb_sync.storage.records import (
     StoredRow,
     Subscription,
 )
+
+IndexProgress = Callable[[int, int], None]
+"""Told how far the building of an index has come: documents done, and how many there are."""
 
 
 class EngineReader(Protocol):
@@ -82,6 +87,15 @@ class EngineReader(Protocol):
 
     def conflicts(self) -> list[StoredConflict]:
         """Return the conflict log, oldest first."""
+
+    def indexes(self, collection: str | None = None) -> list[IndexDefinition]:
+        """Return the indexes of a collection, or of all, by collection and field."""
+
+    def field_values(self, collection: str, path: FieldPath) -> Iterator[tuple[str, Any]]:
+        """Yield key and value of the documents in which a field is neither missing nor null, by key."""
+
+    def keys_with(self, index: IndexDefinition, value: Any) -> list[str]:
+        """Return the keys of the documents whose field of an index equals `value` (not null) as SDBQL sees it, by key."""
 
     def snapshot(self) -> AbstractContextManager[None]:
         """Hold one state for all reads inside the `with` block."""
@@ -164,6 +178,16 @@ class StorageEngine(EngineReader, Transactions, Protocol):
 
     def put_conflict(self, conflict: StoredConflict) -> None:
         """Add to the conflict log, or replace the entry with this id."""
+
+    def put_index(self, index: IndexDefinition, progress: IndexProgress | None = None) -> None:
+        """Keep an index that is not there yet, over the documents there are and all that come.
+
+        `progress` is called with (0, documents), now and then in between, and with (documents, documents) at the end.
+        What it raises is raised here when the building is over.
+        """
+
+    def drop_index(self, collection: str, field: str) -> bool:
+        """Forget an index; return whether there was one."""
 
     def close(self) -> None:
         """Give back what the engine holds."""

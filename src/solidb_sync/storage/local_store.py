@@ -28,12 +28,13 @@ from solidb_sync.protocol.names import client_id_problem, key_problem, name_prob
 from solidb_sync.storage.committer import Committer, InlineCommitter, ThreadCommitter, Transactions
 from solidb_sync.storage.copy_store import copy_to_sqlite
 from solidb_sync.storage.edits import pending_change
-from solidb_sync.storage.engine import EngineReader, StorageEngine
+from solidb_sync.storage.engine import EngineReader, IndexProgress, StorageEngine
+from solidb_sync.storage.local_indexes import create_index, index_definition
 from solidb_sync.storage.opening import default_path, open_memory_engine, open_sqlite_engine
 from solidb_sync.storage.outbox import settle_by_hand
 from solidb_sync.storage.overlay import keep_base_apart
 from solidb_sync.storage.pending_change import PendingChange, public_change
-from solidb_sync.storage.records import ChangeState, StoredRow, Subscription
+from solidb_sync.storage.records import ChangeState, IndexDefinition, StoredRow, Subscription
 from solidb_sync.storage.sqlite.connection import FileLocation, storage_error
 from solidb_sync.storage.sqlite.sqlite_engine import SqliteEngine, SqliteReads
 from solidb_sync.storage.store_lock import StoreLock
@@ -321,6 +322,38 @@ class LocalStore:
     def remove_subscription(self, collection: str) -> bool:
         """Forget a subscription; False when there was none."""
         return self.transact(lambda engine: engine.drop_subscription(collection))
+
+    # local indexes
+
+    def create_index(
+        self, collection: str, field: str, *, unique: bool = False, progress: IndexProgress | None = None
+    ) -> None:
+        """Make a local index over a field of a collection's documents; harmless when the same one is there.
+
+        `field` is a path: `city`, `address.city`, or with a part between backticks that is no plain word: `` `a.b`.c ``. The
+        index stays until it is dropped, is part of a backup, and is never sent anywhere. A `unique` one makes
+        `SyncManager` refuse edits that would break it; `put_document` stores the server's news and is never refused.
+
+        It is one transaction: reads go on meanwhile, writes wait until it is built, and a process that dies leaves the
+        whole index or none. `progress` is called on the store's own thread with the documents done and how many there are,
+        from (0, n) to (n, n); in between it is as exact as the steps of the database's machine are even, and it begins
+        again when another write of the same moment failed. What it raises is raised here, with no index made.
+
+        Raises `ConfigError` for a bad field, a collection that is not known here, or an index there with another `unique`;
+        `UniqueIndexError` when documents collide already.
+        """
+        _check_name(collection)
+        index = index_definition(collection, field, unique=unique)
+        self.transact(lambda engine: create_index(engine, index, progress))
+
+    def list_indexes(self, collection: str | None = None) -> list[IndexDefinition]:
+        """Return the local indexes of a collection, or of all, by collection and field."""
+        return self.view(lambda reader: reader.indexes(collection))
+
+    def drop_index(self, collection: str, field: str) -> bool:
+        """Forget a local index; False when there was none."""
+        index = index_definition(collection, field, unique=False)
+        return self.transact(lambda engine: engine.drop_index(collection, index.field))
 
     # care
 

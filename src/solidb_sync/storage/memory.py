@@ -14,11 +14,15 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from sdbql.values import equal
+from solidb_sync.json_value import decode
 from solidb_sync.model.version_vector import Dot
 from solidb_sync.protocol.names import actor_name
-from solidb_sync.storage.engine import EngineReader
+from solidb_sync.storage.engine import EngineReader, IndexProgress
+from solidb_sync.storage.field_path import FieldPath, parse_field, value_at
 from solidb_sync.storage.records import (
     ChangeState,
+    IndexDefinition,
     Replica,
     StoredBase,
     StoredChange,
@@ -66,6 +70,7 @@ class MemoryEngine:
         self._backfills: dict[str, int] = {}
         self._unseen: dict[Place, bool] = {}
         self._conflicts: dict[str, StoredConflict] = {}
+        self._indexes: dict[Place, IndexDefinition] = {}
 
     # transactions
 
@@ -220,6 +225,23 @@ class MemoryEngine:
         with self._guard:
             return list(self._conflicts.values())
 
+    def indexes(self, collection: str | None = None) -> list[IndexDefinition]:
+        """Return the indexes of a collection, or of all."""
+        with self._guard:
+            return [index for (name, _), index in sorted(self._indexes.items()) if collection in (None, name)]
+
+    def field_values(self, collection: str, path: FieldPath) -> Iterator[tuple[str, Any]]:
+        """Yield key and value of the documents that have a field."""
+        for key, row in self.live_rows(collection):
+            value = value_at(decode(row.body or "{}"), path)
+            if value is not None:
+                yield key, value
+
+    def keys_with(self, index: IndexDefinition, value: Any) -> list[str]:
+        """Return the keys of the documents with a value, by looking at each: a definition is all there is of an index."""
+        found = self.field_values(index.collection, parse_field(index.field))
+        return [key for key, other in found if equal(other, value)]
+
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Hold one state: writers wait."""
@@ -232,7 +254,9 @@ class MemoryEngine:
 
     def close(self) -> None:
         """Forget everything."""
-        for table in (self._rows, self._bases, self._changes, self._subscriptions, self._backfills, self._conflicts):
+        for table in (
+            self._rows, self._bases, self._changes, self._subscriptions, self._backfills, self._conflicts, self._indexes
+        ):  # fmt: skip
             table.clear()
 
     # writing
@@ -362,3 +386,18 @@ class MemoryEngine:
     def put_conflict(self, conflict: StoredConflict) -> None:
         """Add to the conflict log."""
         self._set(self._conflicts, conflict.id, conflict)
+
+    def put_index(self, index: IndexDefinition, progress: IndexProgress | None = None) -> None:
+        """Keep the definition of an index."""
+        self.add_collection(index.collection)
+        self._set(self._indexes, (index.collection, index.field), index)
+        count = sum(1 for _ in self.live_rows(index.collection))
+        for done in (0, count):
+            if progress is not None:
+                progress(done, count)
+
+    def drop_index(self, collection: str, field: str) -> bool:
+        """Forget an index."""
+        was_there = (collection, field) in self._indexes
+        self._set(self._indexes, (collection, field), _MISSING)
+        return was_there

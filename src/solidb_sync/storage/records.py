@@ -96,6 +96,15 @@ class Subscription:
 
 
 @dataclass(frozen=True, slots=True)
+class IndexDefinition:
+    """A local index over one field of a collection's documents; `field` is a path as `storage/field_path.py` writes it."""
+
+    collection: str
+    field: str
+    unique: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class StoredConflict:
     """One decided or open conflict with all its sides, as JSON text (None: absent or deleted)."""
 

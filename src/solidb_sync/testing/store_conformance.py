@@ -12,12 +12,13 @@ Each law opens a store of its own and closes it. Nothing here needs pytest itsel
 from __future__ import annotations
 
 from collections.abc import Callable
+from tempfile import TemporaryDirectory
 
-from solidb_sync.errors import ConfigError, InvalidDocumentError, StorageError
+from solidb_sync.errors import ConfigError, InvalidDocumentError, StorageError, UniqueIndexError
 from solidb_sync.json_value import JsonDocument
 from solidb_sync.model.version_vector import VersionVector
 from solidb_sync.storage.local_store import LocalStore
-from solidb_sync.storage.records import Subscription
+from solidb_sync.storage.records import IndexDefinition, Subscription
 
 BAD_NAMES = ["", "_system", "a/b", "a|b", "a b", "x" * 129]
 BAD_KEYS = ["", "a/b", "a|b", "line\nfeed", "x" * 513]
@@ -205,6 +206,103 @@ class StoreConformance:
             assert isinstance(error_of(lambda: store.add_pending_change("users", "u", "upsert", {}, {})), ConfigError)
             assert store.get_pending_changes() == []
 
+    def test_an_index_is_made_listed_and_dropped(self) -> None:
+        """Under the one way to write its field; making it again, or dropping it again, is harmless."""
+        with self.open() as store:
+            store.put_document("users", "u1", {"address": {"city": "Oslo"}}, {})
+            for field in ("address.city", "`address`.`city`"):
+                store.create_index("users", field)
+            store.create_index("users", "email", unique=True)
+            city, email = IndexDefinition("users", "address.city"), IndexDefinition("users", "email", unique=True)
+            assert store.list_indexes() == store.list_indexes("users") == [city, email]
+            assert store.list_indexes("orders") == []
+            assert store.drop_index("users", "`address`.city") is True
+            assert store.drop_index("users", "address.city") is False
+            assert store.list_indexes("users") == [email]
+
+    def test_an_index_with_another_unique_says_to_drop_it_first(self) -> None:
+        """Rather than to change what the rest of the app relies on."""
+        with self.open() as store:
+            store.put_document("users", "u1", {}, {})
+            store.create_index("users", "email", unique=True)
+            problem = error_of(lambda: store.create_index("users", "email"))
+            assert isinstance(problem, ConfigError)
+            assert "users.email: has an index that is unique; drop it first" in str(problem)
+
+    def test_an_index_over_what_is_not_there_is_refused(self) -> None:
+        """A collection nobody knows, and fields no stored document has; a subscribed collection is known."""
+        with self.open() as store:
+            store.add_subscription("orders", None)
+            store.create_index("orders", "total")
+            for collection, field, words in (
+                ("users", "city", "collection: 'users' is not known here"),
+                ("orders", "_key", "'_key' needs no index"),
+                ("orders", "_id", "'_id' needs no index"),
+                ("orders", "_sync", "no attribute of a document"),
+                ("orders", "lines[*].sku", "into objects only"),
+                ("orders", "zip code", "between backticks: `zip code`"),
+                ("orders", "a..b", "empty part"),
+                ("orders", "", "1 to 1000 characters"),
+                ("orders", "`open", "open backtick at character 1"),
+                ("orders", '`say "hi"`', "without quotation marks"),
+                ("orders", "`a`b", "expected '.' at character 4"),
+            ):
+                problem = error_of(lambda c=collection, f=field: store.create_index(c, f))  # type: ignore[misc]
+                assert isinstance(problem, ConfigError), field
+                assert words in str(problem)
+            assert store.list_indexes() == [IndexDefinition("orders", "total")]
+
+    def test_a_unique_index_over_documents_that_collide_is_refused_with_the_collisions(self) -> None:
+        """Nulls and missing values don't; 1 and 1.0 do."""
+        with self.open() as store:
+            documents: list[JsonDocument] = [{"n": 1}, {"n": 1.0}, {"n": True}, {"n": None}, {"n": None}, {}, {}]
+            for key, document in zip("abcdefg", documents, strict=True):
+                store.put_document("users", key, document, {})
+            problem = error_of(lambda: store.create_index("users", "n", unique=True))
+            assert isinstance(problem, UniqueIndexError)
+            assert (problem.collection, problem.field) == ("users", "n")
+            assert problem.collisions == ((1, ("a", "b")),)
+            assert "users.n: can't be unique: 1 value is in more than one document: 1 in a, b" in str(problem)
+            assert store.list_indexes() == []
+            store.put_document("users", "b", {"n": 2}, {})
+            store.create_index("users", "n", unique=True)
+
+    def test_what_the_server_sends_is_stored_whatever_a_unique_index_says(self) -> None:
+        """Else a device would come to differ from the server for ever."""
+        with self.open() as store:
+            store.put_document("users", "a", {"n": 1}, {})
+            store.create_index("users", "n", unique=True)
+            store.put_document("users", "b", {"n": 1}, {"server": 7})
+            assert store.get_document("users", "b") == ({"n": 1}, VersionVector({"server": 7}))
+
+    def test_progress_is_told_and_what_it_raises_leaves_no_index_and_the_store_in_use(self) -> None:
+        """Whoever gives up has changed nothing."""
+
+        def give_up(done: int, count: int) -> None:
+            raise KeyError(f"{done} of {count}")
+
+        with self.open() as store:
+            for number in range(10):
+                store.put_document("users", str(number), {"n": number}, {})
+            told: list[tuple[int, int]] = []
+            store.create_index("users", "n", progress=lambda done, count: told.append((done, count)))
+            assert (told[0], told[-1]) == ((0, 10), (10, 10))
+            assert isinstance(error_of(lambda: store.create_index("users", "m", progress=give_up)), KeyError)
+            store.put_document("users", "10", {}, {})
+            assert store.list_indexes() == [IndexDefinition("users", "n")]
+
+    def test_a_backup_has_the_indexes(self) -> None:
+        """And a store opened from it."""
+        with TemporaryDirectory() as directory, self.open() as store:
+            store.put_document("users", "u1", {"email": "a@x"}, {})
+            store.create_index("users", "email", unique=True)
+            store.backup(f"{directory}/copy.db")
+            with LocalStore.open(f"{directory}/copy.db", "device-1") as copy:
+                (index,) = copy.list_indexes()
+                assert index == IndexDefinition("users", "email", unique=True)
+                assert copy.view(lambda reader: reader.keys_with(index, "a@x")) == ["u1"]
+                assert copy.verify().is_sound
+
     def test_a_fresh_store_is_sound(self) -> None:
         """And so is one in use; every record is counted."""
         with self.open() as store:
@@ -249,6 +347,9 @@ class StoreConformance:
             lambda: store.add_subscription("users", None),
             lambda: store.list_subscriptions(),
             lambda: store.remove_subscription("users"),
+            lambda: store.create_index("users", "city"),
+            lambda: store.list_indexes(),
+            lambda: store.drop_index("users", "city"),
             lambda: store.verify(),
         ]
         assert [type(error_of(call)) for call in calls] == [StorageError] * len(calls)

@@ -7,7 +7,6 @@ the writing connection. Outside an exclusive location, readers have connections 
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,13 +14,14 @@ from typing import Any
 import apsw
 from msgspec.structs import replace
 
-from solidb_sync.errors import StorageError
 from solidb_sync.json_value import decode, encode
 from solidb_sync.model.version_vector import Dot
 from solidb_sync.protocol.names import actor_name
-from solidb_sync.storage.engine import EngineReader
+from solidb_sync.storage.engine import EngineReader, IndexProgress
+from solidb_sync.storage.field_path import FieldPath
 from solidb_sync.storage.records import (
     ChangeState,
+    IndexDefinition,
     Replica,
     StoredBase,
     StoredChange,
@@ -29,9 +29,12 @@ from solidb_sync.storage.records import (
     StoredRow,
     Subscription,
 )
+from solidb_sync.storage.sqlite import secondary_indexes
 from solidb_sync.storage.sqlite import statements as sql
-from solidb_sync.storage.sqlite.connection import FileLocation, create_private_file, open_connection
+from solidb_sync.storage.sqlite.backup import backup_to
+from solidb_sync.storage.sqlite.connection import FileLocation, open_connection
 from solidb_sync.storage.sqlite.migrate import migrate, migrations_of
+from solidb_sync.storage.sqlite.replica_row import replica_of, replica_row
 from solidb_sync.storage.sqlite.transactions import SqliteTransactions
 
 MIGRATIONS = "solidb_sync.storage.sqlite.migrations"
@@ -51,24 +54,7 @@ class SqliteReads:
     def replica(self) -> Replica:
         """Return who this store is."""
         (row,) = self._all(sql.READ_REPLICA)
-        device_id, store_id, last_change, incarnation, counter, settled, pushes, cursor, caught_up, *rest = row
-        covered, excluded, epoch, is_resyncing, must_renew = rest
-        return Replica(
-            device_id=device_id,
-            store_id=store_id,
-            last_change=last_change,
-            incarnation=incarnation,
-            counter=counter,
-            settled=settled,
-            pushes=pushes,
-            cursor=cursor,
-            caught_up=caught_up,
-            covered=None if covered is None else tuple(decode(covered)),
-            excluded=tuple(decode(excluded)),
-            epoch=epoch,
-            is_resyncing=bool(is_resyncing),
-            must_renew=bool(must_renew),
-        )
+        return replica_of(row)
 
     def collections(self) -> list[str]:
         """Return the known collections by name."""
@@ -160,6 +146,22 @@ class SqliteReads:
         """Return the conflict log, oldest first."""
         return [StoredConflict(*row) for row in self._all(sql.READ_CONFLICTS)]
 
+    def indexes(self, collection: str | None = None) -> list[IndexDefinition]:
+        """Return the indexes of a collection, or of all."""
+        return [
+            IndexDefinition(name, field, bool(unique))
+            for name, field, unique in self._all(sql.READ_INDEXES)
+            if collection in (None, name)
+        ]
+
+    def field_values(self, collection: str, path: FieldPath) -> Iterator[tuple[str, Any]]:
+        """Yield key and value of the documents that have a field."""
+        return secondary_indexes.field_values(self._connection, self._number(collection), path)
+
+    def keys_with(self, index: IndexDefinition, value: Any) -> list[str]:
+        """Return the keys of the documents with a value, through the index."""
+        return secondary_indexes.keys_with(self._connection, self._number(index.collection), index.field, value)
+
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Hold one state in a read transaction; inside a transaction there is one already."""
@@ -183,16 +185,7 @@ class SqliteReads:
 
     def backup(self, path: str) -> None:
         """Write a consistent copy with SQLite's online backup."""
-        if os.path.exists(path):
-            raise StorageError(f"{path}: exists already; a backup goes into a new file")
-        create_private_file(path)
-        target = apsw.Connection(path)
-        try:
-            with target.backup("main", self._connection, "main") as copying:
-                copying.step(-1)
-            target.execute("PRAGMA journal_mode = DELETE").fetchall()
-        finally:
-            target.close()
+        backup_to(path, self._connection)
 
     def close(self) -> None:
         """Close the connection."""
@@ -255,6 +248,7 @@ class SqliteEngine(SqliteReads, SqliteTransactions):
     def __init__(self, location: FileLocation, *, durability: str = "full") -> None:
         connection = open_connection(location, durability=durability)
         migrate(connection, migrations_of(MIGRATIONS), location.path)
+        secondary_indexes.build_again_what_differs(connection)
         SqliteReads.__init__(self, connection)
         SqliteTransactions.__init__(self, connection, location.path)
         self._location = location
@@ -263,6 +257,7 @@ class SqliteEngine(SqliteReads, SqliteTransactions):
         self._actor = ""
         self._counter = 0
         self._last_change = 0
+        self._indexes: dict[str, list[IndexDefinition]] | None = None
 
     def reader(self) -> EngineReader:
         """Return a reader with a connection of its own, or this engine itself in an exclusive location."""
@@ -293,12 +288,14 @@ class SqliteEngine(SqliteReads, SqliteTransactions):
         """Take the transaction back, with the collections it made known."""
         self._forget_replica()
         self._forget_collections()
+        self._indexes = None
         super().rollback()
 
     def rollback_to_savepoint(self) -> bool:
         """Take back what was done since the mark, with the collections it made known."""
         self._forget_replica()
         self._forget_collections()
+        self._indexes = None
         return super().rollback_to_savepoint()
 
     def replica(self) -> Replica:
@@ -329,17 +326,7 @@ class SqliteEngine(SqliteReads, SqliteTransactions):
     def _write_replica(self) -> None:
         if self._replica is None or self._replica_is_written:
             return
-        replica = self.replica()
-        covered = None if replica.covered is None else encode(list(replica.covered)).decode()
-        self._do(
-            sql.WRITE_REPLICA,
-            (
-                replica.device_id, replica.store_id, replica.last_change, replica.incarnation, replica.counter,
-                replica.settled, replica.pushes, replica.cursor, replica.caught_up,
-                covered, encode(list(replica.excluded)).decode(), replica.epoch,
-                int(replica.is_resyncing), int(replica.must_renew),
-            ),
-        )  # fmt: skip
+        self._do(sql.WRITE_REPLICA, replica_row(self.replica()))
         self._replica_is_written = True
 
     def has_replica(self) -> bool:
@@ -478,6 +465,29 @@ class SqliteEngine(SqliteReads, SqliteTransactions):
                 conflict.winner, conflict.fields, conflict.local, conflict.remote, conflict.base, conflict.at,
             ),
         )  # fmt: skip
+
+    # The definitions are held in memory: every save asks for those of its collection, and only this engine writes them.
+
+    def indexes(self, collection: str | None = None) -> list[IndexDefinition]:
+        """Return the indexes of a collection, or of all."""
+        held = self._indexes
+        if held is None:
+            held = {}
+            for index in super().indexes():
+                held.setdefault(index.collection, []).append(index)
+            self._indexes = held
+        return [index for indexes in held.values() for index in indexes] if collection is None else held.get(collection, [])
+
+    def put_index(self, index: IndexDefinition, progress: IndexProgress | None = None) -> None:
+        """Keep an index and build it."""
+        self._writable(index.collection)
+        self._indexes = None
+        secondary_indexes.build(self._connection, self._number(index.collection), index, progress)
+
+    def drop_index(self, collection: str, field: str) -> bool:
+        """Forget an index."""
+        self._indexes = None
+        return secondary_indexes.drop(self._connection, self._number(collection), field)
 
     def _writable(self, collection: str) -> sql.CollectionStatements:
         found = self._statements(collection)

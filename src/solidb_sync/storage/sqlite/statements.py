@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sdbql.sqlite_paths import INDEX_CONDITION, index_expressions, index_key, index_rank, path_literal
+from solidb_sync.storage.field_path import FieldPath
+
 ANY_TABLE = "SELECT 1 FROM sqlite_schema LIMIT 1"
 
 _REPLICA = """device_id, store_id, last_change, incarnation, counter, settled, pushes, cursor, caught_up,
@@ -84,6 +87,60 @@ WRITE_CONFLICT = """
         strategy = excluded.strategy, winner = excluded.winner, fields = excluded.fields, local = excluded.local,
         remote = excluded.remote, base = excluded.base, at = excluded.at
 """
+
+
+READ_INDEXES = """
+    SELECT collections.name, indexes.field, indexes.is_unique
+    FROM indexes
+    JOIN collections ON collections.id = indexes.collection
+    ORDER BY collections.name, indexes.field
+"""
+READ_INDEX_NUMBERS = "SELECT id, collection, field FROM indexes ORDER BY id"
+READ_SQLITE_INDEXES = "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND name GLOB 'i_[0-9]*'"
+ADD_INDEX = "INSERT INTO indexes (collection, field, is_unique) VALUES (?, ?, ?) RETURNING id"
+DROP_SAMPLE = "DROP TABLE temp.sample"
+DROP_INDEX_DEFINITION = "DELETE FROM indexes WHERE collection = ? AND field = ? RETURNING id"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldStatements:
+    """The statements over one field of one collection. Its path is written into them: SQLite uses an index for no other.
+
+    What an index holds, and in which order, is said in `sdbql.sqlite_paths`.
+    """
+
+    count: str
+    copy_sample: str
+    index_sample: str
+    values: str
+    equal: str
+    boolean: str
+    between: str
+    create: str
+
+    @classmethod
+    def of(cls, number: int, path: FieldPath) -> FieldStatements:
+        """Return the statements for a field of the collection with this number."""
+        table = f"c_{int(number)}"
+        literal = path_literal(path)
+        assert literal is not None, "checked when the path was read"
+        key, rank = index_key(literal), index_rank(literal)
+        columns = ", ".join(index_expressions(path))
+        read = f"SELECT k, body -> {literal} FROM {table} WHERE {INDEX_CONDITION}"
+        return cls(
+            count=f"SELECT count(*) FROM {table} WHERE {INDEX_CONDITION}",
+            copy_sample=f"CREATE TEMP TABLE sample AS SELECT k, body FROM {table} WHERE {INDEX_CONDITION} LIMIT ?",
+            index_sample=f"CREATE INDEX temp.i_sample ON sample ({columns}) WHERE {INDEX_CONDITION}",
+            values=f"{read} AND body ->> {literal} IS NOT NULL ORDER BY k",
+            equal=f"{read} AND {key} = ?",
+            boolean=f"{read} AND {key} = -9e999 AND {rank} = ?",
+            between=f"{read} AND {key} >= ? AND {key} < ?",
+            create=f"ON {table} ({columns}) WHERE {INDEX_CONDITION}",
+        )
+
+    def create_index(self, number: int) -> str:
+        """Return what makes the index with this number."""
+        return f"CREATE INDEX i_{int(number)} {self.create}"
 
 
 @dataclass(frozen=True, slots=True)
