@@ -4,12 +4,13 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help setup demo test lint types contracts bench soak clean
+.PHONY: help setup demo test lint types contracts reference bench soak clean
 
 help:
 	@echo "make demo       a server and two devices: edit, go offline, conflict, converge"
 	@echo "make test       all tests"
 	@echo "make lint types contracts    the other stages of .ci/run"
+	@echo "make reference  the pages of docs/sdbql that are made from tables in the code"
 	@echo "make bench      the figures in docs/BENCHMARKS.md, measured on this machine"
 	@echo "make soak       the simulation for longer (SEEDS=5000)"
 
@@ -36,6 +37,9 @@ types: setup
 
 contracts: setup
 	$(BIN)/lint-imports
+
+reference: setup
+	$(BIN)/python docs/write_reference.py
 
 bench: setup
 	$(BIN)/python -m benchmarks

@@ -9,7 +9,13 @@ Aggregation = Callable[[Sequence[Value]], Value]
 
 
 def _count(values: Sequence[Value]) -> Value:
+    """Return how many values are not null."""
     return sum(value is not None for value in values)
+
+
+def _listed(values: Sequence[Value]) -> Value:
+    """Return the values, null included, in the order of the rows."""
+    return list(values)
 
 
 AGGREGATES: dict[str, Aggregation] = {
@@ -24,9 +30,9 @@ AGGREGATES: dict[str, Aggregation] = {
     "COUNT_UNIQUE": statistics.count_distinct,
     "UNIQUE": statistics.unique,
     "SORTED_UNIQUE": statistics.sorted_unique,
-    "COLLECT_LIST": list,
-    "COLLECT": list,
-    "PUSH": list,
+    "COLLECT_LIST": _listed,
+    "COLLECT": _listed,
+    "PUSH": _listed,
     "MEDIAN": statistics.median,
     "VARIANCE": statistics.variance,
     "STDDEV": statistics.deviation,

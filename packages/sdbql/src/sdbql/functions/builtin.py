@@ -1,7 +1,8 @@
 """What a builtin is, and how its arguments are read.
 
-A subject's module is a table of `Builtin`s; the table is the documentation. The number of
-arguments is checked once, by the analyser, from `least` and `most`.
+A subject's module is a table of `Builtin`s, and the docstring of each function is its
+documentation for those who write queries: `reference` makes pages of them, and the tests run
+every example. The number of arguments is checked once, by the analyser, from `least` and `most`.
 """
 
 from collections.abc import Callable, Iterable
@@ -32,7 +33,8 @@ class Builtin:
     `wants_context` is true. `takes_lambda` allows lambdas as arguments; they arrive as
     callables. `grows` marks a result that may be longer than its arguments, so that its
     length is checked against the limits. `total` promises never to raise. `cost` says what of
-    its arguments a call has to work through, which is counted as steps.
+    its arguments a call has to work through, which is counted as steps. `usage` says how a call
+    is written where the parameters of `call` do not.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Builtin:
     grows: bool = False
     total: bool = False
     cost: Cost = Cost.LENGTH
+    usage: str = ""
 
     def arity(self) -> str:
         """Return the number of arguments in words."""

@@ -1,5 +1,6 @@
 """All builtins by name, and the names that only a server knows."""
 
+from sdbql.functions.array_statistics import ARRAY_STATISTICS
 from sdbql.functions.arrays import ARRAY_FUNCTIONS
 from sdbql.functions.builtin import Builtin, Table
 from sdbql.functions.dates import DATE_FUNCTIONS
@@ -7,16 +8,19 @@ from sdbql.functions.higher_order import HIGHER_ORDER_FUNCTIONS
 from sdbql.functions.numbers import NUMBER_FUNCTIONS
 from sdbql.functions.objects import OBJECT_FUNCTIONS
 from sdbql.functions.strings import STRING_FUNCTIONS
+from sdbql.functions.text_search import TEXT_SEARCH_FUNCTIONS
 from sdbql.functions.types import TYPE_FUNCTIONS
 
 BUILTINS: Table = {
     **STRING_FUNCTIONS,
+    **TEXT_SEARCH_FUNCTIONS,
     **ARRAY_FUNCTIONS,
+    **ARRAY_STATISTICS,
+    **HIGHER_ORDER_FUNCTIONS,
     **NUMBER_FUNCTIONS,
     **DATE_FUNCTIONS,
     **TYPE_FUNCTIONS,
     **OBJECT_FUNCTIONS,
-    **HIGHER_ORDER_FUNCTIONS,
 }
 
 

@@ -25,19 +25,36 @@ def _function(name: str, value: Value) -> Function:
 
 
 def keep(context: ExecutionContext, array: Value, condition: Value) -> Value:
-    """Return the elements for which the condition is true."""
+    """Return the elements for which the condition is true.
+
+    FILTER([1, 2, 3], x -> x > 1) => [2, 3]
+    [0, "", "a"] |> FILTER(x -> x) => ["a"]
+    FILTER(null, x -> x) => Execution error: FILTER requires array, found null
+    """
     elements, test = _array(context, "FILTER", array), _function("FILTER", condition)
     return [element for element in elements if test(element)]
 
 
 def transform(context: ExecutionContext, array: Value, change: Value) -> Value:
-    """Return what the lambda makes of each element."""
+    """Return what the lambda makes of each element.
+
+    MAP([1, 2], x -> x * 10) => [10, 20]
+    ["a", "b"] |> MAP(s -> UPPER(s)) => ["A", "B"]
+    MAP([], x -> x) => []
+    MAP([1], 5) => Execution error: MAP requires a lambda, such as: MAP(xs, x -> x > 1)
+    """
     elements, function = _array(context, "MAP", array), _function("MAP", change)
     return [function(element) for element in elements]
 
 
 def reduce(context: ExecutionContext, array: Value, *rest: Value) -> Value:
-    """Fold from the left: (array, initial, lambda), (array, lambda, initial) or (array, lambda)."""
+    """Fold from the left: (array, initial, lambda), (array, lambda, initial) or (array, lambda).
+
+    REDUCE([1, 2, 3], 0, (sum, x) -> sum + x) => 6
+    REDUCE([1, 2, 3], (sum, x) -> sum + x, 10) => 16
+    REDUCE([], (a, x) -> x) => null
+    REDUCE([1], 0) => Execution error: REDUCE requires one lambda, such as: REDUCE(xs, 0, (sum, x) -> sum + x)
+    """
     elements = _array(context, "REDUCE", array)
     functions = [argument for argument in rest if callable(argument)]
     initial = [argument for argument in rest if not callable(argument)]
@@ -50,25 +67,45 @@ def reduce(context: ExecutionContext, array: Value, *rest: Value) -> Value:
 
 
 def some(context: ExecutionContext, array: Value, condition: Value) -> Value:
-    """Tell whether the condition is true of at least one element."""
+    """Tell whether the condition is true of at least one element.
+
+    ANY([1, 2], x -> x > 1) => true
+    ANY([], x -> true) => false
+    ANY({}, x -> true) => Execution error: ANY requires array, found object
+    """
     elements, test = _array(context, "ANY", array), _function("ANY", condition)
     return any(test(element) for element in elements)
 
 
 def every(context: ExecutionContext, array: Value, condition: Value) -> Value:
-    """Tell whether the condition is true of all elements."""
+    """Tell whether the condition is true of all elements.
+
+    ALL([1, 2], x -> x > 0) => true
+    ALL([], x -> false) => true
+    ALL(null, x -> true) => Execution error: ALL requires array, found null
+    """
     elements, test = _array(context, "ALL", array), _function("ALL", condition)
     return all(test(element) for element in elements)
 
 
 def none(context: ExecutionContext, array: Value, condition: Value) -> Value:
-    """Tell whether the condition is true of no element."""
+    """Tell whether the condition is true of no element.
+
+    NONE([1, 2], x -> x > 5) => true
+    NONE([], x -> true) => true
+    NONE("ab", x -> true) => Execution error: NONE requires array, found string
+    """
     elements, test = _array(context, "NONE", array), _function("NONE", condition)
     return not any(test(element) for element in elements)
 
 
 def find(context: ExecutionContext, array: Value, condition: Value) -> Value:
-    """Return the first element for which the condition is true, or null."""
+    """Return the first element for which the condition is true, or null.
+
+    FIND([5, 12, 20], n -> n > 10) => 12
+    FIND([5], n -> n > 10) => null
+    FIND([5], 5) => Execution error: FIND requires a lambda, such as: FIND(xs, x -> x > 1)
+    """
     elements, test = _array(context, "FIND", array), _function("FIND", condition)
     return next((element for element in elements if test(element)), None)
 
@@ -77,7 +114,9 @@ HIGHER_ORDER_FUNCTIONS = table(
     [
         Builtin("FILTER", keep, 2, 2, wants_context=True, takes_lambda=True),
         Builtin("MAP", transform, 2, 2, wants_context=True, takes_lambda=True),
-        Builtin("REDUCE", reduce, 2, 3, wants_context=True, takes_lambda=True),
+        Builtin(
+            "REDUCE", reduce, 2, 3, wants_context=True, takes_lambda=True, usage="REDUCE(array[, initial], (result, x) -> …)"
+        ),
         Builtin("ANY", some, 2, 2, wants_context=True, takes_lambda=True),
         Builtin("ALL", every, 2, 2, wants_context=True, takes_lambda=True),
         Builtin("NONE", none, 2, 2, wants_context=True, takes_lambda=True),

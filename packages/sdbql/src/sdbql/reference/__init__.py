@@ -1,0 +1,1 @@
+"""The language's own documentation, made from its tables. Nothing that runs a query imports it."""
