@@ -35,13 +35,13 @@ from solidb_sync.client.sync_round import SyncRound
 from solidb_sync.client.transport.transport import Transport
 from solidb_sync.errors import ConfigError, FilterError
 from solidb_sync.protocol.names import name_problem
-from solidb_sync.storage.document_source import DocumentSource
 from solidb_sync.storage.engine import EngineReader, IndexProgress, StorageEngine
 from solidb_sync.storage.local_indexes import create_index, index_definition
 from solidb_sync.storage.local_store import LocalStore
 from solidb_sync.storage.opening import stored_device_id
 from solidb_sync.storage.pending_change import PendingChange, public_change
 from solidb_sync.storage.records import ChangeState, IndexDefinition, Subscription
+from solidb_sync.storage.sqlite.sqlite_data_source import data_source
 
 Result = TypeVar("Result")
 
@@ -210,9 +210,7 @@ class SyncManager:
 
     async def query_documents(self, col: str) -> list[tuple[str, dict[str, Any]]]:
         """Return `(key, document)` of a whole collection, by key."""
-        return await self._scan(
-            lambda reader: [(document["_key"], document) for document in DocumentSource(reader).scan(col)]
-        )
+        return await self._scan(lambda reader: [(document["_key"], document) for document in data_source(reader).scan(col)])
 
     async def query(
         self, sdbql_text: str, bind_vars: dict[str, Any] | None = None, *, limits: sdbql.Limits | None = None
@@ -229,7 +227,7 @@ class SyncManager:
         def run(reader: EngineReader) -> list[Any]:
             return parsed.run(
                 bind_vars,
-                DocumentSource(reader, known),
+                data_source(reader, known),
                 limits=limits,
                 cancellation=cancellation,
                 now_ms=now_ms,

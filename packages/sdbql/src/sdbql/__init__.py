@@ -1,7 +1,7 @@
 """SDBQL: a query language over JSON documents."""
 
 from sdbql.cancellation import Cancellation
-from sdbql.data_source import DataSource, DictSource, KeyedDataSource
+from sdbql.data_source import DataSource, DictSource, KeyedDataSource, SqlDataSource, StoredTable
 from sdbql.engine import Filter, Query, parse, parse_filter, run
 from sdbql.errors import (
     CollectionNotFoundError,
@@ -30,6 +30,8 @@ __all__ = [
     "QueryCancelledError",
     "QueryError",
     "QueryLimitError",
+    "SqlDataSource",
+    "StoredTable",
     "UnsupportedOfflineError",
     "parse",
     "parse_filter",

@@ -1,10 +1,13 @@
 """What a store must offer to be queried, and the simplest store: a dict of lists.
 
 A `DataSource` gives documents; the query does the rest. A store that can do better than a
-scan may also offer `get`, the document with a given key.
+scan may also offer `get`, the document with a given key; one that keeps its documents in SQLite
+may offer its tables, and then as much of a query as possible runs there.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 Document = dict[str, Any]
@@ -38,6 +41,42 @@ class KeyedDataSource(DataSource, Protocol):
 
     def get(self, name: str, key: str) -> Document | None:
         """Return the document whose `_key` equals `key`, or None."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTable:
+    """Where a collection is in SQLite: a table with the columns `k` (the key, text) and `body` (JSONB).
+
+    A row whose `body` is NULL is no document, and a body holds neither `_key` nor `_id`: both come from `k`. `name` is
+    SQL, of the store's own making. `indexed` are the paths with an index of `sqlite_paths.index_expressions`.
+    """
+
+    name: str
+    indexed: frozenset[tuple[str, ...]] = frozenset()
+
+
+@runtime_checkable
+class SqlDataSource(DataSource, Protocol):
+    """A data source whose documents can be read with SQL, in the snapshot that `scan` sees, and in the order of `k` there.
+
+    The connection must have the functions of `sqlite_functions.SQL_FUNCTIONS`.
+    """
+
+    def table(self, name: str) -> StoredTable | None:
+        """Return the table of a collection, None when it has none (yet): it is empty then."""
+        ...
+
+    def select(self, statement: str, parameters: Mapping[str, Any]) -> Iterator[Sequence[Any]]:
+        """Yield the rows of a SELECT; parameters (None, int, float or str) are by name: `:p0` is that of "p0"."""
+        ...
+
+    def decode(self, text: str) -> Any:
+        """Return the value of a JSON text that came from the store."""
+        ...
+
+    def watched(self, check: Callable[[], None]) -> AbstractContextManager[None]:
+        """Have `check` called now and then while statements run; what it raises ends them."""
         ...
 
 

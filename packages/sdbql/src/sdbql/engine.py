@@ -25,6 +25,7 @@ from sdbql.interpreter import compile_plan, compile_query
 from sdbql.limits import NESTING_DEPTH_MAX, PARSED_QUERIES_MAX, Limits
 from sdbql.parser import parse_condition, parse_query
 from sdbql.planner import make_plan
+from sdbql.stored_query import StoredQuery
 from sdbql.syntax_tree import CollectionRead
 
 BindVars = Mapping[str, Any]
@@ -95,6 +96,7 @@ class Query:
         self.plan = make_plan(analysis.body)
         self._layout = Layout(compile_expression, compile_plan)
         self._evaluate = compile_query(self.plan, self._layout)
+        self._stored = StoredQuery(self.plan)
 
     def __str__(self) -> str:
         return self.text
@@ -142,8 +144,8 @@ class Query:
             context.check()
             frame = _new_frame(self._layout, self._analysis, context)
             with _nesting_bounded(running=True):
-                results: list[Any] = self._evaluate(frame)
-                return results
+                results: list[Any] | None = self._stored.run(frame, self._layout)
+                return self._evaluate(frame) if results is None else results
 
 
 class Filter:

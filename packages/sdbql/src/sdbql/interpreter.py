@@ -13,6 +13,7 @@ from sdbql import plan
 from sdbql.bulk import compile_filter, compile_results
 from sdbql.conditions import reads_variables
 from sdbql.errors import ExecutionError
+from sdbql.extent import compile_extent
 from sdbql.frame import Evaluate, Frame, Layout
 from sdbql.grouping import compile_group
 from sdbql.hash_lookup import Find, compile_find
@@ -20,8 +21,9 @@ from sdbql.operators import compile_bounds
 from sdbql.outer_join import compile_full_join, compile_right_join
 from sdbql.result_size import ResultSize
 from sdbql.row_order import compile_order, compile_top
+from sdbql.sqlite_rows import STORED_STEPS, compile_stored_results
 from sdbql.syntax_tree import Binary, CollectionBind, CollectionRead, Expression, Literal, Variable
-from sdbql.values import Value, is_number, type_name
+from sdbql.values import Value, type_name
 
 Rows = Callable[[Frame], Iterator[None]]
 """A compiled step: yields once for each row, with the row's values set in the frame."""
@@ -30,10 +32,6 @@ Chunks = Callable[[Frame], Iterator[list[Value]]]
 
 CHUNK = 512
 """How many rows are counted at once; counting each would cost as much as a filter."""
-
-
-EXTENT_MAX = 2**61
-"""A larger LIMIT means the same: there are not so many rows."""
 
 
 def compile_plan(whole: plan.Plan, layout: Layout) -> Evaluate:
@@ -70,6 +68,8 @@ def compile_query(whole: plan.Plan, layout: Layout) -> Evaluate:
 
 
 def _compile_chunks(whole: plan.Plan, layout: Layout) -> Chunks:
+    if stored_results := compile_stored_results(whole, layout):
+        return stored_results
     if whole.distinct:
         return _distinct(compile_step(whole.rows, layout), layout.expression(whole.value))
     if loop := _single_loop(whole):
@@ -237,23 +237,6 @@ def _slice(step: plan.Slice, layout: Layout) -> Rows:
     return rows_with_extent_of_first if reads_variables(step) else rows
 
 
-def compile_extent(offset: Expression, count: Expression, layout: Layout) -> Callable[[Frame], tuple[int, int]]:
-    """Return the two numbers of a LIMIT, checked when they are evaluated."""
-    offset_value, count_value = layout.expression(offset), layout.expression(count)
-
-    def bounds(frame: Frame) -> tuple[int, int]:
-        return _extent(offset_value(frame), offset), _extent(count_value(frame), count)
-
-    return bounds
-
-
-def _extent(value: Value, node: Expression) -> int:
-    if is_number(value) and value == int(value) and value >= 0:
-        return min(int(value), EXTENT_MAX)
-    found = value if is_number(value) else type_name(value)
-    raise ExecutionError(f"LIMIT must be an integer of at least 0, found {found}", node.span)
-
-
 def _order(step: plan.Order, layout: Layout) -> Rows:
     return compile_order(step, compile_step(step.before, layout), layout)
 
@@ -335,4 +318,5 @@ STEPS: dict[type[plan.Step], Callable[[Any, Layout], Rows]] = {
     plan.HashJoin: _hash_join,
     plan.OuterJoin: _outer_join,
     plan.GroupJoin: _group_join,
+    **STORED_STEPS,
 }

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import apsw
 
+from sdbql.sqlite_functions import SQL_FUNCTIONS
 from solidb_sync.errors import StorageCorruptError, StorageError, StorageFullError, StoreLockedError
 
 BUSY_TIMEOUT_MS = 5_000
@@ -67,6 +68,8 @@ def open_connection(location: FileLocation, *, durability: str = "full", read_on
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
         for pragma in _pragmas(location, durability, read_only):
             connection.execute(pragma).fetchall()
+        for name, (function, arguments) in SQL_FUNCTIONS.items():
+            connection.create_scalar_function(name, function, arguments, deterministic=True)
     except apsw.Error as problem:
         raise storage_error(problem, location.path) from problem
     return connection

@@ -46,7 +46,7 @@ class SqliteReads:
     """Implements `EngineReader` over one connection."""
 
     def __init__(self, connection: apsw.Connection) -> None:
-        self._connection = connection
+        self.connection = self._connection = connection
         self._numbers: dict[str, int] = {}
         self._names: dict[int, str] = {}
         self._collections: dict[str, sql.CollectionStatements] = {}

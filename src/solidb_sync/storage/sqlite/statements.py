@@ -19,6 +19,7 @@ WRITE_REPLICA = f"""
 """
 
 READ_COLLECTIONS = "SELECT name, id FROM collections"
+READ_TABLE = "SELECT 'c_' || id FROM collections WHERE name = ?"
 ADD_COLLECTION = "INSERT INTO collections (name) VALUES (?) RETURNING id"
 
 READ_BASE = """

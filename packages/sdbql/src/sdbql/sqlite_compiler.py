@@ -1,0 +1,308 @@
+"""The split of a plan: its first steps as one SELECT, the others left to the interpreter.
+
+The steps are taken one by one, as long as each can be shown to give the same rows in SQL as in the interpreter. A FILTER
+is taken term by term, a SORT or COLLECT only over stored values, a LIMIT only if everything before it was taken. Nothing is
+taken that can raise an error, so errors appear where the interpreter has them. What is taken depends on the kinds of the
+run's constants and on the store's tables, and on nothing else.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sdbql import plan
+from sdbql.conditions import is_total, kept, reads_variables, terms
+from sdbql.data_source import StoredTable
+from sdbql.sqlite_conditions import Conditions
+from sdbql.sqlite_constants import ConstantKind, Constants, steps_of
+from sdbql.sqlite_grouping import group_of
+from sdbql.sqlite_operands import Operand, Reading, path_of
+from sdbql.sqlite_ordering import SortTerm, sort_term
+from sdbql.sqlite_plan import Extent, Rows, Shape, StoredRead
+from sdbql.sqlite_projection import paths_read, replaced_variable, result_json, substituted
+from sdbql.sqlite_select import Parameters, Select
+from sdbql.syntax_tree import Binary, CollectionBind, CollectionRead, Expression, Member, Node, Variable, walk
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a split depends on: the plan's constants with their kinds in this run, and the store's tables.
+
+    `bound_names` are the collections that `@@name` stands for.
+    """
+
+    constants: Constants
+    kinds: Sequence[ConstantKind]
+    tables: Mapping[str, StoredTable]
+    bound_names: Mapping[str, str]
+
+    def reading(self, variable: str, source: Expression) -> Reading | None:
+        """Return the reading of a loop over a stored collection, None for any other loop."""
+        match source:
+            case CollectionRead(name=name):
+                pass
+            case CollectionBind(name=bind):
+                name = self.bound_names[bind]
+            case _:
+                return None
+        table = self.tables.get(name)
+        return None if table is None else Reading(variable, name, table)
+
+
+def split(whole: plan.Plan, surroundings: Surroundings) -> plan.Plan | None:
+    """Return the plan with its first steps done by SQLite, None when not even its first loop can be."""
+    steps = steps_of(whole)
+    place = len(surroundings.constants.preamble)
+    if place == len(steps):
+        return None
+    reader = _Reader.of(steps[place], surroundings)
+    if reader is None:
+        return None
+    rest: list[plan.Following] = []
+    for number in range(place + 1, len(steps)):
+        if rest or not reader.take(steps[number]):
+            rest.append(steps[number])
+        elif reader.leftover is not None:
+            rest.append(reader.leftover)
+    return _Assembly(reader, rest, whole).whole_plan()
+
+
+@dataclass
+class _Reader:
+    """Takes steps into a SELECT over one collection."""
+
+    reading: Reading
+    surroundings: Surroundings
+    parameters: Parameters
+    conditions: Conditions
+    taken: list[plan.Step]
+    where: list[str] = field(default_factory=list)
+    order: list[SortTerm] = field(default_factory=list)
+    extent: Extent | None = None
+    aliases: list[tuple[str, Expression]] = field(default_factory=list)
+    group: plan.Group | None = None
+    leftover: plan.Keep | None = None
+
+    @classmethod
+    def of(cls, step: plan.Step, surroundings: Surroundings) -> "_Reader | None":
+        """Return the reader of the first loop, None when it is over something else than a stored collection."""
+        if not isinstance(step, plan.Iterate | plan.HashJoin):
+            return None
+        reading = surroundings.reading(step.variable, step.source)
+        if reading is None:
+            return None
+        parameters = Parameters()
+        conditions = Conditions(reading, surroundings.constants, surroundings.kinds, parameters)
+        reader = cls(reading, surroundings, parameters, conditions, [step])
+        if isinstance(step, plan.HashJoin):
+            equality = Binary("==", step.element_key, step.row_key, span=step.span)
+            found = conditions.condition(equality)
+            if found is None:
+                return None
+            reader.where.append(found)
+        return reader
+
+    def take(self, step: plan.Following) -> bool:
+        """Take a step if it can be done in SQL; of a FILTER, what is left stays in `leftover`."""
+        step = self._without_aliases(step)
+        if self.group is not None or self.leftover is not None:
+            return False
+        if self.extent is not None:
+            return False
+        match step:
+            case plan.Keep():
+                is_taken = self._take_filter(step)
+            case plan.Assign(variable=variable, value=value):
+                is_taken = self.operand(value) is not None
+                if is_taken:
+                    self.aliases.append((variable, value))
+            case plan.Order(keys=keys):
+                is_taken = self._take_order(keys)
+            case plan.Slice() if reads_variables(step):
+                is_taken = False
+            case plan.TopRows(keys=keys, offset=offset, count=count):
+                is_taken = self._take_order(keys)
+                if is_taken:
+                    self.extent = Extent(offset, count)
+            case plan.Slice(offset=offset, count=count):
+                self.extent, is_taken = Extent(offset, count), True
+            case plan.Group():
+                is_taken = group_of(step, self.operand) is not None
+                if is_taken:
+                    self.group = step
+            case _:
+                is_taken = False
+        if is_taken:
+            self.taken.append(step)
+        return is_taken
+
+    def operand(self, node: Node) -> Operand | None:
+        """Return the stored value that a node reads, None when it is none."""
+        return self.conditions.operand(self._without_aliases(node))
+
+    def _without_aliases(self, node: Any) -> Any:
+        for variable, value in self.aliases:
+            node = replaced_variable_in_step(node, variable, value)
+        return node
+
+    def _take_filter(self, step: plan.Keep) -> bool:
+        left: list[Expression] = []
+        for place, term in enumerate(all_terms := terms(step.condition)):
+            if not is_total(term):
+                left += all_terms[place:]
+                break
+            found = self.conditions.condition(term)
+            if found is None:
+                left.append(term)
+            else:
+                self.where.append(found)
+        if left:
+            remaining = kept(step.before, left)
+            assert isinstance(remaining, plan.Keep)
+            self.leftover = remaining
+        return len(left) < len(all_terms)
+
+    def _take_order(self, keys: Sequence[Any]) -> bool:
+        found = [sort_term(self.operand(key.value), descending=key.descending) for key in keys]
+        if None in found:
+            return False
+        self.order = [*[term for term in found if term is not None], *self.order]
+        return True
+
+    def without_aliases(self, node: Any) -> Any:
+        """Return a node with the LETs that were taken replaced by what they stand for."""
+        return self._without_aliases(node)
+
+
+def replaced_variable_in_step(node: Any, variable: str, value: Expression) -> Any:
+    """Replace a variable in an expression, or in a step without the steps before it."""
+    if not isinstance(node, plan.Following):
+        return replaced_variable(node, variable, value)
+    before = node.before
+    changed = replaced_variable(replace(node, before=plan.Start()), variable, value)
+    return replace(changed, before=before)
+
+
+@dataclass
+class _Assembly:
+    """Joins what was taken with the rest of the plan."""
+
+    reader: _Reader
+    rest: list[plan.Following]
+    original: plan.Plan
+
+    def whole_plan(self) -> plan.Plan:
+        """Return the plan with what was taken as its first step."""
+        reader = self.reader
+        value = reader.without_aliases(self.original.value)
+        rest = [reader.without_aliases(replace(step, before=plan.Start())) for step in self.rest]
+        preamble = tuple([step.variable for step in reader.surroundings.constants.preamble])
+        if reader.group is not None:
+            stored: plan.Step = self._stored_group(preamble)
+            return self._joined(stored, rest, value)
+        if not rest:
+            result = self._result(value)
+            if result is not None:
+                name = _unused_name(self.original, 0)
+                return self._joined(self._read(*result, outputs=(name,), preamble=preamble), rest, Variable(name))
+        paths = paths_read(reader.reading.variable, [*rest, value])
+        if paths is None:
+            read = self._read(Shape.DOCUMENTS, ("k", "json(body)"), outputs=(reader.reading.variable,), preamble=preamble)
+            return self._joined(read, rest, value)
+        names = {path: _unused_name(self.original, number) for number, path in enumerate(paths)}
+        shape, columns = self._values(list(names))
+        read = self._read(shape, columns, outputs=tuple(names.values()), preamble=preamble)
+        variable = reader.reading.variable
+        rest = [substituted(step, variable, names) for step in rest]
+        return self._joined(read, rest, substituted(value, variable, names))
+
+    def _result(self, value: Expression) -> tuple[Shape, tuple[str, ...]] | None:
+        """Return how SQLite gives the results themselves."""
+        if path_of(value) == (self.reader.reading.variable, ()):
+            return Shape.DOCUMENTS, ("k", "json(body)")
+        written = result_json(value, self.reader.operand, self.reader.parameters)
+        return None if written is None else (Shape.RESULTS, (written,))
+
+    def _values(self, paths: Sequence[tuple[str, ...]]) -> tuple[Shape, tuple[str, ...]]:
+        if not paths:
+            return Shape.NOTHING, ("1",)
+        parts = []
+        for path in paths:
+            stored = self.reader.conditions.operand(_path_node(self.reader.reading.variable, path))
+            parts.append("json('null')" if stored is None else stored.json)
+        return Shape.VALUES, (f"json_array({', '.join(parts)})",)
+
+    def _read(
+        self, shape: Shape, columns: tuple[str, ...], *, outputs: tuple[str, ...], preamble: tuple[str, ...]
+    ) -> StoredRead:
+        order = self.reader.order
+        naive = self._rows(shape, columns, exact=False)
+        exact = self._rows(shape, columns, exact=True) if any(term.rank for term in order) else None
+        return StoredRead(naive, outputs, self.reader.extent, exact, preamble, tuple(self.reader.taken))
+
+    def _rows(self, shape: Shape, columns: tuple[str, ...], *, exact: bool) -> Rows:
+        reader = self.reader
+        ranks = () if exact else tuple([term.rank for term in reader.order if term.rank])
+        by = [column for term in reader.order for column in (term.exactly if exact else term.columns)]
+        limit = None
+        if reader.extent is not None:
+            number = len(reader.surroundings.constants.expressions)
+            limit = f"{reader.parameters.constant(number)} OFFSET {reader.parameters.constant(number + 1)}"
+        select = Select(
+            reader.reading.table.name,
+            (*columns, *ranks),
+            tuple(reader.where),
+            order=(*by, "k" if self._streams() else "+k"),
+            limit=limit,
+            parameters=tuple(reader.parameters.all),
+        )
+        return Rows(select, reader.reading.collection, shape, len(ranks))
+
+    def _streams(self) -> bool:
+        """Tell whether rows are wanted one by one, so that sorting them all by key would be a waste."""
+        if self.reader.order:
+            return True
+        if self.reader.extent is not None:
+            return True
+        for step in self.rest:
+            if isinstance(step, plan.Slice):
+                return True
+            if isinstance(step, plan.Order | plan.TopRows | plan.Group):
+                return False
+        return any(condition.startswith("k ") for condition in self.reader.where)
+
+    def _stored_group(self, preamble: tuple[str, ...]) -> plan.Step:
+        reader = self.reader
+        assert reader.group is not None
+        found = group_of(reader.group, reader.operand)
+        assert found is not None
+        columns, is_counted = found.columns(has_conditions=bool(reader.where))
+        select = Select(
+            reader.reading.table.name,
+            columns,
+            tuple(reader.where),
+            groups=columns[:2] if is_counted else (),
+            parameters=tuple(reader.parameters.all),
+        )
+        return found.step(select, is_counted=is_counted, preamble=preamble, replaced=tuple(reader.taken))
+
+    def _joined(self, before: plan.Step, rest: Sequence[plan.Following], value: Expression) -> plan.Plan:
+        for step in rest:
+            before = replace(step, before=before)
+        return plan.Plan(before, value, self.original.distinct, span=self.original.span)
+
+
+def _path_node(variable: str, path: tuple[str, ...]) -> Expression:
+    node: Expression = Variable(variable)
+    for name in path:
+        node = Member(node, name)
+    return node
+
+
+def _unused_name(whole: plan.Plan, number: int) -> str:
+    """Return a variable that the plan does not use."""
+    used = {node.name for node in walk(whole) if isinstance(node, Variable)}
+    name = f"stored {number}"
+    while name in used:
+        name += " "
+    return name

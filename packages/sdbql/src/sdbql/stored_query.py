@@ -1,0 +1,147 @@
+"""One query over documents in SQLite: which part of its plan runs there is decided once, and kept.
+
+The decision depends on the kinds of the run's constants and on the store's tables, so it is remembered by those. A run
+evaluates its constants first; if that fails, the interpreter runs the whole query and raises the error where it belongs.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sdbql import plan
+from sdbql.data_source import SqlDataSource, StoredTable
+from sdbql.errors import QueryError
+from sdbql.expressions import compile_expression
+from sdbql.frame import Evaluate, Frame, Layout
+from sdbql.interpreter import compile_plan, compile_query
+from sdbql.sqlite_compiler import Surroundings, split
+from sdbql.sqlite_constants import Constants, find_constants, kind_of, steps_of
+from sdbql.sqlite_values import CONSTANTS, PREAMBLE
+from sdbql.syntax_tree import CollectionBind, CollectionRead
+
+SPLITS_MAX = 64
+"""How many splits one query keeps; more kinds of constants than that begin again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A plan whose first steps run in SQLite, compiled."""
+
+    plan: plan.Plan
+    layout: Layout
+    evaluate: Evaluate
+
+
+@dataclass(frozen=True, slots=True)
+class _Preparation:
+    """What is known of a query before its first run over SQLite."""
+
+    constants: Constants
+    sources: tuple[CollectionRead | CollectionBind, ...]
+    layout: Layout
+    preamble: tuple[tuple[int, Evaluate], ...]
+    expressions: tuple[Evaluate, ...]
+
+
+class StoredQuery:
+    """The splits of one plan, by what they depend on."""
+
+    def __init__(self, whole: plan.Plan) -> None:
+        self._plan = whole
+        self._preparation: _Preparation | None = None
+        self._splits: dict[Any, Split | None] = {}
+
+    def run(self, frame: Frame, layout: Layout) -> list[Any] | None:
+        """Return the results, as far as possible from SQLite; None when the interpreter has to run the whole query.
+
+        `frame`, laid out by `layout`, is a new frame of the interpreter with the binds in place.
+        """
+        source = frame[0].source
+        if not isinstance(source, SqlDataSource):
+            return None
+        found = self._prepare(frame, layout, source)
+        if found is None:
+            return None
+        split_plan, split_frame = found
+        with source.watched(frame[0].check):
+            results: list[Any] = split_plan.evaluate(split_frame)
+            return results
+
+    def split(self, frame: Frame, layout: Layout) -> Split | None:
+        """Return the split that a run with this frame would use, None for no split."""
+        source = frame[0].source
+        found = self._prepare(frame, layout, source) if isinstance(source, SqlDataSource) else None
+        return None if found is None else found[0]
+
+    def _prepare(self, frame: Frame, layout: Layout, source: SqlDataSource) -> tuple[Split, Frame] | None:
+        if self._preparation is None:
+            self._preparation = _preparation(self._plan)
+        ready = self._preparation
+        if not ready.sources:
+            return None
+        own_frame = _transferred(frame, layout, ready.layout)
+        try:
+            preamble = []
+            for slot, evaluate in ready.preamble:
+                own_frame[slot] = evaluate(own_frame)
+                preamble.append(own_frame[slot])
+            constants = tuple([evaluate(own_frame) for evaluate in ready.expressions])
+        except QueryError:
+            return None
+        tables, bound_names = _tables(ready, source, own_frame)
+        kinds = tuple([kind_of(constant) for constant in constants])
+        key = (kinds, tuple(tables.items()), tuple(bound_names.items()))
+        if key not in self._splits:
+            if len(self._splits) >= SPLITS_MAX:
+                self._splits = {}
+            self._splits[key] = _split(self._plan, Surroundings(ready.constants, kinds, tables, bound_names))
+        found = self._splits[key]
+        if found is None:
+            return None
+        split_frame = _transferred(frame, layout, found.layout)
+        for name, values in ((CONSTANTS, constants), (PREAMBLE, tuple(preamble))):
+            split_frame[found.layout.slots[name]] = values
+        return found, split_frame
+
+
+def _split(whole: plan.Plan, surroundings: Surroundings) -> Split | None:
+    found = split(whole, surroundings)
+    if found is None:
+        return None
+    layout = Layout(compile_expression, compile_plan)
+    return Split(found, layout, compile_query(found, layout))
+
+
+def _preparation(whole: plan.Plan) -> _Preparation:
+    constants = find_constants(whole)
+    sources = [
+        step.source
+        for step in steps_of(whole)
+        if isinstance(step, plan.Iterate | plan.HashJoin | plan.GroupJoin)
+        and isinstance(step.source, CollectionRead | CollectionBind)
+    ]
+    layout = Layout(compile_expression, compile_plan)
+    for source in sources:
+        if isinstance(source, CollectionBind):
+            layout.slot(f"@@{source.name}")
+    preamble = tuple([(layout.slot(step.variable), layout.expression(step.value)) for step in constants.preamble])
+    expressions = tuple([layout.expression(node) for node in constants.expressions])
+    return _Preparation(constants, tuple(sources), layout, preamble, expressions)
+
+
+def _transferred(frame: Frame, layout: Layout, other: Layout) -> Frame:
+    """Return a frame of another layout with the binds of this one."""
+    transferred = other.new_frame(frame[0])
+    for name, slot in other.slots.items():
+        if name.startswith("@") and name in layout.slots:
+            transferred[slot] = frame[layout.slots[name]]
+    return transferred
+
+
+def _tables(ready: _Preparation, source: SqlDataSource, frame: Frame) -> tuple[dict[str, StoredTable], dict[str, str]]:
+    """Return the tables of the collections that are looped over, and what the collection binds among them name."""
+    bound_names = {
+        read.name: frame[ready.layout.slots[f"@@{read.name}"]] for read in ready.sources if isinstance(read, CollectionBind)
+    }
+    names = [read.name if isinstance(read, CollectionRead) else bound_names[read.name] for read in ready.sources]
+    tables = {name: source.table(name) for name in dict.fromkeys(names)}
+    return {name: table for name, table in tables.items() if table is not None}, bound_names

@@ -1,0 +1,57 @@
+"""The documents of a SQLite store as a data source for SDBQL, whose queries run as far as possible inside SQLite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from sdbql import StoredTable
+from solidb_sync.json_value import decode
+from solidb_sync.storage.document_source import DocumentSource
+from solidb_sync.storage.field_path import parse_field
+from solidb_sync.storage.sqlite import statements as sql
+from solidb_sync.storage.sqlite.sqlite_engine import SqliteReads
+
+PROGRESS_STEPS = 200_000
+"""After how many instructions of SQLite's a query is looked at: a few milliseconds."""
+
+
+class SqliteDataSource(DocumentSource):
+    """Implements `sdbql.SqlDataSource` over the connection of a reader."""
+
+    def __init__(self, reader: SqliteReads, known: Iterable[str] = ()) -> None:
+        super().__init__(reader, known)
+        self._tables = reader
+        self._connection = reader.connection
+        self.decode = decode
+
+    def table(self, name: str) -> StoredTable | None:
+        """Return the table of a collection, None before its first document."""
+        found: str | None = self._connection.execute(sql.READ_TABLE, (name,)).get
+        if found is None:
+            return None
+        return StoredTable(found, frozenset([parse_field(index.field) for index in self._tables.indexes(name)]))
+
+    def select(self, statement: str, parameters: Mapping[str, Any]) -> Iterator[Sequence[Any]]:
+        """Return the rows of a SELECT."""
+        return self._connection.execute(statement, parameters)
+
+    @contextmanager
+    def watched(self, check: Callable[[], None]) -> Iterator[None]:
+        """Have `check` called now and then while statements run; what it raises ends them."""
+
+        def go_on() -> bool:
+            check()
+            return False
+
+        self._connection.set_progress_handler(go_on, PROGRESS_STEPS, id=self)
+        try:
+            yield
+        finally:
+            self._connection.set_progress_handler(None, id=self)
+
+
+def data_source(reader: Any, known: Iterable[str] = ()) -> DocumentSource:
+    """Return the best data source over a reader."""
+    return SqliteDataSource(reader, known) if isinstance(reader, SqliteReads) else DocumentSource(reader, known)
