@@ -35,6 +35,9 @@ LENGTHS = {
     "millisecond": MILLISECOND,
 }
 
+QUOTED_MAX = 60
+"""How much of a text that is no date an error quotes."""
+
 _WRITTEN = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(?:[Zz]|([+-])([01]\d|2[0-3]):?([0-5]\d))?)?",
     re.ASCII,
@@ -71,7 +74,7 @@ def read(value: Value) -> datetime:
 def _parse(written: str) -> datetime:
     found = _WRITTEN.fullmatch(written.strip())
     if found is None:
-        raise ExecutionError(f"Cannot parse date string: {written}")
+        raise ExecutionError(f"Cannot parse date string: {shown(written)}")
     year, month, day, hour, minute, second, fraction, sign, zone_hours, zone_minutes = found.groups()
     milliseconds = int((fraction or "").ljust(3, "0")[:3])
     offset = timedelta(hours=int(zone_hours or 0), minutes=int(zone_minutes or 0))
@@ -88,7 +91,12 @@ def _parse(written: str) -> datetime:
         )
         return local + offset if sign == "-" else local - offset
     except (ValueError, OverflowError):
-        raise ExecutionError(f"Cannot parse date string: {written}") from None
+        raise ExecutionError(f"Cannot parse date string: {shown(written)}") from None
+
+
+def shown(written: str) -> str:
+    """Return a text as an error quotes it: never empty, never long."""
+    return f"{written[:QUOTED_MAX]}…" if len(written) > QUOTED_MAX else written or '""'
 
 
 def timestamp(moment: datetime) -> int:
@@ -110,9 +118,9 @@ def unit(name: Value) -> str:
     """Return the full name of a unit. Raises ExecutionError."""
     found = UNITS.get(name.lower()) if isinstance(name, str) else None
     if found is None:
-        shown = name if isinstance(name, str) else type_name(name)
+        found_instead = shown(name) if isinstance(name, str) else type_name(name)
         raise ExecutionError(
-            f"Unknown date unit: {shown}", advice="units: year month week day hour minute second millisecond"
+            f"Unknown date unit: {found_instead}", advice="units: year month week day hour minute second millisecond"
         )
     return found
 
@@ -181,7 +189,7 @@ def zone(name: Value) -> ZoneInfo:
             return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
         pass
-    raise ExecutionError(f"Unknown time zone: {name if isinstance(name, str) else type_name(name)}")
+    raise ExecutionError(f"Unknown time zone: {shown(name) if isinstance(name, str) else type_name(name)}")
 
 
 def in_zone(moment: datetime, name: Value) -> datetime:

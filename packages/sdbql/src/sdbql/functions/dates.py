@@ -158,7 +158,7 @@ def time_bucket(value: Value, width: Value) -> Value:
     """
     found = _BUCKET.fullmatch(width.strip()) if isinstance(width, str) else None
     if found is None or int(found[1]) == 0:
-        raise ExecutionError(f"TIME_BUCKET: expected a width such as 5m, found {text(width)}")
+        raise ExecutionError(f"TIME_BUCKET: expected a width such as 5m, found {calendar.shown(text(width))}")
     size = int(found[1]) * _BUCKET_MS[found[2]]
     start = calendar.timestamp(calendar.read(value)) // size * size
     return start if is_number(value) else calendar.iso(calendar.read(start))

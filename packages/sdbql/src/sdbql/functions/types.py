@@ -13,6 +13,7 @@ _EMAIL = re.compile(r"[^\s@]+@[^\s@.]+(?:\.[^\s@.]+)+")
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s/?#]+[^\s]*")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _INTEGER_LENGTH_MAX = 20
+ASSERTION_FAILED = "Assertion failed"
 
 
 def is_array(value: Value) -> Value:
@@ -230,7 +231,7 @@ def is_blank(value: Value) -> Value:
     return value is None or (isinstance(value, str) and not value.strip())
 
 
-def require(condition: Value, message: Value = "Assertion failed") -> Value:
+def require(condition: Value, message: Value = None) -> Value:
     """Return true, or fail with the message if the condition is false.
 
     ASSERT(1 < 2) => true
@@ -238,7 +239,7 @@ def require(condition: Value, message: Value = "Assertion failed") -> Value:
     ASSERT(null) => Execution error: ASSERT: Assertion failed
     """
     if not condition:
-        raise ExecutionError(f"ASSERT: {text(message)}")
+        raise ExecutionError(f"ASSERT: {text(message) or ASSERTION_FAILED}")
     return True
 
 
