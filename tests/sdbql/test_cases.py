@@ -63,3 +63,4 @@ def test_case(case: Any) -> None:
     with pytest.raises(sdbql.QueryError) as caught:
         run(case)
     assert caught.value.message == case.error
+    assert caught.value.line is not None, "an error shows its place"
