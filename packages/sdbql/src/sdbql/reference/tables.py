@@ -42,7 +42,7 @@ def reserved_words() -> str:
 
 def bounds() -> str:
     """Return the bounds of a query with their values."""
-    fixed = [name for name in vars(limits) if name.isupper() and name.endswith("_MAX")]
+    fixed = [name for name in vars(limits) if name.isupper() and name.endswith("_MAX") and name not in NO_ERRORS]
     of_a_run = set(limits.Limits.__dataclass_fields__)
     rows = [
         f"| `{name.lower()}` | {getattr(limits, name):,} | {'`Limits`' if name.lower() in of_a_run else 'fixed'} |"
@@ -74,6 +74,9 @@ def date_formats() -> str:
     """Return the directives of DATE_FORMAT."""
     return " ".join([f"`%{letter}`" for letter in DIRECTIVES])
 
+
+NO_ERRORS = ("PARSED_QUERIES_MAX",)
+"""How many parsed queries are remembered: one more is no error."""
 
 PARTS: dict[str, Callable[[], str]] = {
     "operators": operators,
