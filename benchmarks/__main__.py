@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import bulk, doorbell, local, wire
+from benchmarks import bulk, doorbell, local, queries, wire
 
-MEASUREMENTS = {"local": local.measure, "bulk": bulk.measure, "doorbell": doorbell.measure, "wire": wire.measure}
+MEASUREMENTS = {
+    "local": local.measure,
+    "bulk": bulk.measure,
+    "doorbell": doorbell.measure,
+    "wire": wire.measure,
+    "queries": queries.measure,
+}
 
 
 def main() -> int:

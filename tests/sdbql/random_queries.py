@@ -142,15 +142,21 @@ class Generator:
         return f"{before} {kind} {collection} ON {inner} == {outer}{also} RETURN {returned}"
 
     def _left_alone(self) -> str:
-        """Return a query of which something is left to the interpreter, errors included."""
+        """Return a query of which something is left to the interpreter.
+
+        One part at most can fail: which of two errors comes first is not part of the language.
+        """
         failing = self._pick(["u.a + 1 > 2", "LENGTH(u.a) > 0", "1 / u.b > 0", "UPPER(u.a) == 'A'", "u.a IN u.n"])
-        result = self._pick(
-            ["u.a + 1", "UPPER(u.b)", "[u.a, LENGTH(u.n)]", "(FOR x IN [1, 2] RETURN [x, u.a])", "{u, x: 1}"]
-        )
-        first = self._pick(["", f"FILTER {self._condition(1)}", f"FILTER {self._condition(1)} AND {failing}"])
-        second = self._pick(
-            ["", self._sort(), self._limit(), f"FILTER {failing}", f"FILTER {failing} AND {self._condition(1)}"]
-        )
+        result, first, second = "[u.a, LENGTH(u.n)]", "", ""
+        place = self._random.randrange(4)
+        if place == 0:
+            result = self._pick(["u.a + 1", "UPPER(u.b)", "(FOR x IN [1, 2] RETURN [x, u.a])", "{u, x: 1}"])
+        if self._chance(0.6):
+            first = f"FILTER {self._condition(1)}{f' AND {failing}' if place == 1 else ''}"
+        if place >= 2:
+            second = self._pick([f"FILTER {failing}", f"FILTER {failing} AND {self._condition(1)}"])
+        elif self._chance(0.5):
+            second = self._sort() if place == 1 else "LIMIT 3"
         return f"FOR u IN users {first} {second} RETURN {result}"
 
     # --- parts

@@ -51,7 +51,7 @@ def outcome(text: str, binds: dict[str, Any], source: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, float) and abs(value) < 2**53 and value == int(value):
+    if isinstance(value, float) and value == int(value):
         return int(value)
     if isinstance(value, list):
         return [_plain(element) for element in value]

@@ -22,7 +22,19 @@ from sdbql.outer_join import compile_full_join, compile_right_join
 from sdbql.result_size import ResultSize
 from sdbql.row_order import compile_order, compile_top
 from sdbql.sqlite_rows import STORED_STEPS, compile_stored_results
-from sdbql.syntax_tree import Binary, CollectionBind, CollectionRead, Expression, Literal, Variable
+from sdbql.syntax_tree import (
+    ArrayLiteral,
+    Binary,
+    CollectionBind,
+    CollectionRead,
+    Expression,
+    Literal,
+    Member,
+    ObjectLiteral,
+    ObjectMember,
+    Variable,
+    walk,
+)
 from sdbql.values import Value, type_name
 
 Rows = Callable[[Frame], Iterator[None]]
@@ -52,7 +64,7 @@ def compile_plan(whole: plan.Plan, layout: Layout) -> Evaluate:
 def compile_query(whole: plan.Plan, layout: Layout) -> Evaluate:
     """Return the outermost plan as a function to its results, whose size is bounded too."""
     chunks = _compile_chunks(whole, layout)
-    are_whole_elements = isinstance(whole.value, Variable)
+    are_whole_elements = is_made_of_elements(whole.value)
 
     def run(frame: Frame) -> Value:
         context = frame[0]
@@ -65,6 +77,12 @@ def compile_query(whole: plan.Plan, layout: Layout) -> Evaluate:
         return results
 
     return run
+
+
+def is_made_of_elements(value: Expression) -> bool:
+    """Tell whether a result holds nothing but values that were there before, a fixed number of them."""
+    made_of = (Variable, Member, Literal, ObjectLiteral, ObjectMember, ArrayLiteral)
+    return all(isinstance(node, made_of) for node in walk(value))
 
 
 def _compile_chunks(whole: plan.Plan, layout: Layout) -> Chunks:

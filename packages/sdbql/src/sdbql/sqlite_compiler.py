@@ -6,47 +6,24 @@ taken that can raise an error, so errors appear where the interpreter has them. 
 run's constants and on the store's tables, and on nothing else.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from sdbql import plan
 from sdbql.conditions import is_total, kept, reads_variables, terms
-from sdbql.data_source import StoredTable
 from sdbql.sqlite_conditions import Conditions
-from sdbql.sqlite_constants import ConstantKind, Constants, steps_of
+from sdbql.sqlite_constants import steps_of
 from sdbql.sqlite_grouping import group_of
-from sdbql.sqlite_operands import Operand, Reading, path_of
+from sdbql.sqlite_joins import Join, take_joins, with_expressions
+from sdbql.sqlite_operands import Operand, Reading, operand, path_of
 from sdbql.sqlite_ordering import SortTerm, sort_term
 from sdbql.sqlite_plan import Extent, Rows, Shape, StoredRead
 from sdbql.sqlite_projection import paths_read, replaced_variable, result_json, substituted
 from sdbql.sqlite_select import Parameters, Select
-from sdbql.syntax_tree import Binary, CollectionBind, CollectionRead, Expression, Member, Node, Variable, walk
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a split depends on: the plan's constants with their kinds in this run, and the store's tables.
-
-    `bound_names` are the collections that `@@name` stands for.
-    """
-
-    constants: Constants
-    kinds: Sequence[ConstantKind]
-    tables: Mapping[str, StoredTable]
-    bound_names: Mapping[str, str]
-
-    def reading(self, variable: str, source: Expression) -> Reading | None:
-        """Return the reading of a loop over a stored collection, None for any other loop."""
-        match source:
-            case CollectionRead(name=name):
-                pass
-            case CollectionBind(name=bind):
-                name = self.bound_names[bind]
-            case _:
-                return None
-        table = self.tables.get(name)
-        return None if table is None else Reading(variable, name, table)
+from sdbql.sqlite_surroundings import Surroundings
+from sdbql.syntax_tree import Binary, Expression, Node, Variable, walk
 
 
 def split(whole: plan.Plan, surroundings: Surroundings) -> plan.Plan | None:
@@ -190,31 +167,56 @@ class _Assembly:
     reader: _Reader
     rest: list[plan.Following]
     original: plan.Plan
+    names: int = 0
+
+    @property
+    def _preamble(self) -> tuple[str, ...]:
+        return tuple([step.variable for step in self.reader.surroundings.constants.preamble])
+
+    def _unused_name(self) -> str:
+        """Return a variable that neither the plan nor anybody else uses."""
+        used = {node.name for node in walk(self.original) if isinstance(node, Variable)}
+        self.names += 1
+        name = f"stored {self.names}"
+        while name in used:
+            name += " "
+        return name
 
     def whole_plan(self) -> plan.Plan:
-        """Return the plan with what was taken as its first step."""
+        """Return the plan with what was taken as its first steps."""
         reader = self.reader
         value = reader.without_aliases(self.original.value)
         rest = [reader.without_aliases(replace(step, before=plan.Start())) for step in self.rest]
-        preamble = tuple([step.variable for step in reader.surroundings.constants.preamble])
         if reader.group is not None:
-            stored: plan.Step = self._stored_group(preamble)
-            return self._joined(stored, rest, value)
+            return self._joined(self._stored_group(), rest, value)
         if not rest:
             result = self._result(value)
             if result is not None:
-                name = _unused_name(self.original, 0)
-                return self._joined(self._read(*result, outputs=(name,), preamble=preamble), rest, Variable(name))
-        paths = paths_read(reader.reading.variable, [*rest, value])
-        if paths is None:
-            read = self._read(Shape.DOCUMENTS, ("k", "json(body)"), outputs=(reader.reading.variable,), preamble=preamble)
-            return self._joined(read, rest, value)
-        names = {path: _unused_name(self.original, number) for number, path in enumerate(paths)}
-        shape, columns = self._values(list(names))
-        read = self._read(shape, columns, outputs=tuple(names.values()), preamble=preamble)
-        variable = reader.reading.variable
-        rest = [substituted(step, variable, names) for step in rest]
-        return self._joined(read, rest, substituted(value, variable, names))
+                name = self._unused_name()
+                return self._joined(self._read(*result, outputs=(name,)), rest, Variable(name))
+        joins, rest = take_joins(rest, reader.surroundings)
+        return self._with_joins(joins, rest, value)
+
+    def _with_joins(self, joins: list[Join], rest: list[plan.Following], value: Expression) -> plan.Plan:
+        """Return the plan of a read, lookups behind it, and the rest."""
+        shapes = []
+        for conditions in (self.reader.conditions, *[join.conditions for join in joins]):
+            variable = conditions.reading.variable
+            is_whole = any(join.gives_arrays and join.conditions is conditions for join in joins)
+            nodes = [*[node for join in joins for node in join.nodes()], *rest, value]
+            paths = None if is_whole else paths_read(variable, nodes)
+            names = {path: self._unused_name() for path in paths or ()}
+            if names:
+                change = partial(substituted, variable=variable, outputs=names)
+                joins = [with_expressions(join, change) for join in joins]
+                rest, value = [change(step) for step in rest], change(value)
+            shapes.append(_outputs(conditions, names if paths is not None else None))
+        (shape, values, outputs), *others = shapes
+        columns = ("k", values) if shape is Shape.DOCUMENTS else (values,)
+        before: plan.Step = self._read(shape, columns, outputs=outputs)
+        for join, (shape, values, outputs) in zip(joins, others, strict=True):
+            before = join.lookup(before, shape, values, outputs)
+        return self._joined(before, rest, value)
 
     def _result(self, value: Expression) -> tuple[Shape, tuple[str, ...]] | None:
         """Return how SQLite gives the results themselves."""
@@ -223,22 +225,11 @@ class _Assembly:
         written = result_json(value, self.reader.operand, self.reader.parameters)
         return None if written is None else (Shape.RESULTS, (written,))
 
-    def _values(self, paths: Sequence[tuple[str, ...]]) -> tuple[Shape, tuple[str, ...]]:
-        if not paths:
-            return Shape.NOTHING, ("1",)
-        parts = []
-        for path in paths:
-            stored = self.reader.conditions.operand(_path_node(self.reader.reading.variable, path))
-            parts.append("json('null')" if stored is None else stored.json)
-        return Shape.VALUES, (f"json_array({', '.join(parts)})",)
-
-    def _read(
-        self, shape: Shape, columns: tuple[str, ...], *, outputs: tuple[str, ...], preamble: tuple[str, ...]
-    ) -> StoredRead:
+    def _read(self, shape: Shape, columns: tuple[str, ...], *, outputs: tuple[str, ...]) -> StoredRead:
         order = self.reader.order
         naive = self._rows(shape, columns, exact=False)
         exact = self._rows(shape, columns, exact=True) if any(term.rank for term in order) else None
-        return StoredRead(naive, outputs, self.reader.extent, exact, preamble, tuple(self.reader.taken))
+        return StoredRead(naive, outputs, self.reader.extent, exact, self._preamble, tuple(self.reader.taken))
 
     def _rows(self, shape: Shape, columns: tuple[str, ...], *, exact: bool) -> Rows:
         reader = self.reader
@@ -271,7 +262,7 @@ class _Assembly:
                 return False
         return any(condition.startswith("k ") for condition in self.reader.where)
 
-    def _stored_group(self, preamble: tuple[str, ...]) -> plan.Step:
+    def _stored_group(self) -> plan.Step:
         reader = self.reader
         assert reader.group is not None
         found = group_of(reader.group, reader.operand)
@@ -284,7 +275,7 @@ class _Assembly:
             groups=columns[:2] if is_counted else (),
             parameters=tuple(reader.parameters.all),
         )
-        return found.step(select, is_counted=is_counted, preamble=preamble, replaced=tuple(reader.taken))
+        return found.step(select, is_counted=is_counted, preamble=self._preamble, replaced=tuple(reader.taken))
 
     def _joined(self, before: plan.Step, rest: Sequence[plan.Following], value: Expression) -> plan.Plan:
         for step in rest:
@@ -292,17 +283,12 @@ class _Assembly:
         return plan.Plan(before, value, self.original.distinct, span=self.original.span)
 
 
-def _path_node(variable: str, path: tuple[str, ...]) -> Expression:
-    node: Expression = Variable(variable)
-    for name in path:
-        node = Member(node, name)
-    return node
-
-
-def _unused_name(whole: plan.Plan, number: int) -> str:
-    """Return a variable that the plan does not use."""
-    used = {node.name for node in walk(whole) if isinstance(node, Variable)}
-    name = f"stored {number}"
-    while name in used:
-        name += " "
-    return name
+def _outputs(conditions: Conditions, names: dict[tuple[str, ...], str] | None) -> tuple[Shape, str, tuple[str, ...]]:
+    """Return what is read of each document: its shape, its SQL and the variables it goes to; all of it without names."""
+    if names is None:
+        return Shape.DOCUMENTS, "json(body)", (conditions.reading.variable,)
+    if not names:
+        return Shape.NOTHING, "1", ()
+    found = [operand(conditions.reading, path, conditions.parameters) for path in names]
+    values = ["json('null')" if stored is None else stored.json for stored in found]
+    return Shape.VALUES, f"json_array({', '.join(values)})", tuple(names.values())

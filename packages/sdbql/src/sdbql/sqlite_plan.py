@@ -91,20 +91,31 @@ class Access(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class StoredLookup(plan.Following):
-    """For each row, the documents whose value equals `row_key`, in the order of their keys.
+class Fetch:
+    """How joined documents are found and read, many at once.
 
-    Without `variable` it is a loop over them; with it, the variable is their array, after `condition`, and rows without
-    any are kept only if `keeps_unmatched`.
+    `rows` takes the JSON array `:batch` of keys (BY_KEY, BY_HASH) or of values (BY_INDEX). Its columns are the key of the
+    document, the text of its outputs and, BY_INDEX, the JSON of the value. `others` finds the documents whose value is
+    neither a number nor a string, which an index cannot be asked for one by one. `scan` reads value and key of all.
     """
 
     access: Access
     rows: Rows
-    """Key, value to be compared (JSON) and outputs of the documents that are asked for."""
     others: Rows | None
-    """The same for documents whose value is no number and no string: those an index cannot be asked for one by one."""
     scan: Select | None
-    """Value and key of every document: for BY_HASH."""
+    id_prefix: str
+    """What stands before the key in a row's value when documents are joined by their ids."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLookup(plan.Following):
+    """For each row, the documents whose value equals `row_key`, in the order of their keys.
+
+    Without `variable` it is a loop over them, with the outputs set. With it, the variable is their array, of those that pass
+    `condition`, and rows without any are kept only if `keeps_unmatched`.
+    """
+
+    fetch: Fetch
     outputs: tuple[str, ...]
     row_key: Expression
     variable: str | None

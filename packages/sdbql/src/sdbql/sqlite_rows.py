@@ -13,9 +13,10 @@ from sdbql.data_source import SqlDataSource
 from sdbql.extent import compile_extent
 from sdbql.frame import Frame, Layout
 from sdbql.sqlite_groups import compile_stored_group
-from sdbql.sqlite_plan import Shape, StoredGroup, StoredRead
+from sdbql.sqlite_lookups import compile_stored_lookup
+from sdbql.sqlite_plan import Shape, StoredGroup, StoredLookup, StoredRead
 from sdbql.sqlite_select import Select
-from sdbql.sqlite_values import decoded, run_slots, sql_source
+from sdbql.sqlite_values import decoded, documents, run_slots, sql_source
 from sdbql.syntax_tree import Variable
 from sdbql.values import Value
 
@@ -126,15 +127,6 @@ def _sorted_rows(step: StoredRead, frame: Frame, constants: Sequence[Any]) -> It
 # --- what a chunk of rows becomes
 
 
-def _documents(source: SqlDataSource, collection: str, chunk: list[Sequence[Any]]) -> list[Value]:
-    decode, prefix = source.decode, f"{collection}/"
-    documents = [decode(row[1]) for row in chunk]
-    for document, row in zip(documents, chunk, strict=True):
-        document["_key"] = key = row[0]
-        document["_id"] = prefix + key
-    return documents
-
-
 def _decoded_rows(source: SqlDataSource, collection: str, chunk: list[Sequence[Any]]) -> list[Value]:
     return decoded(source, [row[0] for row in chunk])
 
@@ -144,14 +136,20 @@ def _nothing(source: SqlDataSource, collection: str, chunk: list[Sequence[Any]])
 
 
 READERS: dict[Shape, Callable[[SqlDataSource, str, list[Sequence[Any]]], list[Value]]] = {
-    Shape.DOCUMENTS: _documents,
+    Shape.DOCUMENTS: documents,
     Shape.VALUES: _decoded_rows,
     Shape.RESULTS: _decoded_rows,
     Shape.NOTHING: _nothing,
 }
 
+
+def _stored_lookup(step: StoredLookup, layout: Layout) -> Callable[[Frame], Iterator[None]]:
+    return compile_stored_lookup(step, STORED_STEPS[type(step.before)](step.before, layout), layout)
+
+
 STORED_STEPS: dict[type[plan.Step], Callable[[Any, Layout], Callable[[Frame], Iterator[None]]]] = {
     StoredRead: _stored_read,
     StoredGroup: compile_stored_group,
+    StoredLookup: _stored_lookup,
 }
 """How each of the steps is compiled; the interpreter's own table has the others."""

@@ -35,3 +35,13 @@ def decoded(source: SqlDataSource, texts: list[str]) -> list[Value]:
     """Return the values of many JSON texts, decoded at once."""
     values: list[Value] = source.decode(f"[{','.join(texts)}]")
     return values
+
+
+def documents(source: SqlDataSource, collection: str, rows: list[Sequence[Any]]) -> list[Value]:
+    """Return the documents of rows that begin with key and body."""
+    decode, prefix = source.decode, f"{collection}/"
+    found = [decode(row[1]) for row in rows]
+    for document, row in zip(found, rows, strict=True):
+        document["_key"] = key = row[0]
+        document["_id"] = prefix + key
+    return found

@@ -13,8 +13,9 @@ from sdbql.errors import QueryError
 from sdbql.expressions import compile_expression
 from sdbql.frame import Evaluate, Frame, Layout
 from sdbql.interpreter import compile_plan, compile_query
-from sdbql.sqlite_compiler import Surroundings, split
+from sdbql.sqlite_compiler import split
 from sdbql.sqlite_constants import Constants, find_constants, kind_of, steps_of
+from sdbql.sqlite_surroundings import Surroundings
 from sdbql.sqlite_values import CONSTANTS, PREAMBLE
 from sdbql.syntax_tree import CollectionBind, CollectionRead
 
