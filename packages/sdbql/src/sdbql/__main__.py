@@ -1,8 +1,9 @@
-"""`python -m sdbql QUERY FILE.json …`: run a query over JSON files and print rows as JSON lines.
+"""`python -m sdbql [QUERY] FILE.json …`: run a query over JSON files and print rows as JSON lines.
 
 Each file is a collection, named like the file without its ending; it holds a JSON array of
 documents, or one document per line. `--bind name=value` binds a parameter: the value is
-JSON, or else plain text. `--explain` prints the plan instead of running the query.
+JSON, or else plain text. `--explain` prints the plan instead of running the query. Without a query it is a shell:
+one with tables on a terminal, and one that prints JSON lines for another program.
 """
 
 import argparse
@@ -10,9 +11,12 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import sdbql
+from sdbql.shell.bind_arguments import bind_argument
+from sdbql.shell.json_files import JsonFiles
+from sdbql.shell.loop import run_shell, table_width
+from sdbql.shell.session import Shell
 
 EXIT_QUERY_FAILED = 1
 EXIT_USAGE = 2
@@ -21,67 +25,66 @@ EXIT_USAGE = 2
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     options = _parser().parse_args(arguments)
+    if options.query is not None and _is_file(options.query):
+        options.files.insert(0, options.query)
+        options.query = None
     try:
-        query = sdbql.parse(options.query)
-        if options.explain:
-            print(query.explain())
-            return 0
-        source = {Path(name).stem: _documents(Path(name)) for name in options.files}
-        rows = query.run(dict([_bind(text) for text in options.bind]), source)
+        return _run(options)
     except sdbql.QueryError as error:
         print(error, file=sys.stderr)
         return EXIT_QUERY_FAILED
     except (OSError, ValueError) as error:
         print(f"sdbql: {error}", file=sys.stderr)
         return EXIT_USAGE
-    for row in rows:
+    except KeyboardInterrupt:
+        print("sdbql: cancelled", file=sys.stderr)
+        return EXIT_QUERY_FAILED
+
+
+def _run(options: argparse.Namespace) -> int:
+    bind_vars = dict([bind_argument(text) for text in options.bind])
+    if options.explain:
+        if options.query is None:
+            raise ValueError("--explain: expected a query, such as: --explain 'RETURN 1'")
+        print(sdbql.parse(options.query).explain())
+        return 0
+    files = JsonFiles(options.files)
+    if options.query is None:
+        shell = Shell(
+            files,
+            show=print,
+            tell=_tell,
+            as_json=not sys.stdout.isatty(),
+            width=table_width,
+            bind_vars=bind_vars,
+        )
+        return run_shell(shell, program="sdbql", tell=_tell)
+    for row in files.run(options.query, bind_vars):
         print(json.dumps(row, ensure_ascii=False))
     return 0
 
 
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # too long for a name, or with a NUL in it: a query
+        return False
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m sdbql", description="Run an SDBQL query over JSON files; rows are printed as JSON lines."
+        prog="python -m sdbql",
+        description="Run an SDBQL query over JSON files; rows are printed as JSON lines. Without a query: a shell.",
     )
-    parser.add_argument("query", metavar="QUERY", help="such as: 'FOR u IN users RETURN u.name'")
+    parser.add_argument("query", metavar="QUERY", nargs="?", help="such as: 'FOR u IN users RETURN u.name'")
     parser.add_argument("files", metavar="FILE", nargs="*", help="users.json is the collection users")
     parser.add_argument("--bind", metavar="NAME=VALUE", action="append", default=[], help="a bind parameter")
     parser.add_argument("--explain", action="store_true", help="print the plan and do not run the query")
     return parser
-
-
-def _bind(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise ValueError(f"--bind {text}: expected NAME=VALUE, such as --bind min=18")
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
-
-
-def _documents(path: Path) -> list[dict[str, Any]]:
-    text = path.read_text(encoding="utf-8")
-    try:
-        documents = _json(text) if text.lstrip().startswith("[") else _json_lines(text)
-    except ValueError as error:
-        raise ValueError(f"{path}: not JSON: {error}") from None
-    for number, document in enumerate(documents, 1):
-        if not isinstance(document, dict):
-            raise ValueError(f"{path}: document {number} is not an object")
-    return documents
-
-
-def _json_lines(text: str) -> list[Any]:
-    return [_json(line) for line in text.splitlines() if line.strip()]
-
-
-def _json(text: str) -> Any:
-    return json.loads(text, parse_constant=_refuse)
-
-
-def _refuse(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON value")
 
 
 if __name__ == "__main__":
