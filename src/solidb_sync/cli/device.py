@@ -44,6 +44,18 @@ def http_client(settings: Settings) -> HttpClient:
     )
 
 
+def _place(settings: Settings) -> tuple[str, str]:
+    return settings.need("store"), settings.need("device_id")
+
+
+def existing_store(settings: Settings) -> tuple[str, str]:
+    """Return path and device id of the store, or raise `StorageError` when there is none yet."""
+    path, device_id = _place(settings)
+    if not Path(path).is_file():
+        raise StorageError(f"{path}: there is no store; `solidb-sync init`, a first `put` or a first `sync` makes one")
+    return path, device_id
+
+
 @asynccontextmanager
 async def opened(
     settings: Settings,
@@ -57,9 +69,7 @@ async def opened(
     Raises `StoreLockedError` when another process has the store, `StorageError` when there is none and this command
     doesn't make one.
     """
-    path, device_id = settings.need("store"), settings.need("device_id")
-    if not creates and not Path(path).is_file():  # noqa: ASYNC240 - one look, before anything runs
-        raise StorageError(f"{path}: there is no store; `solidb-sync init`, a first `put` or a first `sync` makes one")
+    path, device_id = _place(settings) if creates else existing_store(settings)
     config = SyncConfig(auto_sync=interval_seconds is not None, sync_interval_secs=interval_seconds or 30)
     with LocalStore.open(path, device_id) as store:
         manager = SyncManager(store, transport or NoServer(), config)

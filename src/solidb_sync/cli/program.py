@@ -6,11 +6,14 @@ import importlib.metadata
 
 import click
 
+import sdbql
 from solidb_sync.cli.demo.command import demo
 from solidb_sync.cli.documents import delete, get, pending, put
+from solidb_sync.cli.index import index
 from solidb_sync.cli.init import init
 from solidb_sync.cli.options import examples
 from solidb_sync.cli.output import EXIT_DONE, EXIT_NOT_DONE, EXIT_WRONG_USAGE, Output, stop_printing
+from solidb_sync.cli.query import explain, query
 from solidb_sync.cli.serve import serve
 from solidb_sync.cli.status import status
 from solidb_sync.cli.sync import sync
@@ -24,7 +27,7 @@ def program() -> None:
     """Documents that work offline, kept in step with a server."""
 
 
-for command in (serve, demo, init, sync, status, get, put, delete, pending, token):
+for command in (serve, demo, init, sync, status, get, put, delete, pending, query, explain, index, token):
     program.add_command(command)
 
 
@@ -37,6 +40,9 @@ def run(arguments: list[str]) -> int:
         return _wrong_usage(output, problem)
     except (click.Abort, KeyboardInterrupt):
         return _failed(output, "interrupted", "Interrupted", EXIT_NOT_DONE)
+    except sdbql.QueryError as problem:
+        exit_code = EXIT_WRONG_USAGE if isinstance(problem, sdbql.ParseError) else EXIT_NOT_DONE
+        return _failed(output, str(problem), type(problem).__name__, exit_code)
     except SoliDBError as problem:
         return _failed(output, str(problem), type(problem).__name__, _exit_code(problem))
     except BrokenPipeError:

@@ -242,7 +242,7 @@ class SyncManager:
 
     async def create_index(
         self, col: str, field: str, *, unique: bool = False, progress: Callable[[int, int], Any] | None = None
-    ) -> None:
+    ) -> IndexDefinition:
         """Make a local index over a field (`city`, `address.city`, `` `a.b`.c ``), which `query` uses; harmless to repeat.
 
         A `unique` one binds this device's edits only: one that would give a document a value another has is refused with
@@ -256,6 +256,7 @@ class SyncManager:
         report = None if progress is None else _told_on(asyncio.get_running_loop(), progress)
         is_configured = col in self._config.collections
         await self._store.commit(lambda engine: _create_index(engine, index, report, is_configured=is_configured))
+        return index
 
     async def list_indexes(self, col: str | None = None) -> list[IndexDefinition]:
         """Return the local indexes of a collection, or of all, by collection and field."""

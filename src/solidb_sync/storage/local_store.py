@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
 import apsw
 import msgspec
@@ -30,12 +30,13 @@ from solidb_sync.storage.copy_store import copy_to_sqlite
 from solidb_sync.storage.edits import pending_change
 from solidb_sync.storage.engine import EngineReader, IndexProgress, StorageEngine
 from solidb_sync.storage.local_indexes import create_index, index_definition
-from solidb_sync.storage.opening import default_path, open_memory_engine, open_sqlite_engine
+from solidb_sync.storage.opening import default_path, open_memory_engine, open_sqlite_engine, open_sqlite_for_reading
 from solidb_sync.storage.outbox import settle_by_hand
 from solidb_sync.storage.overlay import keep_base_apart
 from solidb_sync.storage.pending_change import PendingChange, public_change
 from solidb_sync.storage.records import ChangeState, IndexDefinition, StoredRow, Subscription
 from solidb_sync.storage.sqlite.connection import FileLocation, storage_error
+from solidb_sync.storage.sqlite.reading_engine import NoCommitter
 from solidb_sync.storage.sqlite.sqlite_engine import SqliteEngine, SqliteReads
 from solidb_sync.storage.store_lock import StoreLock
 from solidb_sync.storage.text_forms import (
@@ -117,6 +118,20 @@ class LocalStore:
             random_bytes=random_bytes,
             lock=opened.lock,
         )
+
+    @classmethod
+    def open_for_reading(cls, path: str | os.PathLike[str], device_id: str) -> Self:
+        """Open a store for reading only, while another process may have it open; what that one commits is seen.
+
+        Raises `StorageError` when there is none, or it belongs to another device or version; every write raises
+        `StoreLockedError`.
+        """
+        place = os.fspath(path)
+        if not Path(place).is_file():
+            raise StorageError(f"{place}: there is no store")
+        engine = cast(StorageEngine, open_sqlite_for_reading(FileLocation(place), device_id))  # no work ever reaches it
+        committer = NoCommitter(place)
+        return cls(engine, path=place, committer=committer, clock=SystemClock(), random_bytes=os.urandom)
 
     @classmethod
     def open_default(cls, app_name: str, device_id: str, **options: Any) -> Self:
@@ -327,7 +342,7 @@ class LocalStore:
 
     def create_index(
         self, collection: str, field: str, *, unique: bool = False, progress: IndexProgress | None = None
-    ) -> None:
+    ) -> IndexDefinition:
         """Make a local index over a field of a collection's documents; harmless when the same one is there.
 
         `field` is a path: `city`, `address.city`, or with a part between backticks that is no plain word: `` `a.b`.c ``. The
@@ -345,6 +360,7 @@ class LocalStore:
         _check_name(collection)
         index = index_definition(collection, field, unique=unique)
         self.transact(lambda engine: create_index(engine, index, progress))
+        return index
 
     def list_indexes(self, collection: str | None = None) -> list[IndexDefinition]:
         """Return the local indexes of a collection, or of all, by collection and field."""

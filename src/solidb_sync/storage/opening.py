@@ -19,7 +19,8 @@ from solidb_sync.storage.sqlite.connection import (
     open_connection,
     storage_error,
 )
-from solidb_sync.storage.sqlite.migrate import check_format, migrations_of
+from solidb_sync.storage.sqlite.migrate import check_format, format_of, migrations_of
+from solidb_sync.storage.sqlite.reading_engine import ReadingEngine
 from solidb_sync.storage.sqlite.sqlite_engine import MIGRATIONS, SqliteEngine
 from solidb_sync.storage.sqlite.statements import ANY_TABLE, READ_REPLICA
 from solidb_sync.storage.store_lock import StoreLock
@@ -72,6 +73,17 @@ def open_sqlite_engine(location: FileLocation, device_id: str, durability: str, 
             raise storage_error(problem, location.path) from problem
         raise
     return OpenedEngine(engine, lock)
+
+
+def open_sqlite_for_reading(location: FileLocation, device_id: str) -> ReadingEngine:
+    """Open a store that is there and that another process may have open; nothing is ever written to it."""
+    _check_is_sqlite(location.path)
+    _check_before_writing(location, device_id)
+    engine = ReadingEngine(location)
+    if format_of(engine.connection) < len(migrations_of(MIGRATIONS)):
+        engine.close()
+        raise StorageError(f"{location.path}: written by an older version; open it once for writing with this one")
+    return engine
 
 
 def stored_device_id(path: str) -> str | None:

@@ -1,0 +1,105 @@
+"""`query`, its shell, and `explain`: SDBQL over this device's documents."""
+
+import os
+
+import pytest
+
+from solidb_sync import LocalStore
+
+
+@pytest.fixture
+def users(cli):
+    """A device with two users that has never heard of a server."""
+    cli.settings.update(SOLIDB_STORE="store.db", SOLIDB_DEVICE_ID="laptop")
+    cli.here("put", "users", "u1", '{"name": "Zoë", "age": 30}')
+    cli.here("put", "users", "u2", '{"name": "李", "age": 12, "tags": ["x"]}')
+    return cli
+
+
+def test_a_query_prints_a_table_and_tells_how_many_rows_it_has(users):
+    done = users("query", "FOR u IN users SORT u.age RETURN {name: u.name, age: u.age, tags: u.tags}")
+    assert done.code == 0
+    assert done.out == 'name  age  tags\n----  ---  -----\n李     12  ["x"]\nZoë    30  null\n'
+    assert done.err == "(2 rows)\n"
+
+
+def test_with_json_the_rows_are_one_line_of_json(users):
+    done = users.here("query", "FOR u IN users FILTER u.age > @min AND u.name == @name RETURN u", "--json",
+                      "--bind", "min=18", "--bind", "name=Zoë")  # fmt: skip
+    assert (done.code, done.err) == (0, "")
+    assert done.json == [{"_key": "u1", "_id": "users/u1", "name": "Zoë", "age": 30}]
+
+
+def test_no_rows_are_no_table(users):
+    done = users.here("query", "FOR u IN users FILTER false RETURN u")
+    assert (done.code, done.out, done.err) == (0, "", "(0 rows)\n")
+    assert users.here("query", "FOR u IN users FILTER false RETURN u", "--json").json == []
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "kind", "words"),
+    [
+        (
+            "FOR u IN users FILTER RETURN u",
+            2,
+            "ParseError",
+            "expected a condition after FILTER, found RETURN\n  line 1, column 23",
+        ),
+        ("FOR u IN nobody RETURN u", 1, "CollectionNotFoundError", "Collection not found: nobody"),
+        ("FOR u IN users FILTER u.age > @min RETURN u", 1, "ExecutionError", "'@min' not found"),
+    ],
+)
+def test_a_wrong_query_is_told_with_its_place(text, code, kind, words, users):
+    done = users.here("query", text, "--json")
+    assert (done.code, done.out) == (code, "")
+    assert (done.error["type"], done.error["code"]) == (kind, code)
+    assert words in done.error["error"]
+
+
+def test_a_bind_without_a_value_is_wrong_usage(users):
+    done = users.here("query", "RETURN @x", "--bind", "x")
+    assert done.code == 2
+    assert "expected NAME=VALUE" in done.err
+
+
+def test_without_a_query_a_shell_reads_queries(users):
+    done = users("query", "--bind", "min=18", text="FOR u IN users\n  FILTER u.age > @min\n  RETURN u.name\n.collections\n")
+    assert done.code == 0
+    assert done.out == "result\n------\nZoë\nusers\n"
+    assert done.err == "(1 row)\n"
+
+
+def test_a_shell_with_json_prints_a_line_a_row_and_its_status_tells_of_errors(users):
+    done = users.here("query", "--json", text="FOR u IN users SORT u.age RETURN u.name\nRETURN 1 +* 2\nRETURN 3\n")
+    assert (done.code, done.out) == (1, '"李"\n"Zoë"\n3\n')
+    assert "expected an expression after +" in done.error["note"]
+
+
+def test_fields_are_those_of_the_documents(users):
+    done = users.here("query", text=".fields users\n")
+    assert done.out.split() == ["_id", "_key", "age", "name", "tags"]
+
+
+def test_explain_prints_the_steps(users):
+    done = users.here("explain", "FOR u IN users FILTER u.age > 18 RETURN u")
+    assert (done.code, done.err) == (0, "")
+    assert "users" in done.out
+    assert users.here("explain", "FOR u IN users FILTER u.age > 18 RETURN u", "--json").json["plan"] == done.out.splitlines()
+    assert users.here("explain", "FOR u IN").code == 2
+
+
+def test_a_store_that_another_process_has_open_is_read_all_the_same(users):
+    with LocalStore.open(users.directory / "store.db", "laptop") as store:
+        store.put_document("users", "u3", {"name": "Bo"}, {"server": 1})
+        done = users("query", "FOR u IN users SORT u._key RETURN u._key", "--json")
+    assert (done.code, done.err) == (0, "")
+    assert done.json == ["u1", "u2", "u3"]
+
+
+def test_there_must_be_a_store_and_it_must_be_this_devices(users):
+    assert "there is no store" in users.here("query", "RETURN 1", "--store", "other.db").err
+    assert not os.path.exists(users.directory / "other.db")
+    with LocalStore.open(users.directory / "store.db", "laptop"):
+        done = users("query", "RETURN 1", "--device-id", "phone")
+    assert done.code == 1
+    assert "belongs to the device 'laptop', not to 'phone'" in done.err
