@@ -99,6 +99,17 @@ def test_the_generated_parts_of_other_pages_are_up_to_date() -> None:
     assert found == set(PARTS)
 
 
+def test_the_python_on_the_index_gives_what_its_comments_say() -> None:
+    """Each expression with the result behind it."""
+    blocks = re.findall(
+        r"^```python\n(.*?)^```$", (PAGES / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    shown = [line.rpartition("  # ") for block in blocks for line in block.split("\n") if "  # " in line]
+    assert len(shown) == len(blocks)
+    for expression, _, expected in shown:
+        assert repr(eval(expression, {"sdbql": sdbql})) == expected
+
+
 def test_every_builtin_is_on_one_page() -> None:
     """With all its names, and there is nothing else."""
     assert sorted(name for one in DOCUMENTED for name in one.names) == sorted(catalog.BUILTINS)
