@@ -263,7 +263,8 @@ class _Analyser:
         if builtin is None:
             self._errors.append(_unknown_function(node))
         elif not builtin.least <= len(node.arguments) <= builtin.most:
-            self._errors.append(ExecutionError(f"{node.name} requires {builtin.arity()}", node.span))
+            advice = f"it is written {builtin.written()}"
+            self._errors.append(ExecutionError(f"{node.name} requires {builtin.arity()}", node.span, advice))
         takes_lambda = builtin is None or builtin.takes_lambda
         arguments = [
             self._lambda(argument, scope)

@@ -32,7 +32,9 @@ def bind_collection(bind: CollectionBind, bind_vars: Mapping[str, Any]) -> str:
             if not isinstance(value, str):
                 raise ExecutionError(f"Bind variable '@@{bind.name}' must name a collection", bind.span)
             return value
-    raise ExecutionError(f"Bind variable '@@{bind.name}' not found", bind.span)
+    close = get_close_matches(f"@{bind.name}", list(bind_vars), n=1)
+    advice = f"did you mean @{close[0]}?" if close else f"pass the name of a collection as '@{bind.name}'"
+    raise ExecutionError(f"Bind variable '@@{bind.name}' not found", bind.span, advice)
 
 
 def _as_json(value: Any, path: str, bind: Bind, depth: int) -> Value:

@@ -15,6 +15,7 @@ from sdbql import values
 from sdbql.errors import ExecutionError
 from sdbql.frame import Evaluate, Frame, Layout, located
 from sdbql.function_calls import compile_call
+from sdbql.functions.builtin import missing_array
 from sdbql.operators import OPERATOR_COMPILERS
 from sdbql.plan import PlannedSubquery
 from sdbql.syntax_tree import (
@@ -208,7 +209,7 @@ def _quantifier(node: Quantifier, layout: Layout) -> Evaluate:
     def evaluate(frame: Frame) -> Value:
         array = source(frame)
         if not isinstance(array, list):
-            raise ExecutionError(f"{kind} requires array, found {values.type_name(array)}", span)
+            raise ExecutionError(f"{kind} requires array, found {values.type_name(array)}", span, missing_array(array))
         frame[0].spend(len(array))
         for element in array:
             frame[slot] = element

@@ -25,4 +25,6 @@ def _extent(value: Value, node: Expression) -> int:
     if is_number(value) and value == int(value) and value >= 0:
         return min(int(value), EXTENT_MAX)
     found = value if is_number(value) else type_name(value)
-    raise ExecutionError(f"LIMIT must be an integer of at least 0, found {found}", node.span)
+    raise ExecutionError(
+        f"LIMIT must be an integer of at least 0, found {found}", node.span, "such as: LIMIT 10, or LIMIT 20, 10"
+    )

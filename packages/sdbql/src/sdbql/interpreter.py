@@ -198,7 +198,8 @@ def compile_array(source: Expression, layout: Layout) -> Callable[[Frame], list[
     def array(frame: Frame) -> list[Value]:
         value = evaluate(frame)
         if not isinstance(value, list):
-            raise ExecutionError(f"FOR source must be an array, found {type_name(value)}", span)
+            advice = "where it may be missing, say: FOR x IN value ?? []" if value is None else ""
+            raise ExecutionError(f"FOR source must be an array, found {type_name(value)}", span, advice)
         return value
 
     return array

@@ -29,6 +29,8 @@ INTEGER_MAX = 2**63 - 1
 INTEGER_MIN = -(2**63)
 EXACT_FLOAT_MAX = 2.0**53
 
+TEST_THE_DIVISOR = "test the divisor first, such as: b == 0 ? null : a / b"
+
 NULL, BOOL, NUMBER, STRING, ARRAY, OBJECT = range(6)
 
 TYPE_NAMES = ("null", "bool", "number", "string", "array", "object")
@@ -219,7 +221,20 @@ def add(left: Value, right: Value) -> Value:
         return number(left + right)
     if isinstance(left, str) and isinstance(right, str):
         return left + right
-    raise ExecutionError(f"Cannot add these types: {type_name(left)} and {type_name(right)}")
+    advice = _ADDING.get(type_name(left), "") if rank(left) == rank(right) else _conversion(left, right)
+    raise ExecutionError(f"Cannot add these types: {type_name(left)} and {type_name(right)}", advice=advice)
+
+
+_ADDING = {"array": "arrays are joined by APPEND(a, b)", "object": "objects are joined by MERGE(a, b)"}
+
+
+def _conversion(*operands: Value) -> str:
+    """Return what may have been meant by arithmetic with something that is no number."""
+    if any(operand is None for operand in operands):
+        return "say what stands for null, such as: (u.age ?? 0)"
+    if any(isinstance(operand, str) for operand in operands):
+        return "TO_NUMBER(value) makes a number of a text, and CONCAT(a, b) joins any values as text"
+    return ""
 
 
 def subtract(left: Value, right: Value) -> Value:
@@ -238,7 +253,7 @@ def divide(left: Value, right: Value) -> Value:
     """Return the true quotient of two numbers."""
     _require_numbers("divide", left, right)
     if right == 0:
-        raise ExecutionError("Division by zero")
+        raise ExecutionError("Division by zero", advice=TEST_THE_DIVISOR)
     if isinstance(left, int) and isinstance(right, int) and left % right == 0:
         return number(left // right)
     return number(left / right)
@@ -248,7 +263,7 @@ def modulus(left: Value, right: Value) -> Value:
     """Return the remainder of two numbers, with the sign of the dividend."""
     _require_numbers("modulus", left, right)
     if right == 0:
-        raise ExecutionError("Division by zero")
+        raise ExecutionError("Division by zero", advice=TEST_THE_DIVISOR)
     if isinstance(left, int) and isinstance(right, int):
         remainder = abs(left) % abs(right)
         return -remainder if left < 0 else remainder
@@ -258,7 +273,7 @@ def modulus(left: Value, right: Value) -> Value:
 def negate(operand: Value) -> Value:
     """Return the number with the opposite sign."""
     if not is_number(operand):
-        raise ExecutionError(f"Cannot negate non-number: {type_name(operand)}")
+        raise ExecutionError(f"Cannot negate non-number: {type_name(operand)}", advice=_conversion(operand))
     return number(-operand)
 
 
@@ -266,7 +281,8 @@ def _require_numbers(verb: str, left: Value, right: Value) -> None:
     if type(left) is int and type(right) is int:
         return
     if not (is_number(left) and is_number(right)):
-        raise ExecutionError(f"Cannot {verb} non-numbers: {type_name(left)} and {type_name(right)}")
+        found = f"{type_name(left)} and {type_name(right)}"
+        raise ExecutionError(f"Cannot {verb} non-numbers: {found}", advice=_conversion(left, right))
 
 
 # --- bits
@@ -305,7 +321,7 @@ def shift_right(left: Value, right: Value) -> int:
 
 def _bits(verb: str, operand: Value) -> int:
     if not is_number(operand):
-        raise ExecutionError(f"Cannot {verb} non-numbers: {type_name(operand)}")
+        raise ExecutionError(f"Cannot {verb} non-numbers: {type_name(operand)}", advice=_conversion(operand))
     return max(INTEGER_MIN, min(INTEGER_MAX, int(operand)))
 
 

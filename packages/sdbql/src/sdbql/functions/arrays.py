@@ -9,7 +9,7 @@ from math import isfinite
 from sdbql.errors import ExecutionError
 from sdbql.execution_context import ExecutionContext
 from sdbql.functions import statistics
-from sdbql.functions.builtin import UNLIMITED, Builtin, Cost, integer, numeric, table
+from sdbql.functions.builtin import UNLIMITED, Builtin, Cost, integer, missing_array, numeric, table
 from sdbql.values import INTEGER_MAX, Value, equal, hash_key, number, sort_key, type_name
 
 
@@ -111,7 +111,7 @@ def union(context: ExecutionContext, *arrays: Value) -> Value:
     """
     for array in arrays:
         if not isinstance(array, list):
-            raise ExecutionError(f"UNION: arguments must be arrays, found {type_name(array)}")
+            raise ExecutionError(f"UNION: arguments must be arrays, found {type_name(array)}", advice=missing_array(array))
     return statistics.unique(_joined(context, [], arrays))
 
 

@@ -8,6 +8,7 @@ every example. The number of arguments is checked once, by the analyser, from `l
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from enum import Enum, auto
+from inspect import signature
 
 from sdbql.errors import ExecutionError
 from sdbql.values import INTEGER_MAX, INTEGER_MIN, Value, display, is_number, type_name
@@ -48,6 +49,21 @@ class Builtin:
     cost: Cost = Cost.LENGTH
     usage: str = ""
 
+    def written(self) -> str:
+        """Return how a call is written, such as `SUBSTRING(value, start[, count])`."""
+        if self.usage:
+            return self.usage
+        required, optional = "", ""
+        for parameter in list(signature(self.call).parameters.values())[self.wants_context :]:
+            separator = ", " if required or optional else ""
+            if parameter.kind is parameter.VAR_POSITIONAL:
+                required += f"{separator}{parameter.name}…"
+            elif parameter.default is parameter.empty:
+                required += f"{separator}{parameter.name}"
+            else:
+                optional += f"[{separator}{parameter.name}]"
+        return f"{self.name}({required}{optional})"
+
     def arity(self) -> str:
         """Return the number of arguments in words."""
         if self.most == UNLIMITED:
@@ -83,11 +99,22 @@ def integer(name: str, value: Value) -> int:
     if is_number(value) and value == int(value):
         return max(INTEGER_MIN, min(INTEGER_MAX, int(value)))
     found = value if is_number(value) else type_name(value)
-    raise ExecutionError(f"{name}: argument must be an integer, found {found}")
+    advice = "round it first: FLOOR(value) or ROUND(value)" if is_number(value) else _conversion(value)
+    raise ExecutionError(f"{name}: argument must be an integer, found {found}", advice=advice)
 
 
 def numeric(name: str, value: Value) -> int | float:
     """Return an argument that must be a number. Raises ExecutionError."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return value
-    raise ExecutionError(f"{name}: argument must be a number, found {type_name(value)}")
+    raise ExecutionError(f"{name}: argument must be a number, found {type_name(value)}", advice=_conversion(value))
+
+
+def _conversion(value: Value) -> str:
+    """Return how a number can be made of an argument that is none."""
+    return "say what stands for null, such as: value ?? 0" if value is None else "TO_NUMBER(value) makes a number of it"
+
+
+def missing_array(value: Value) -> str:
+    """Return what to say about an argument that had to be an array."""
+    return "where it may be missing, say: value ?? []" if value is None else "TO_ARRAY(value) makes an array of it"

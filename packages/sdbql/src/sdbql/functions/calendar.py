@@ -35,6 +35,7 @@ LENGTHS = {
     "millisecond": MILLISECOND,
 }
 
+HOW_DATES_ARE_WRITTEN = "dates are written 2024-01-31 or 2024-01-31T10:30:00Z, or are milliseconds since 1970"
 QUOTED_MAX = 60
 """How much of a text that is no date an error quotes."""
 
@@ -64,7 +65,7 @@ def read(value: Value) -> datetime:
     if isinstance(value, str):
         return _parse(value)
     if not is_number(value):
-        raise ExecutionError(f"Date must be a string or number, found {type_name(value)}")
+        raise ExecutionError(f"Date must be a string or number, found {type_name(value)}", advice=HOW_DATES_ARE_WRITTEN)
     try:
         return EPOCH + timedelta(milliseconds=int(value))
     except OverflowError:
@@ -74,7 +75,7 @@ def read(value: Value) -> datetime:
 def _parse(written: str) -> datetime:
     found = _WRITTEN.fullmatch(written.strip())
     if found is None:
-        raise ExecutionError(f"Cannot parse date string: {shown(written)}")
+        raise ExecutionError(f"Cannot parse date string: {shown(written)}", advice=HOW_DATES_ARE_WRITTEN)
     year, month, day, hour, minute, second, fraction, sign, zone_hours, zone_minutes = found.groups()
     milliseconds = int((fraction or "").ljust(3, "0")[:3])
     offset = timedelta(hours=int(zone_hours or 0), minutes=int(zone_minutes or 0))
@@ -91,7 +92,7 @@ def _parse(written: str) -> datetime:
         )
         return local + offset if sign == "-" else local - offset
     except (ValueError, OverflowError):
-        raise ExecutionError(f"Cannot parse date string: {shown(written)}") from None
+        raise ExecutionError(f"Cannot parse date string: {shown(written)}", advice=HOW_DATES_ARE_WRITTEN) from None
 
 
 def shown(written: str) -> str:
@@ -189,7 +190,8 @@ def zone(name: Value) -> ZoneInfo:
             return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
         pass
-    raise ExecutionError(f"Unknown time zone: {shown(name) if isinstance(name, str) else type_name(name)}")
+    found = shown(name) if isinstance(name, str) else type_name(name)
+    raise ExecutionError(f"Unknown time zone: {found}", advice="zones are named like Europe/Paris, America/New_York or UTC")
 
 
 def in_zone(moment: datetime, name: Value) -> datetime:
@@ -251,7 +253,7 @@ def formatted(moment: datetime, template: str) -> str:
     def expanded(found: re.Match[str]) -> str:
         directive = DIRECTIVES.get(found[1])
         if directive is None:
-            raise ExecutionError(f"Unknown date format: {found.group()}")
+            raise ExecutionError(f"Unknown date format: {found.group()}", advice=f"formats: {' '.join(DIRECTIVES)}")
         return directive(moment)
 
     return re.sub(r"%(.?)", expanded, template, flags=re.DOTALL)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from sdbql.errors import ExecutionError
 from sdbql.execution_context import ExecutionContext
-from sdbql.functions.builtin import Builtin, table
+from sdbql.functions.builtin import Builtin, missing_array, table
 from sdbql.values import Value, type_name
 
 Function = Callable[..., Value]
@@ -12,7 +12,7 @@ Function = Callable[..., Value]
 
 def _array(context: ExecutionContext, name: str, value: Value) -> list[Value]:
     if not isinstance(value, list):
-        raise ExecutionError(f"{name} requires array, found {type_name(value)}")
+        raise ExecutionError(f"{name} requires array, found {type_name(value)}", advice=missing_array(value))
     context.spend(len(value))
     return value
 

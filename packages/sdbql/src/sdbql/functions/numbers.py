@@ -6,7 +6,7 @@ from collections.abc import Callable
 from sdbql.errors import ExecutionError
 from sdbql.execution_context import ExecutionContext
 from sdbql.functions.builtin import Builtin, Table, integer, numeric, table
-from sdbql.values import Value, modulus, number
+from sdbql.values import TEST_THE_DIVISOR, Value, modulus, number
 
 ROUND_DIGITS_MAX = 300
 
@@ -109,7 +109,7 @@ def remainder(dividend: Value, divisor: Value) -> Value:
     """
     numeric("MOD", dividend)
     if numeric("MOD", divisor) == 0:
-        raise ExecutionError("MOD: division by zero")
+        raise ExecutionError("MOD: division by zero", advice=TEST_THE_DIVISOR)
     return modulus(dividend, divisor)
 
 

@@ -127,21 +127,7 @@ def _documentation(builtin: Builtin, names: tuple[str, ...]) -> Documentation:
     lines = inspect.cleandoc(builtin.call.__doc__ or "").split("\n")
     first = next((place for place, line in enumerate(lines) if GIVES in line), len(lines))
     examples = examples_in("\n".join(lines[first:]))
-    return Documentation(names, builtin.usage or _usage(builtin), "\n".join(lines[:first]).strip(), tuple(examples))
-
-
-def _usage(builtin: Builtin) -> str:
-    """Return how a call is written, such as `SUBSTRING(value, start[, count])`."""
-    required, optional = "", ""
-    for parameter in list(inspect.signature(builtin.call).parameters.values())[builtin.wants_context :]:
-        separator = ", " if required or optional else ""
-        if parameter.kind is parameter.VAR_POSITIONAL:
-            required += f"{separator}{parameter.name}…"
-        elif parameter.default is parameter.empty:
-            required += f"{separator}{parameter.name}"
-        else:
-            optional += f"[{separator}{parameter.name}]"
-    return f"{builtin.name}({required}{optional})"
+    return Documentation(names, builtin.written(), "\n".join(lines[:first]).strip(), tuple(examples))
 
 
 def function_pages() -> dict[str, str]:
