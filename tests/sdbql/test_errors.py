@@ -103,6 +103,9 @@ def test_a_function_that_needs_a_server_says_what_to_do_instead() -> None:
         assert isinstance(error, sdbql.UnsupportedOfflineError)
         assert error.message.startswith(f"Operation not supported: {name}() is server-only")
         assert error.advice
+        _, found, code = error.advice.partition(": ")
+        if found:
+            sdbql.parse(code if code.startswith("FOR") else f"RETURN {code}")
 
 
 def test_all_mistakes_of_a_query_are_reported_at_once() -> None:

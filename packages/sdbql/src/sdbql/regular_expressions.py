@@ -17,6 +17,7 @@ from math import inf, log2
 from sdbql.errors import QueryLimitError
 from sdbql.limits import EDIT_CELLS_MAX, LIKE_PATTERN_LENGTH_MAX, REGEX_PATTERN_LENGTH_MAX
 from sdbql.linear_regex import LinearMatch, compile_linear
+from sdbql.unicode_classes import members
 
 FUZZY_DISTANCE_MAX = 2
 WAYS_MAX = 10_000_000
@@ -33,9 +34,9 @@ def _free(steps: int) -> None:
 
 
 _LOOK_OR_REFERENCE = re.compile(r"\(\?(?:[=!>#]|<[=!]|\(|P=)|\\[1-9]")
-_UNICODE_CLASSES = {"L": r"[^\W\d_]", "N": r"\d", "Nd": r"\d"}
+_PROPERTY = r"\\(?P<sign>[pP])(?:\{(?P<property>\w+)\}|(?P<short>[A-Z]))"
 _TOKEN = re.compile(
-    r"\\p\{(?P<property>\w+)\}|\\(?P<escaped>.)|(?P<class>\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\])*\])|(?P<named>\(\?<)|(?P<end>\$)|(?P<other>.)",
+    rf"{_PROPERTY}|\\(?P<escaped>.)|(?P<class>\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\])*\])|(?P<named>\(\?<)|(?P<end>\$)|(?P<other>.)",
     re.DOTALL,
 )
 _POSIX_CLASS = re.compile(r"\[:(\w+):\]")
@@ -55,6 +56,7 @@ _POSIX_CLASSES = {
     "word": "0-9A-Za-z_",
     "xdigit": "0-9A-Fa-f",
 }
+_MEMBER = re.compile(rf"{_PROPERTY}|\\.", re.DOTALL)
 _SET_OPERATION = re.compile(r"&&|--|~~|\[")
 _GROUP_FLAGS = re.compile(r"\(\?([a-zA-Z]*)(?:-[a-zA-Z]+)?[:)]")
 _REPLACEMENT = re.compile(r"\$(?:(\$)|\{(\w+)\}|(\w+))")
@@ -117,10 +119,11 @@ def _translate(pattern: str) -> str | None:
     multiline = any("m" in flags for flags in _GROUP_FLAGS.findall(pattern))
     parts: list[str] = []
     for found in _TOKEN.finditer(pattern):
-        if found["property"]:
-            if found["property"] not in _UNICODE_CLASSES:
+        if found["sign"]:
+            inside = _category(found)
+            if inside is None:
                 return None
-            parts.append(_UNICODE_CLASSES[found["property"]])
+            parts.append(f"[{inside}]")
         elif found["class"]:
             written = _translate_class(found["class"])
             if written is None:
@@ -145,8 +148,19 @@ def _translate_class(written: str) -> str | None:
     inside = _POSIX_CLASS.sub("", re.sub(r"\\.", "", written[opening.end() : -1]))
     if _SET_OPERATION.search(inside):
         return None
-    members = re.sub(r"\|{2,}", "|", written[opening.end() : -1])
-    return f"{opening.group()}{_POSIX_CLASS.sub(lambda found: _POSIX_CLASSES[found[1]], members)}]"
+    listed = re.sub(r"\|{2,}", "|", written[opening.end() : -1])
+    listed = _POSIX_CLASS.sub(lambda found: _POSIX_CLASSES[found[1]], listed)
+    categories = [_category(found) for found in _MEMBER.finditer(listed) if found["sign"]]
+    if None in categories:
+        return None
+    remaining = iter(categories)
+    listed = _MEMBER.sub(lambda found: (next(remaining) or "") if found["sign"] else found.group(), listed)
+    return f"{opening.group()}{listed}]"
+
+
+def _category(found: re.Match[str]) -> str | None:
+    """Return the members of the Unicode category that a piece of a pattern names."""
+    return members(found["property"] or found["short"], negated=found["sign"] == "P")
 
 
 def _freedom(pattern: str) -> tuple[int, float]:
