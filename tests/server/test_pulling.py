@@ -9,6 +9,14 @@ import pytest
 from solidb_sync.server import collect_changes
 from solidb_sync.server.storage.sqlite import session
 
+TRICKY: dict[str, Any] = {
+    "plain": 1,
+    "é 😀": 'quote " slash / back \\ line \n zero \u0000 del \u007f sep \u2028',
+    'it\'s \\ "quoted"': [None, True, False, -0.0, 1e22, 0.1, 2**63 - 1, -(2**63)],
+    "null": None,
+    "1.0": {"": {"": []}},
+}
+
 
 def keys(changes: list[dict[str, Any]]) -> list[str]:
     return [change["key"] for change in changes]
@@ -91,6 +99,24 @@ def test_a_page_ends_at_its_bytes(server: Any, monkeypatch: pytest.MonkeyPatch) 
     laptop.cursor = 2
     assert keys(laptop.pull()) == ["c"]
     assert keys(laptop.pull()) == ["d"]
+
+
+def test_a_page_of_whole_documents_is_the_same_whichever_way_it_is_made(
+    server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Text put together inside the database, or documents one by one when that text might be too long."""
+    phone, laptop = server.device("phone"), server.device("laptop")
+    for number, (key, value) in enumerate(TRICKY.items()):
+        phone.push(phone.insert(key, {"": value, "nested": [{"value": value}, []]}))
+        server.clock.seconds += number + 0.123
+    phone.push(phone.delete("plain", base={"phone": 1}))
+    at_once = laptop.pull()
+    monkeypatch.setattr(session.SqliteReadSession, "page_text", lambda *place, **bounds: None)
+    assert at_once == server.device("tablet").pull()
+    assert [change["operation"] for change in at_once] == ["insert"] * (len(TRICKY) - 1) + ["delete"]
+    assert {change["key"]: change["document"][""] for change in at_once[:-1]} == {
+        key: value for key, value in TRICKY.items() if key != "plain"
+    }
 
 
 def test_changes_of_its_own_are_passed_over_when_the_author_knows_them(server: Any) -> None:

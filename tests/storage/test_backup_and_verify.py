@@ -7,6 +7,7 @@ from pathlib import Path
 
 import apsw
 import pytest
+from msgspec import Raw
 from msgspec.structs import replace
 
 from solidb_sync.errors import StorageError
@@ -145,10 +146,8 @@ def test_a_backup_is_one_state_of_a_store_that_is_being_written(tmp_path: Path) 
             number = 0
             while not stop.is_set():
                 number += 1
-                body = f'{{"n":{number}}}'
-                store.transact(
-                    lambda engine, body=body: engine.put_documents("notes", [(f"k{at}", body, "{}", "") for at in range(50)])
-                )
+                rows = [(f"k{at}", Raw(b'{"n":%d}' % number), Raw(b"{}"), "") for at in range(50)]
+                store.transact(lambda engine, rows=rows: engine.put_documents("notes", rows))
 
         writing = threading.Thread(target=write)
         writing.start()

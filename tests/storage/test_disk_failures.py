@@ -6,6 +6,7 @@ from pathlib import Path
 
 import apsw
 import pytest
+from msgspec import Raw
 
 from solidb_sync.clock import SystemClock
 from solidb_sync.errors import StorageError, StorageFullError
@@ -159,9 +160,11 @@ def test_a_full_disk_takes_back_only_the_work_that_met_it(files: CrashableFiles)
     save(store, "before")
     files._disk.total_bytes_max = sum(len(body) for body in files.snapshot().files.values()) + 30_000
 
+    large = Raw(b'{"x":"%s"}' % (b"x" * 100_000))
+
     def too_large(engine: StorageEngine) -> None:
         for number in range(40):
-            engine.put_documents("other", [(f"k{number}", '"' + "x" * 100_000 + '"', "{}", "")])
+            engine.put_documents("other", [(f"k{number}", large, Raw(b"{}"), "")])
 
     with pytest.raises(StorageFullError):
         store.transact(too_large)

@@ -7,6 +7,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import Raw
 from msgspec.structs import replace
 
 from solidb_sync.storage.engine import StorageEngine
@@ -75,9 +76,11 @@ def put_new_index(collection: str, field: str, unique: bool) -> Operation:
     return work
 
 
+EMPTY = Raw(b"{}")
+
 operations = st.one_of(
     operation(lambda c, k, row: lambda e: e.put_row(c, k, row), names, keys, stored_rows()),
-    operation(lambda c, ks: lambda e: e.put_documents(c, [(k, "{}", "{}", "m") for k in ks]), names, st.lists(keys)),
+    operation(lambda c, ks: lambda e: e.put_documents(c, [(k, EMPTY, EMPTY, "m") for k in ks]), names, st.lists(keys)),
     operation(lambda c, k: lambda e: e.drop_row(c, k), names, keys),
     operation(
         lambda c, k, body, gone: lambda e: e.put_base(c, k, StoredBase(body, gone, "{}", "t")),

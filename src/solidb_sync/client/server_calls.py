@@ -20,7 +20,7 @@ from solidb_sync.protocol.codec import (
     encode_sync_request,
 )
 from solidb_sync.protocol.limits import PROTOCOL
-from solidb_sync.protocol.messages import RegisterAnswer, RegisterRequest, SyncAnswer, SyncRequest
+from solidb_sync.protocol.messages import ReceivedAnswer, RegisterAnswer, RegisterRequest, SyncRequest
 
 ERROR_KINDS: dict[int, type[ServerError]] = {403: ForbiddenError, 404: NotFoundError, 409: ConflictError}
 
@@ -35,7 +35,7 @@ class ServerCalls:
         self.bytes_sent = 0
         self.bytes_received = 0
 
-    async def sync(self, request: SyncRequest, wires: list[str]) -> SyncAnswer:
+    async def sync(self, request: SyncRequest, wires: list[str]) -> ReceivedAnswer:
         """Push changes and pull a page."""
         request.database = self.database
         answer = await self._post(endpoints.DELTA, encode_sync_request(request, wires))

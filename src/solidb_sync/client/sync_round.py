@@ -21,7 +21,7 @@ from solidb_sync.client.server_calls import ServerCalls
 from solidb_sync.errors import ProtocolError, ResyncRequiredError
 from solidb_sync.model.version_vector import Dot
 from solidb_sync.protocol.limits import KNOWN_IDS_MAX, PROTOCOL, PULL_CHANGES_DEFAULT
-from solidb_sync.protocol.messages import SyncAnswer, SyncRequest
+from solidb_sync.protocol.messages import ReceivedAnswer, SyncRequest
 from solidb_sync.protocol.names import actor_name
 from solidb_sync.storage.edits import DocumentChanged
 from solidb_sync.storage.engine import EngineReader, StorageEngine
@@ -74,7 +74,7 @@ class _Position:
     whole: bool = False
     has_unrecorded_results: bool = False
 
-    def after(self, ask: _Ask, answer: SyncAnswer) -> _Position:
+    def after(self, ask: _Ask, answer: ReceivedAnswer) -> _Position:
         """Return the position after an answer that settled every change of its request."""
         return _Position(
             cursor=answer.cursor if ask.limit else self.cursor,
@@ -186,7 +186,7 @@ class SyncRound:
         """Return the next request."""
         return self._store.view(lambda reader: self._read_ask(reader, at, at.sent_upto))
 
-    async def _exchange_and_read_ahead(self, at: _Position, ask: _Ask) -> tuple[SyncAnswer, _Ask | None]:
+    async def _exchange_and_read_ahead(self, at: _Position, ask: _Ask) -> tuple[ReceivedAnswer, _Ask | None]:
         """Send a request; while one that is not the last of a backlog is on its way, read the next."""
         if ask.limit:
             return await self._exchange(ask), None
@@ -210,7 +210,7 @@ class SyncRound:
     def _cursor(self) -> int:
         return self._store.view(lambda reader: reader.replica().cursor)
 
-    async def _exchange(self, ask: _Ask) -> SyncAnswer:
+    async def _exchange(self, ask: _Ask) -> ReceivedAnswer:
         replica = self._store.view(lambda reader: reader.replica())
         answer = await self._server.sync(self._request(ask, replica), ask.batch.wires)
         if replica.epoch and answer.epoch != replica.epoch:
@@ -248,7 +248,7 @@ class SyncRound:
             request.excluded = sorted(self._scope.excluded)
         return request
 
-    async def _record(self, ask: _Ask, answer: SyncAnswer) -> _Recorded:
+    async def _record(self, ask: _Ask, answer: ReceivedAnswer) -> _Recorded:
         """Write an answer to the store: results, conflicts, page and cursor in one transaction."""
         stamp = self._store.stamp()
         wants_facts = self._notifications.has_listeners
@@ -285,7 +285,7 @@ class SyncRound:
 
 
 def record_answer(
-    engine: StorageEngine, ask: _Ask, answer: SyncAnswer, *, stamp: str, wants_facts: bool
+    engine: StorageEngine, ask: _Ask, answer: ReceivedAnswer, *, stamp: str, wants_facts: bool
 ) -> tuple[_Recorded, RoundOutcome, list[DocumentChanged]]:
     """Write one answer: results and conflicts, then the page; all in the caller's transaction."""
     did = RoundOutcome()
@@ -327,7 +327,7 @@ def _checked(ask: _Ask, recorded: _Recorded) -> _Recorded:
     return recorded
 
 
-def _settles_everything(ask: _Ask, answer: SyncAnswer) -> bool:
+def _settles_everything(ask: _Ask, answer: ReceivedAnswer) -> bool:
     """Return whether every change is settled as it was sent, so that the next request need not wait for the disk."""
     return all(
         (result.original or result.status) in ("applied", "merged", "conflict")

@@ -7,12 +7,12 @@ from typing import TypeVar
 import msgspec
 
 from solidb_sync.errors import ProtocolError
-from solidb_sync.protocol.messages import ErrorAnswer, SyncAnswer, SyncRequest
+from solidb_sync.protocol.messages import ErrorAnswer, ReceivedAnswer, SyncRequest
 
 Message = TypeVar("Message")
 
 _encoder = msgspec.json.Encoder()
-_answer_decoder = msgspec.json.Decoder(SyncAnswer)
+_answer_decoder = msgspec.json.Decoder(ReceivedAnswer)
 _error_decoder = msgspec.json.Decoder(ErrorAnswer)
 
 
@@ -29,7 +29,7 @@ def encode_sync_request(request: SyncRequest, wires: list[str]) -> bytes:
     return b'%s,"changes":[%s]}' % (head[:-1], ",".join(wires).encode())
 
 
-def decode_sync_answer(body: bytes) -> SyncAnswer:
+def decode_sync_answer(body: bytes) -> ReceivedAnswer:
     """Return a sync answer, or raise `ProtocolError`."""
     try:
         return _answer_decoder.decode(body)

@@ -12,9 +12,10 @@ outcome that actor has stored (in a request) or that the server has accepted (in
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar, cast
 
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType, field
 
 from solidb_sync.protocol.limits import PROTOCOL
 
@@ -170,11 +171,17 @@ class Replica(Struct, omit_defaults=True):
     message: str
 
 
-class SyncAnswer(Struct):
-    """The answer to a push, a pull, or both; every field is written, empty ones too."""
+Changes = TypeVar("Changes")
+
+
+class SyncAnswer(Struct, Generic[Changes]):
+    """The answer to a push, a pull, or both; every field is written, empty ones too.
+
+    `Changes` is `list[ServerChange]` for a device; a server may have their JSON text instead.
+    """
 
     server_version: dict[str, int]
-    server_changes: list[ServerChange] = []
+    server_changes: Changes = field(default_factory=cast(Callable[[], Changes], list))
     conflicts: list[WireConflict] = []
     results: list[ChangeResult] = []
     cursor: int = 0
@@ -185,6 +192,10 @@ class SyncAnswer(Struct):
     protocol: int = PROTOCOL
     pushes: int = 0
     replica: Replica | None = None
+
+
+SentAnswer = SyncAnswer[list[ServerChange] | Raw]
+ReceivedAnswer = SyncAnswer[list[ServerChange]]
 
 
 class RegisterRequest(Struct, omit_defaults=True):

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from msgspec import UNSET, Raw
+from msgspec import Raw
 
 from solidb_sync.clock import iso_text
 from solidb_sync.json_value import decode, encode
@@ -24,10 +24,6 @@ from solidb_sync.server.storage.records import Echo, LogEntry, StoredDocument
 
 CHUNK_ENTRIES = 64
 """How many documents are fetched at a time, so that the byte limit bounds what is in memory."""
-
-
-UTF8_BYTES_MAX = 4
-"""The most bytes one character takes, for telling quickly that a page is small enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +45,12 @@ class PullQuery:
 
 @dataclass(slots=True)
 class Page:
-    """Documents, the last sequence scanned, and the newest one there was; `authors` made the changes in it."""
+    """Documents, the last sequence scanned, and the newest one there was; `authors` made the changes in it.
 
-    changes: list[ServerChange]
+    `changes` may be JSON text already.
+    """
+
+    changes: list[ServerChange] | Raw
     cursor: int
     has_more: bool
     target_seq: int
@@ -70,6 +69,8 @@ def collect_changes(session: ReadSession, query: PullQuery) -> Page:
         return page
     names = asked_collections(session, query.collections, query.excluded)
     wanted = None if query.collections is None and not query.excluded else list(names)
+    if not query.since and _fill_with_text(session, page, query, names=names, wanted=wanted):
+        return page
     entries = session.log_after(cursor, wanted=wanted, echo=query.echo, limit=query.limit + 1)
     if len(entries) <= query.limit:
         _end_of_scan(session, page, cursor)
@@ -94,9 +95,9 @@ def _end_of_scan(session: ReadSession, page: Page, cursor: int) -> None:
 
 def _fill(session: ReadSession, page: Page, entries: Sequence[LogEntry], names: dict[int, str], query: PullQuery) -> None:
     """Put the documents into the page, as many as fit into its bytes and at least one."""
-    if not query.since and _fill_whole(session, page, entries, names):
-        return
     bytes_sent, last_seq = 0, 0
+    changes: list[ServerChange] = []
+    page.changes = changes
     for entry, stored in _documents(session, entries):
         change, size = server_change(names[entry.collection], stored, since=query.since)
         if query.wants_both and change.operation == "update" and stored.body is not None:
@@ -107,35 +108,29 @@ def _fill(session: ReadSession, page: Page, entries: Sequence[LogEntry], names: 
             return
         bytes_sent += size
         last_seq = entry.seq
-        page.changes.append(change)
+        changes.append(change)
         page.authors[entry.author] = max(entry.counter, page.authors.get(entry.author, 0))
 
 
-def _fill_whole(session: ReadSession, page: Page, entries: Sequence[LogEntry], names: dict[int, str]) -> bool:
+def _fill_with_text(
+    session: ReadSession, page: Page, query: PullQuery, *, names: dict[int, str], wanted: Sequence[int] | None
+) -> bool:
     """Fill the page with whole documents of a single collection, if it is one and they fit; the same at a lower cost."""
-    collections = {entry.collection for entry in entries}
-    if len(collections) != 1:
+    stretch = session.stretch_after(query.cursor, wanted=wanted, echo=query.echo, limit=query.limit)
+    if stretch.collection is None:
         return False
-    (number,) = collections
-    found = session.documents_between(number, entries[0].seq, entries[-1].seq)
-    if len(found) != len(entries):  # echoes lie between
-        wanted = {entry.seq for entry in entries}
-        found = [document for document in found if document[0] in wanted]
-    if sum(len(body or "") + len(key) + len(vector) for _, key, body, vector, _ in found) * UTF8_BYTES_MAX > PULL_BYTES_MAX:
+    text = session.page_text(stretch, names[stretch.collection], echo=query.echo, bytes_max=PULL_BYTES_MAX)
+    if text is None:
         return False
-    name = names[number]
-    page.changes = [
-        ServerChange(name, key, "delete", UNSET, UNSET, [], Raw(vector.encode()), seq, iso_text(updated_ms))
-        if body is None
-        else ServerChange(
-            name, key, "insert", Raw(body.encode()), UNSET, [], Raw(vector.encode()), seq, iso_text(updated_ms)
-        )
-        for seq, key, body, vector, updated_ms in found
-    ]
-    authors = page.authors
-    for entry in entries:
-        if entry.counter > authors.get(entry.author, 0):
-            authors[entry.author] = entry.counter
+    page.changes = Raw(text)
+    page.authors = session.authors(stretch, wanted=wanted, echo=query.echo)
+    has_more = stretch.entries == query.limit and session.log_after(
+        stretch.last_seq, wanted=wanted, echo=query.echo, limit=1
+    )
+    if has_more:
+        page.cursor, page.has_more = stretch.last_seq, True
+    else:
+        _end_of_scan(session, page, query.cursor)
     return True
 
 

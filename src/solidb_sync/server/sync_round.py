@@ -10,7 +10,7 @@ from msgspec import UNSET
 
 from solidb_sync.clock import Clock, iso_text
 from solidb_sync.json_value import decode
-from solidb_sync.protocol.messages import Replica, SyncAnswer, WireConflict, WireVersion
+from solidb_sync.protocol.messages import Replica, SentAnswer, SyncAnswer, WireConflict, WireVersion
 from solidb_sync.server.apply_changes import PushOutcome, apply_changes, check_history, replica_reset
 from solidb_sync.server.collect_changes import Page, PullQuery, collect_changes
 from solidb_sync.server.databases import SMALL_READ_ENTRIES, Database
@@ -27,7 +27,7 @@ Ring = Callable[[str, int, str], None]
 """Called after a commit with the database, its newest sequence and the author."""
 
 
-async def sync_round(database: Database, call: SyncCall, *, clock: Clock, ring: Ring, can_pull: bool = True) -> SyncAnswer:
+async def sync_round(database: Database, call: SyncCall, *, clock: Clock, ring: Ring, can_pull: bool = True) -> SentAnswer:
     """Push, then pull; each is left out when there is nothing to do for it."""
     outcome = PushOutcome([])
     if call.changes:
@@ -80,7 +80,7 @@ def _standing(session: ReadSession, call: SyncCall) -> tuple[Head, ActorState | 
 
 def _answer(
     call: SyncCall, head: Head, page: Page, outcome: PushOutcome, replica: Replica | None, clock: Clock
-) -> SyncAnswer:
+) -> SentAnswer:
     version = {**page.authors, "server": page.cursor}
     if outcome.highest:
         version[call.actor] = outcome.highest

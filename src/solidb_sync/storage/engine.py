@@ -9,7 +9,7 @@ outside of one, through `reader()`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ from solidb_sync.storage.committer import Transactions
 from solidb_sync.storage.field_path import FieldPath
 from solidb_sync.storage.records import (
     ChangeState,
+    DocumentRow,
     IndexDefinition,
     Replica,
     StoredBase,
@@ -122,8 +123,8 @@ class StorageEngine(EngineReader, Transactions, Protocol):
     def put_row(self, collection: str, key: str, row: StoredRow) -> None:
         """Keep a row under a key, in place of any before it."""
 
-    def put_documents(self, collection: str, rows: Iterable[tuple[str, str, str, str]]) -> None:
-        """Keep many live rows, each `(key, body, vector, stamp)`."""
+    def put_documents(self, collection: str, rows: Sequence[DocumentRow]) -> None:
+        """Keep many live rows, in order."""
 
     def drop_row(self, collection: str, key: str) -> None:
         """Forget a row, tombstones too."""

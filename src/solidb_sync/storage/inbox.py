@@ -21,7 +21,7 @@ from solidb_sync.protocol.messages import ServerChange
 from solidb_sync.storage.edits import DocumentChanged
 from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.overlay import base_copy, rebuild
-from solidb_sync.storage.records import ChangeState, StoredBase, StoredRow
+from solidb_sync.storage.records import ChangeState, DocumentRow, StoredBase, StoredRow
 from solidb_sync.storage.text_forms import parse_delta, parse_vector
 
 
@@ -78,11 +78,11 @@ def _apply_quickly(engine: StorageEngine, page: Page) -> bool:
     """Apply a page of whole documents to a store without changes of its own: the same, with fewer steps a document."""
     if engine.has_changes() or engine.replica().is_resyncing:
         return False
-    documents: dict[str, list[tuple[str, str, str, str]]] = {}
+    documents: dict[str, list[DocumentRow]] = {}
     for change in page.changes:
         if change.operation != "insert" or not isinstance(change.document, msgspec.Raw):
             return False
-        row = (change.key, str(change.document, "utf-8"), str(change.version_vector, "utf-8"), change.timestamp)
+        row = (change.key, change.document, change.version_vector, change.timestamp)
         documents.setdefault(change.collection, []).append(row)
     for collection, rows in documents.items():
         engine.put_documents(collection, rows)
@@ -132,7 +132,7 @@ def _patched(engine: StorageEngine, change: ServerChange) -> str:
 def _write(engine: StorageEngine, changes: list[ServerChange], prepared: list[str | None]) -> None:
     anything_kept = engine.has_changes()
     is_resyncing = engine.replica().is_resyncing
-    documents: dict[str, list[tuple[str, str, str, str]]] = {}
+    documents: dict[str, list[DocumentRow]] = {}
     for change, body in zip(changes, prepared, strict=True):
         vector = bytes(change.version_vector).decode()
         if anything_kept and engine.has_changes_of(change.collection, change.key):
@@ -140,7 +140,9 @@ def _write(engine: StorageEngine, changes: list[ServerChange], prepared: list[st
         elif body is None:
             engine.put_row(change.collection, change.key, StoredRow(None, vector, change.timestamp))
         else:
-            documents.setdefault(change.collection, []).append((change.key, body, vector, change.timestamp))
+            documents.setdefault(change.collection, []).append(
+                (change.key, msgspec.Raw(body.encode()), change.version_vector, change.timestamp)
+            )
         if is_resyncing:
             engine.mark_seen(change.collection, change.key)
     for collection, rows in documents.items():

@@ -6,7 +6,7 @@ Nothing survives closing it. A lock keeps readers out while a transaction runs, 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from types import TracebackType
@@ -22,6 +22,7 @@ from solidb_sync.storage.engine import EngineReader, IndexProgress
 from solidb_sync.storage.field_path import FieldPath, parse_field, value_at
 from solidb_sync.storage.records import (
     ChangeState,
+    DocumentRow,
     IndexDefinition,
     Replica,
     StoredBase,
@@ -281,11 +282,11 @@ class MemoryEngine:
         self.add_collection(collection)
         self._set(self._rows[collection], key, row)
 
-    def put_documents(self, collection: str, rows: Iterable[tuple[str, str, str, str]]) -> None:
+    def put_documents(self, collection: str, rows: Sequence[DocumentRow]) -> None:
         """Keep many live rows."""
         self.add_collection(collection)
         for key, body, vector, stamp in rows:
-            self.put_row(collection, key, StoredRow(body, vector, stamp))
+            self.put_row(collection, key, StoredRow(str(body, "utf-8"), str(vector, "utf-8"), stamp))
 
     def drop_row(self, collection: str, key: str) -> None:
         """Forget a row."""

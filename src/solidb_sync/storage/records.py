@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 
 class ChangeState(IntEnum):
@@ -21,6 +21,10 @@ class ChangeState(IntEnum):
     PENDING = 0
     HELD = 1
     REJECTED = 2
+
+
+DocumentRow = tuple[str, Raw, Raw, str]
+"""A document as a page brings it: key, body and vector as JSON text, stamp."""
 
 
 class StoredRow(Struct, frozen=True, gc=False):

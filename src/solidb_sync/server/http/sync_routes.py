@@ -12,7 +12,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from solidb_sync.protocol import endpoints
-from solidb_sync.protocol.messages import RegisterAnswer, StatusAnswer, SyncAnswer, SyncRequest
+from solidb_sync.protocol.messages import RegisterAnswer, SentAnswer, StatusAnswer, SyncRequest
 from solidb_sync.server.auth.permissions import Principal
 from solidb_sync.server.http import query
 from solidb_sync.server.http.answers import answered
@@ -29,7 +29,7 @@ INLINE_BODY_BYTES_MAX = 1024 * 1024
 """A body up to here is read in a few milliseconds, on the event loop."""
 
 
-async def delta(request: Request) -> SyncAnswer:
+async def delta(request: Request) -> SentAnswer:
     """Push and pull in one request; the body names the database."""
     principal = principal_of(request)
     name, call = await _read_call(request)
@@ -38,14 +38,14 @@ async def delta(request: Request) -> SyncAnswer:
     return await _round(request, principal, name, call, can_pull=True)
 
 
-async def push(request: Request) -> SyncAnswer:
+async def push(request: Request) -> SentAnswer:
     """Push without a pull; the path names the database."""
     principal = principal_of(request)
     _, call = await _read_call(request)
     return await _round(request, principal, request.path_params["database"], call, can_pull=False, is_write=True)
 
 
-async def pull(request: Request) -> SyncAnswer:
+async def pull(request: Request) -> SentAnswer:
     """Pull, by a request with a body."""
     principal = principal_of(request)
     _, call = await _read_call(request)
@@ -54,7 +54,7 @@ async def pull(request: Request) -> SyncAnswer:
     return await _round(request, principal, request.path_params["database"], call, can_pull=True)
 
 
-async def pull_by_query(request: Request) -> SyncAnswer:
+async def pull_by_query(request: Request) -> SentAnswer:
     """Pull, by a query string."""
     principal = principal_of(request)
     asked = SyncRequest(
@@ -83,7 +83,7 @@ async def _read_call(request: Request) -> tuple[str, SyncCall]:
 
 async def _round(
     request: Request, principal: Principal, name: str, call: SyncCall, *, can_pull: bool, is_write: bool = False
-) -> SyncAnswer:
+) -> SentAnswer:
     context = context_of(request)
     database = open_database(request, principal, name, is_write=is_write or bool(call.changes))
     return await sync_round(database, call, clock=context.clock, ring=context.doorbell.ring, can_pull=can_pull)

@@ -24,8 +24,8 @@ from solidb_sync.server.storage.records import (
     LogEntry,
     Outcome,
     StoredDocument,
+    Stretch,
     Unsettled,
-    WholeDocument,
     Writes,
 )
 
@@ -60,8 +60,17 @@ class ReadSession(Protocol):
     def documents_at(self, collection: int, rows: Sequence[int]) -> list[StoredDocument]:
         """Return the documents at these rows, in any order."""
 
-    def documents_between(self, collection: int, first_seq: int, last_seq: int) -> list[WholeDocument]:
-        """Return sequence, key, body, vector and time of a collection's documents in a stretch of the log, in order."""
+    def stretch_after(self, cursor: int, *, wanted: Sequence[int] | None, echo: Echo, limit: int) -> Stretch:
+        """Return how the entries lie that `log_after` would return."""
+
+    def authors(self, stretch: Stretch, *, wanted: Sequence[int] | None, echo: Echo) -> dict[str, int]:
+        """Return who made the changes of a stretch, and the highest counter of each."""
+
+    def page_text(self, stretch: Stretch, name: str, *, echo: Echo, bytes_max: int) -> bytes | None:
+        """Return a stretch of one collection, called `name`, as the JSON array of its whole documents, in order.
+
+        None when keys, vectors and documents are longer than `bytes_max`, however few they are.
+        """
 
     def document(self, collection: str, key: str) -> StoredDocument | None:
         """Return one document, a tombstone too."""

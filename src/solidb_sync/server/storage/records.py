@@ -76,8 +76,13 @@ class StoredDocument(NamedTuple):
     body: str | None
 
 
-WholeDocument = tuple[int, str, str | None, str, int]
-"""Sequence, key, body (None: a tombstone), vector and time of a document that is sent whole."""
+class Stretch(NamedTuple):
+    """How the entries of a page lie in the log; `collection` is None when they are of several."""
+
+    entries: int
+    first_seq: int
+    last_seq: int
+    collection: int | None
 
 
 class LogEntry(NamedTuple):

@@ -7,7 +7,7 @@ the writing connection. Outside an exclusive location, readers have connections 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,6 +21,7 @@ from solidb_sync.storage.engine import EngineReader, IndexProgress
 from solidb_sync.storage.field_path import FieldPath
 from solidb_sync.storage.records import (
     ChangeState,
+    DocumentRow,
     IndexDefinition,
     Replica,
     StoredBase,
@@ -353,9 +354,9 @@ class SqliteEngine(SqliteReads, SqliteTransactions):
         """Keep a row under a key."""
         self._do(self._writable(collection).write, (key, row.body, row.vector, row.stamp))
 
-    def put_documents(self, collection: str, rows: Iterable[tuple[str, str, str, str]]) -> None:
-        """Keep many live rows."""
-        self._connection.executemany(self._writable(collection).write, rows).fetchall()
+    def put_documents(self, collection: str, rows: Sequence[DocumentRow]) -> None:
+        """Keep many live rows, with one statement over their JSON text: no step of it waits for this interpreter."""
+        self._do(self._writable(collection).write_many, (encode(rows),))
 
     def drop_row(self, collection: str, key: str) -> None:
         """Forget a row."""

@@ -154,6 +154,7 @@ class CollectionStatements:
     read_live: str
     read_all: str
     write: str
+    write_many: str
     drop: str
     mark_unseen: str
 
@@ -178,6 +179,19 @@ class CollectionStatements:
             write=f"""
                 INSERT INTO {table} (k, body, vector, stamp)
                 VALUES (?, jsonb(?), ?, ?)
+                ON CONFLICT (k) DO UPDATE
+                SET body = excluded.body, vector = excluded.vector, stamp = excluded.stamp
+            """,
+            # the rows come as one JSON array: jsonb_each hands out its parts without making text of them again
+            write_many=f"""
+                INSERT INTO {table} (k, body, vector, stamp)
+                SELECT
+                    jsonb_extract(value, '$[0]'),
+                    jsonb_extract(value, '$[1]'),
+                    value -> '$[2]',
+                    jsonb_extract(value, '$[3]')
+                FROM jsonb_each(?)
+                WHERE true
                 ON CONFLICT (k) DO UPDATE
                 SET body = excluded.body, vector = excluded.vector, stamp = excluded.stamp
             """,

@@ -20,8 +20,8 @@ from solidb_sync.server.storage.records import (
     LogEntry,
     Outcome,
     StoredDocument,
+    Stretch,
     Unsettled,
-    WholeDocument,
     Writes,
 )
 from solidb_sync.server.storage.sqlite import statements as sql
@@ -29,6 +29,9 @@ from solidb_sync.server.storage.sqlite.document_writer import write_documents
 
 SCAN_ROWS_MAX = 20_000
 """How many log entries one pull looks at when none of them is wanted."""
+
+TEXT_PER_STORED_BYTE_MAX = 6
+"""The most bytes of JSON text that one byte of a stored document becomes: `false` and its comma are one byte in JSONB."""
 
 COLLECTIONS_MAX = 10_000
 
@@ -73,11 +76,42 @@ class SqliteReadSession:
         statement = sql.for_collection(sql.DOCUMENTS_AT, collection)
         return [StoredDocument._make(row) for row in self._connection.execute(statement, (json_list(rows),))]
 
-    def documents_between(self, collection: int, first_seq: int, last_seq: int) -> list[WholeDocument]:
-        """Return sequence, key, body, vector and time of a collection's documents in a stretch of the log, in order."""
-        statement = sql.for_collection(sql.DOCUMENTS_BETWEEN, collection)
-        found: list[Any] = self._connection.execute(statement, (first_seq, last_seq, collection)).fetchall()
-        return found
+    def stretch_after(self, cursor: int, *, wanted: Sequence[int] | None, echo: Echo, limit: int) -> Stretch:
+        """Return how the first wanted log entries after the cursor lie."""
+        bindings = {**_scan_bindings(cursor, wanted, echo), "limit": limit}
+        count, first, last, lowest, highest = next(self._connection.execute(sql.STRETCH_AFTER, bindings))
+        return Stretch(count, first or 0, last or 0, lowest if lowest == highest else None)
+
+    def authors(self, stretch: Stretch, *, wanted: Sequence[int] | None, echo: Echo) -> dict[str, int]:
+        """Return who made the changes of a stretch, and the highest counter of each."""
+        bindings = {
+            **echo._asdict(),
+            "first_seq": stretch.first_seq,
+            "last_seq": stretch.last_seq,
+            "wanted": None if wanted is None else json_list(wanted),
+        }
+        return dict(self._connection.execute(sql.AUTHORS, bindings))
+
+    def page_text(self, stretch: Stretch, name: str, *, echo: Echo, bytes_max: int) -> bytes | None:
+        """Return the JSON array of a stretch of whole documents, None when it may be longer than `bytes_max`."""
+        assert stretch.collection is not None
+        bindings = {
+            **echo._asdict(),
+            "first_seq": stretch.first_seq,
+            "last_seq": stretch.last_seq,
+            "number": stretch.collection,
+            "name": encode(name).decode(),
+        }
+        ((stored_bytes,),) = self._of_stretch(sql.BYTES_IN_STRETCH, stretch.collection, bindings)
+        if stored_bytes * TEXT_PER_STORED_BYTE_MAX > bytes_max:
+            ((text_bytes,),) = self._of_stretch(sql.TEXT_BYTES_IN_STRETCH, stretch.collection, bindings)
+            if text_bytes > bytes_max:
+                return None
+        ((text,),) = self._of_stretch(sql.PAGE_TEXT, stretch.collection, bindings)
+        return b"[%s]" % text.encode()
+
+    def _of_stretch(self, statement: str, collection: int, bindings: dict[str, Any]) -> Iterable[Any]:
+        return self._connection.execute(sql.for_collection(statement, collection), bindings)
 
     def document(self, collection: str, key: str) -> StoredDocument | None:
         """Return one document, a tombstone too."""

@@ -83,6 +83,15 @@ WHERE NOT (is_applied AND author = :actor AND (counter <= :acknowledged OR count
   AND (:wanted IS NULL OR collection IN (SELECT value FROM json_each(:wanted)))
 ORDER BY seq
 LIMIT :limit"""
+STRETCH_AFTER = f"""
+SELECT count(*), min(seq), max(seq), min(collection), max(collection)
+FROM ({LOG_AFTER})"""
+AUTHORS = """
+SELECT author, max(counter) FROM latest
+WHERE seq BETWEEN :first_seq AND :last_seq
+  AND NOT (is_applied AND author = :actor AND (counter <= :acknowledged OR counter BETWEEN :first AND :last))
+  AND (:wanted IS NULL OR collection IN (SELECT value FROM json_each(:wanted)))
+GROUP BY author"""
 COUNT_AFTER = """
 SELECT count(*) FROM (
     SELECT seq, collection, author, counter, is_applied FROM latest
@@ -115,12 +124,31 @@ BODY = "SELECT json(body) FROM {table} WHERE doc = ?"
 DOCUMENTS_AT = """
 SELECT doc, k, seq, updated_ms, vector, dots, json(body) FROM {table}
 WHERE doc IN (SELECT value FROM json_each(?))"""
-DOCUMENTS_BETWEEN = """
-SELECT latest.seq, {table}.k, json({table}.body), {table}.vector, {table}.updated_ms
+# The text of a page is put together here, as `ServerChange` is encoded: it costs half, and holds up no other thread.
+_IN_STRETCH = """
 FROM latest
 JOIN {table} ON {table}.doc = latest.doc
-WHERE latest.seq BETWEEN ? AND ? AND latest.collection = ?
-ORDER BY latest.seq"""
+WHERE latest.seq BETWEEN :first_seq AND :last_seq
+  AND latest.collection = :number
+  AND NOT (is_applied AND author = :actor AND (counter <= :acknowledged OR counter BETWEEN :first AND :last))"""
+BYTES_IN_STRETCH = "SELECT sum(octet_length(k) + octet_length(vector) + ifnull(octet_length(body), 0))" + _IN_STRETCH
+TEXT_BYTES_IN_STRETCH = (
+    "SELECT sum(octet_length(k) + octet_length(vector) + ifnull(octet_length(json(body)), 0))" + _IN_STRETCH
+)
+PAGE_TEXT = (
+    """
+SELECT group_concat(change) FROM (
+    SELECT concat(
+        '{"collection":', :name, ',"key":', json_quote(k), ',"operation":',
+        iif(body IS NULL, '"delete"', '"insert","document":'), json(body),
+        ',"version_vector":', vector, ',"seq":', latest.seq,
+        ',"timestamp":"', strftime('%Y-%m-%dT%H:%M:%fZ', updated_ms / 1000.0, 'unixepoch'), '"}'
+    ) AS change"""
+    + _IN_STRETCH
+    + """
+    ORDER BY latest.seq
+)"""
+)
 DOCUMENT = "SELECT doc, k, seq, updated_ms, vector, dots, json(body) FROM {table} WHERE k = ?"
 LIVE_DOCUMENTS = """
 SELECT doc, k, seq, updated_ms, vector, dots, json(body) FROM {table}
