@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -50,6 +51,13 @@ def strict_json(text: bytes, *, is_envelope: bool = False) -> tuple[bytes, Any]:
         pass  # the slow road below finds the place
     value = _slowly_decoded(text, levels_max)
     return encode(value), value
+
+
+def are_canonical(texts: Sequence[msgspec.Raw]) -> bool:
+    """Return whether each of these JSON texts is canonical, at C speed. Raises what decoding raises."""
+    joined = b"[%s]" % b",".join(texts)
+    values = _decode(joined)
+    return len(values) == len(texts) and encode(values) == joined and not _has_wide_integer(joined)
 
 
 def _has_wide_integer(text: bytes) -> bool:

@@ -51,7 +51,8 @@ class SyncRequest(Struct, omit_defaults=True):
     pull. `full` asks for whole documents instead of deltas. `caught_up` is the last cursor at which nothing was left to
     pull, which is what deltas are relative to. `stored` is the cursor the client has durably stored, when
     that is behind the one it reads from. `pushes` is how many requests with something new the server has taken from this
-    actor, as far as the device knows: another number means that the store went back in time, or lives twice.
+    actor, as far as the device knows: another number means that the store went back in time, or lives twice. `changes` stand
+    last, because they are put behind the rest as text.
     """
 
     client_id: str
@@ -61,7 +62,6 @@ class SyncRequest(Struct, omit_defaults=True):
     last_counter: int = 0
     epoch: str = ""
     version_vector: dict[str, int] = {}
-    changes: list[WireChange] = []
     collections: list[str] | None = None
     excluded: list[str] = []
     limit: int | None = None
@@ -69,6 +69,7 @@ class SyncRequest(Struct, omit_defaults=True):
     caught_up: int = 0
     stored: int | None = None
     pushes: int | None = None
+    changes: list[WireChange] = []
 
 
 class LooseSyncRequest(Struct):
@@ -81,7 +82,6 @@ class LooseSyncRequest(Struct):
     last_counter: int = 0
     epoch: str = ""
     version_vector: dict[str, int] = {}
-    changes: list[Raw] = []
     collections: list[str] | None = None
     excluded: list[str] = []
     limit: int | None = None
@@ -89,6 +89,7 @@ class LooseSyncRequest(Struct):
     caught_up: int = 0
     stored: int | None = None
     pushes: int | None = None
+    changes: list[Raw] = []
 
 
 class ChangeError(Struct, omit_defaults=True):

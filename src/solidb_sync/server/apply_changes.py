@@ -15,11 +15,12 @@ from itertools import groupby
 from solidb_sync.protocol.limits import PROTOCOL
 from solidb_sync.protocol.messages import ChangeError, ChangeResult, Replica
 from solidb_sync.server.judge_change import CounterReused, Verdict, encode_error, judge_change
+from solidb_sync.server.plain_batch import PlainBatch
 from solidb_sync.server.proposed_change import ProposedChange
 from solidb_sync.server.refusals import resync_required
 from solidb_sync.server.storage.backend import WriteSession
 from solidb_sync.server.storage.records import ActorState, ConflictRecord, Head
-from solidb_sync.server.sync_request import SyncCall
+from solidb_sync.server.sync_request import SyncCall, proposed_changes
 from solidb_sync.server.working_set import APPLIED_STATUSES, UNSETTLED_STATUSES, WorkingSet
 
 ANSWERS_LOST_MAX = 2
@@ -49,17 +50,24 @@ def apply_changes(session: WriteSession, call: SyncCall, now_ms: int) -> PushOut
     head = session.head()
     actor = session.actor(call.actor) or ActorState(call.actor, call.client_id, 0, False)
     check_history(call, head, actor)
+    if isinstance(call.changes, PlainBatch):
+        outcome = _apply_plain(session, call, call.changes, head=head, actor=actor, now_ms=now_ms)
+        if outcome is not None:
+            return outcome
+        changes = proposed_changes(call.changes.wires, call.client_id)
+    else:
+        changes = call.changes
     working = WorkingSet(session, head, actor, now_ms)
-    working.load(call.changes)
-    begins_with_known = bool(call.changes) and call.changes[0].id in working.known
+    working.load(changes)
+    begins_with_known = bool(changes) and changes[0].id in working.known
     replica = replica_reset(call, actor, begins_with_known=begins_with_known)
-    if replica is None and actor.is_fenced and not all(change.id in working.known for change in call.changes):
+    if replica is None and actor.is_fenced and not all(change.id in working.known for change in changes):
         replica = Replica("fenced", f"{call.actor!r} has used one counter for two changes")
     if replica is not None:
         return PushOutcome(
-            _skipped(call.changes), replica=replica, highest=actor.highest, newest=head.newest, pushes=actor.pushes
+            _skipped(changes), replica=replica, highest=actor.highest, newest=head.newest, pushes=actor.pushes
         )
-    outcome = _apply_in_order(working, call)
+    outcome = _apply_in_order(working, changes, call.acknowledged)
     outcome.conflicts += session.conflicts_of(
         [result.change_id for result in outcome.results if result.original == "conflict"]
     )
@@ -67,6 +75,32 @@ def apply_changes(session: WriteSession, call: SyncCall, now_ms: int) -> PushOut
     outcome.highest, outcome.newest, outcome.pushes = working.highest, working.newest, working.pushes
     outcome.is_news = working.newest > head.newest
     return outcome
+
+
+def _apply_plain(
+    session: WriteSession, call: SyncCall, batch: PlainBatch, *, head: Head, actor: ActorState, now_ms: int
+) -> PushOutcome | None:
+    """Write a batch of new documents as a whole; None, with no effect, when any of it has to be looked at singly."""
+    if (
+        actor.is_fenced
+        or batch.first_counter <= actor.highest
+        or replica_reset(call, actor)
+        or session.unsettled(call.actor)
+    ):
+        return None
+    if not session.add_new_documents(batch.text, batch.collections, actor=call.actor, newest=head.newest, now_ms=now_ms):
+        return None
+    newest, pushes = head.newest + len(batch.ids), actor.pushes + 1
+    session.save_newest(newest)
+    session.save_actor(ActorState(call.actor, call.client_id, batch.last_counter, False, pushes))
+    return PushOutcome(
+        [ChangeResult(change_id, "applied", seq) for seq, change_id in enumerate(batch.ids, start=head.newest + 1)],
+        highest=batch.last_counter,
+        reported=(batch.first_counter, batch.last_counter),
+        newest=newest,
+        pushes=pushes,
+        is_news=True,
+    )
 
 
 def check_history(call: SyncCall, head: Head, actor: ActorState | None) -> None:
@@ -93,7 +127,7 @@ def check_history(call: SyncCall, head: Head, actor: ActorState | None) -> None:
 def replica_reset(call: SyncCall, actor: ActorState | None, *, begins_with_known: bool = False) -> Replica | None:
     """Return why this life of the store has to end when the server has seen more of it than it knows of itself.
 
-        return Replica("rolled_back", f"the server has taken {behind} pushes of {call.actor!r} unknown to the device")
+    That is so when it knows a higher counter, or more pushes than the device knows to have been taken. A push whose
     answer was lost is not that: it is sent again, and so the request begins with a change the server knows.
     """
     if call.protocol < PROTOCOL or actor is None:
@@ -109,18 +143,18 @@ def replica_reset(call: SyncCall, actor: ActorState | None, *, begins_with_known
     return None
 
 
-def _apply_in_order(working: WorkingSet, call: SyncCall) -> PushOutcome:
+def _apply_in_order(working: WorkingSet, changes: list[ProposedChange], own_entry: int) -> PushOutcome:
     outcome = PushOutcome([])
-    scattered = scattered_transactions(call.changes)
-    for unit in units(call.changes):
+    scattered = scattered_transactions(changes)
+    for unit in units(changes):
         if unit[0].is_plain_insert and _take_plain_insert(working, unit[0], outcome):
             continue
         try:
-            verdicts = _judge_unit(working, unit, call.acknowledged, scattered)
+            verdicts = _judge_unit(working, unit, own_entry, scattered)
         except CounterReused as reused:
             working.is_fenced = True
             outcome.replica = Replica("reused", str(reused))
-            outcome.results += _skipped(call.changes[len(outcome.results) :])
+            outcome.results += _skipped(changes[len(outcome.results) :])
             break
         for verdict in verdicts:
             _record(working, verdict, outcome)

@@ -1,7 +1,8 @@
 """Read a request to push or pull: the body's bytes in, a checked `SyncCall` out.
 
-The typed decode takes the whole request in one go. When that fails because of a single change, the request is read
-again with its changes still closed, and each is opened alone: one bad change never fails its batch.
+The typed decode takes the whole request in one go, and a request as a device writes it is proved strict by encoding back
+to itself. Any other text takes the slow road of `strict_json`. When the typed decode fails because of a single change, the
+request is read again with its changes still closed, and each is opened alone: one bad change never fails its batch.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from solidb_sync.json_value import decode
+from solidb_sync.json_value import decode, encode
 from solidb_sync.model.version_vector import COUNTER_MAX
 from solidb_sync.protocol.limits import (
     CHANGE_ID_CHARACTERS_MAX,
@@ -24,14 +25,16 @@ from solidb_sync.protocol.limits import (
 )
 from solidb_sync.protocol.messages import LooseSyncRequest, SyncRequest, WireChange
 from solidb_sync.protocol.names import actor_belongs_to, client_id_problem
+from solidb_sync.server.plain_batch import PlainBatch, plain_batch
 from solidb_sync.server.proposed_change import ProposedChange, propose, unreadable, vector_problem
 from solidb_sync.server.refusals import bad_request, too_large, unsupported_protocol
 from solidb_sync.server.type_problems import field_problem
-from solidb_sync.strict_json import JsonTextError, strict_json
+from solidb_sync.strict_json import JsonTextError, are_canonical, strict_json
 
 ACTOR_CHARACTERS_MAX = 160
 COLLECTIONS_ASKED_MAX = 1_000
 
+_CHANGES = b'"changes":['
 _tight = msgspec.json.Decoder(SyncRequest)
 _loose = msgspec.json.Decoder(LooseSyncRequest)
 _one_change = msgspec.json.Decoder(WireChange)
@@ -49,7 +52,7 @@ class SyncCall:
     vector: Mapping[str, int]
     cursor: int
     stored: int
-    changes: list[ProposedChange]
+    changes: list[ProposedChange] | PlainBatch
     collections: list[str] | None
     excluded: list[str]
     limit: int
@@ -72,18 +75,46 @@ class SyncCall:
 
 def read_sync_request(body: bytes) -> tuple[str, SyncCall]:
     """Return the database a body names (empty: none) and the request in it."""
-    try:
-        text, value = strict_json(body, is_envelope=True)
-    except JsonTextError as problem:
-        raise bad_request(f"body: {problem}") from problem
-    try:
-        request = _tight.decode(text)
-    except msgspec.ValidationError:
-        return _read_loosely(text, value)
+    request = _canonical_request(body)
+    if request is not None:
+        text = _changes_text(body)
+    else:
+        try:
+            text, value = strict_json(body, is_envelope=True)
+        except JsonTextError as problem:
+            raise bad_request(f"body: {problem}") from problem
+        try:
+            request = _tight.decode(text)
+        except msgspec.ValidationError:
+            return _read_loosely(text, value)
+        text = encode(request.changes)
     _check_batch(len(request.changes))
+    batch = plain_batch(request.changes, text) if request.changes else None
+    return request.database, checked_call(request, batch or proposed_changes(request.changes, request.client_id))
+
+
+def _canonical_request(body: bytes) -> SyncRequest | None:
+    """Return the request of a body that is canonical JSON without unknown fields, None for any other."""
+    try:
+        request = _tight.decode(body)
+        if encode(request) != body:
+            return None
+        values = [raw for change in request.changes for raw in (change.document, change.delta) if raw is not msgspec.UNSET]
+        return request if are_canonical(values) else None
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return None
+
+
+def _changes_text(body: bytes) -> bytes:
+    """Return the array of changes, which stands last in a canonical request; no string and no number looks like its name."""
+    at = body.find(_CHANGES)
+    return b"[]" if at < 0 else body[at + len(_CHANGES) - 1 : -1]
+
+
+def proposed_changes(wires: list[WireChange], client_id: str) -> list[ProposedChange]:
+    """Return the changes of a request, each with whatever is wrong with it."""
     names: dict[str, str | None] = {}
-    changes = [propose(at, wire, request.client_id, names) for at, wire in enumerate(request.changes)]
-    return request.database, checked_call(request, changes)
+    return [propose(at, wire, client_id, names) for at, wire in enumerate(wires)]
 
 
 def _read_loosely(text: bytes, value: Any) -> tuple[str, SyncCall]:
@@ -118,7 +149,7 @@ def _salvaged(at: int, value: Any, client_id: str, text: bytes, message: str) ->
     return unreadable(at, change_id, counter, name, message)
 
 
-def checked_call(request: SyncRequest | LooseSyncRequest, changes: list[ProposedChange]) -> SyncCall:
+def checked_call(request: SyncRequest | LooseSyncRequest, changes: list[ProposedChange] | PlainBatch) -> SyncCall:
     """Return the request with its defaults filled in, or raise `RequestRefused` naming the field that is wrong."""
     lowest, highest = PROTOCOLS_SUPPORTED
     if request.protocol and not lowest <= request.protocol <= highest:

@@ -106,6 +106,12 @@ class WriteSession(ReadSession, Protocol):
     def conflicts_of(self, change_ids: Sequence[str]) -> list[ConflictRecord]:
         """Return the recorded conflicts of these changes."""
 
+    def add_new_documents(self, changes: bytes, collections: Iterable[str], *, actor: str, newest: int, now_ms: int) -> bool:
+        """Write the inserts of a JSON array as new documents with outcome `applied`, from the sequence after `newest` on.
+
+        Returns False, with no effect, when a document or a change of them is there already.
+        """
+
     def write(self, writes: Writes) -> None:
         """Write all of it; a new document's row number is set in its `DocumentWrite`."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import apsw
 
@@ -26,9 +25,8 @@ def write_documents(connection: apsw.Connection, collection: int, writes: Sequen
 
 
 def _insert(connection: apsw.Connection, collection: int, writes: Sequence[DocumentWrite]) -> None:
-    first_row: Any = connection.execute(sql.for_collection(sql.NEXT_ROW, collection)).get
-    for row, write in enumerate(writes, start=first_row):
-        write.row = row
+    for write in writes:
+        write.row = write.seq
     connection.executemany(
         sql.for_collection(sql.ADD_DOCUMENT, collection),
         [(write.row, write.key, write.body, write.vector, write.dots, write.seq, write.updated_ms) for write in writes],

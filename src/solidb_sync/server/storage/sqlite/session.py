@@ -187,6 +187,26 @@ class SqliteWriteSession(SqliteReadSession):
         """Return the recorded conflicts of these changes."""
         return [ConflictRecord._make(row) for row in self._connection.execute(sql.CONFLICTS, (json_list(change_ids),))]
 
+    def add_new_documents(self, changes: bytes, collections: Iterable[str], *, actor: str, newest: int, now_ms: int) -> bool:
+        """Write the inserts of a JSON array as new documents, with a few statements over the whole of it."""
+        bindings = {
+            "changes": self._one(sql.AS_JSONB, changes.decode())[0],
+            "newest": newest,
+            "actor": actor,
+            "actor_text": encode(actor).decode(),
+            "now_ms": now_ms,
+        }
+        try:
+            with self._connection:
+                for name in collections:
+                    table = sql.for_collection(sql.ADD_NEW_DOCUMENTS, self._existing_collection(name))
+                    self._connection.execute(table, {**bindings, "name": name})
+                self._connection.execute(sql.ADD_NEW_TO_LATEST, bindings)
+                self._connection.execute(sql.ADD_NEW_OUTCOMES, bindings)
+        except apsw.ConstraintError:
+            return False
+        return True
+
     def write(self, writes: Writes) -> None:
         """Write all of it; a new document's row number is set in its `DocumentWrite`."""
         by_collection: dict[str, list[Any]] = {}

@@ -105,7 +105,7 @@ SCANNED_TO = "SELECT seq FROM latest WHERE seq > ? ORDER BY seq LIMIT 1 OFFSET ?
 ADD_LATEST = "INSERT INTO latest (seq, collection, doc, author, counter, is_applied) VALUES (?, ?, ?, ?, ?, ?)"
 DELETE_LATEST = "DELETE FROM latest WHERE seq = ?"
 
-# doc is the document's number in the log; the key has its own unique index.
+# doc is the document's number in the log, the sequence that made it; the key has its own unique index.
 CREATE_COLLECTION_TABLE = """
 CREATE TABLE {table} (
     doc INTEGER PRIMARY KEY,
@@ -116,7 +116,6 @@ CREATE TABLE {table} (
     seq INTEGER NOT NULL,
     updated_ms INTEGER NOT NULL
 ) STRICT"""
-NEXT_ROW = "SELECT coalesce(max(doc), 0) + 1 FROM {table}"
 FIND = """
 SELECT doc, k, seq, updated_ms, vector, dots, body IS NULL FROM {table}
 WHERE k IN (SELECT value FROM json_each(?))"""
@@ -160,6 +159,31 @@ ADD_DOCUMENT = """
 INSERT INTO {table} (doc, k, body, vector, dots, seq, updated_ms) VALUES (?, ?, jsonb(?), ?, ?, ?, ?)"""
 CHANGE_DOCUMENT = """
 UPDATE {table} SET body = jsonb(?), vector = ?, dots = ?, seq = ?, updated_ms = ? WHERE doc = ?"""
+
+# A batch of new documents comes as one array and is written without a step for each: jsonb_each hands out its parts
+# as they are. The key of an element is its place in the batch.
+AS_JSONB = "SELECT jsonb(?)"
+ADD_NEW_DOCUMENTS = """
+INSERT INTO {table} (doc, k, body, vector, dots, seq, updated_ms)
+SELECT
+    seq, jsonb_extract(value, '$.key'), jsonb_extract(value, '$.document'),
+    concat('{', :actor_text, ':', counter, '}'),
+    concat('{"":[', :actor_text, ',', counter, ',', seq, ']}'),
+    seq, :now_ms
+FROM (
+    SELECT value, value ->> '$.counter' AS counter, :newest + 1 + key AS seq
+    FROM jsonb_each(:changes)
+    WHERE value ->> '$.collection' = :name
+)"""
+ADD_NEW_TO_LATEST = """
+INSERT INTO latest (seq, collection, doc, author, counter, is_applied)
+SELECT :newest + 1 + key, collections.id, :newest + 1 + key, :actor, value ->> '$.counter', 1
+FROM jsonb_each(:changes)
+JOIN collections ON collections.name = value ->> '$.collection'"""
+ADD_NEW_OUTCOMES = """
+INSERT INTO outcomes (actor, counter, change_id, status, seq, detail)
+SELECT :actor, value ->> '$.counter', value ->> '$.id', 'applied', :newest + 1 + key, ''
+FROM jsonb_each(:changes)"""
 
 DATABASES = "SELECT name FROM databases ORDER BY name"
 COUNT_DATABASES = "SELECT count(*) FROM databases"
