@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +190,13 @@ def _digest(body: bytes) -> str:
     return hashlib.blake2b(body, digest_size=6).hexdigest()
 
 
-def quieten_server_log() -> None:
+@contextmanager
+def quiet_server_log() -> Iterator[None]:
     """Let injected disk failures pass without a line each on the screen."""
-    logging.getLogger("solidb_sync.server").setLevel(logging.CRITICAL)
+    logger = logging.getLogger("solidb_sync.server")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

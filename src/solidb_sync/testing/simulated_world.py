@@ -12,7 +12,7 @@ from solidb_sync.testing.faulty_network import Faults, FaultyNetwork
 from solidb_sync.testing.invariants import broken
 from solidb_sync.testing.model_oracle import Ledger
 from solidb_sync.testing.simulated_device import COLLECTIONS, SimulatedDevice
-from solidb_sync.testing.simulated_server import SimulatedServer, quieten_server_log
+from solidb_sync.testing.simulated_server import SimulatedServer
 from solidb_sync.testing.virtual_loop import VirtualClock, VirtualClockLoop
 
 STEPS_MIN, STEPS_MAX = 50, 130
@@ -57,10 +57,9 @@ class World:
     """Everything that one seed makes."""
 
     def __init__(self, seed: int, loop: VirtualClockLoop) -> None:
-        quieten_server_log()
         self.seed = seed
         self.trace: list[str] = []
-        self.steps_done = 0
+        self.actions_done = 0
         self.ledger = Ledger()
         self.findings: list[AssertionError] = []
         """Broken promises, also those found in tasks that nobody waits for."""
@@ -133,6 +132,10 @@ class World:
         )
         self.devices.append(device)
         await device.start()
+
+    def messages(self) -> int:
+        """Return how many requests and answers have arrived so far."""
+        return sum(device.network.traffic.requests + device.network.traffic.answers for device in self.devices)
 
     # the end
 

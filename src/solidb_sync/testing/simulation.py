@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from solidb_sync.testing.final_checks import check_everything
+from solidb_sync.testing.simulated_server import quiet_server_log
 from solidb_sync.testing.simulated_steps import Steps
 from solidb_sync.testing.simulated_world import World
 from solidb_sync.testing.virtual_loop import VirtualClockLoop, run
@@ -31,20 +32,30 @@ SEEDS_PER_PROCESS = 200
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one run came to; `broken` is empty when every promise was kept."""
+    """What one run came to; `broken` is empty when every promise was kept.
+
+    `actions` are what people and fate did: an edit, a round of sync, a crash. `messages` are the requests that reached the
+    server and the answers it gave. A step is one of either: there, faults strike.
+    """
 
     seed: int
-    steps: int
+    actions: int
+    messages: int
     trace: tuple[str, ...]
     broken: str = ""
+
+    @property
+    def steps(self) -> int:
+        """How much happened."""
+        return self.actions + self.messages
 
 
 async def live(world: World) -> None:
     """Take a world through its whole story."""
     steps = Steps(world, world.rng)
     for _ in range(await world.begin()):
-        world.trace.append(f"{world.steps_done} {await steps.take_one()}")
-        world.steps_done += 1
+        world.trace.append(f"{world.actions_done} {await steps.take_one()}")
+        world.actions_done += 1
         world.look_around()
     await world.calm_down()
     await check_everything(world)
@@ -57,14 +68,15 @@ def simulate(seed: int) -> Report:
     problem = ""
     gc.disable()  # a world is small and soon gone; looking for cycles in it costs a tenth of the time
     try:
-        run(live(world), loop=loop)
+        with quiet_server_log():
+            run(live(world), loop=loop)
     except Exception as raised:  # noqa: BLE001 - whatever it is, it is the finding
         found = world.findings[0] if world.findings else raised
         problem = str(found) if isinstance(found, AssertionError) else f"{type(found).__name__}: {found}"
     finally:
         world.close()
         gc.enable()
-    return Report(seed, world.steps_done, tuple(world.trace), problem)
+    return Report(seed, world.actions_done, world.messages(), tuple(world.trace), problem)
 
 
 def simulate_many(seeds: Sequence[int], *, jobs: int = 1) -> Iterator[Report]:
@@ -86,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     begun = time.perf_counter()
     seeds = range(asked.first, asked.first + asked.seeds) if asked.trace is None else [asked.trace]
-    steps = failed = 0
+    steps = actions = failed = 0
     for report in simulate_many(seeds, jobs=asked.jobs if len(seeds) > 1 else 1):
         if asked.trace is not None:
             _say("\n".join(report.trace))
@@ -94,8 +106,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _say(f"seed {report.seed}: {report.broken}")
         failed += bool(report.broken)
         steps += report.steps
+        actions += report.actions
     seconds = time.perf_counter() - begun
-    _say(f"{len(seeds)} seeds, {steps} steps, {failed} failed, {seconds:.1f} s, {steps / seconds:.0f} steps a second")
+    _say(
+        f"{len(seeds)} seeds, {failed} failed; {steps} steps, {actions} of them actions; "
+        f"{seconds:.1f} s, {steps / seconds:.0f} steps a second"
+    )
     return 1 if failed else 0
 
 
