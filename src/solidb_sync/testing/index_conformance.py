@@ -14,7 +14,7 @@ from solidb_sync.json_value import encode
 from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.field_path import parse_field
 from solidb_sync.storage.records import IndexDefinition, StoredRow
-from solidb_sync.testing.engine_conformance import live, tombstone, transaction
+from solidb_sync.testing.engine_conformance import document_row, live, tombstone, transaction
 from solidb_sync.testing.store_conformance import error_of
 
 CITY = IndexDefinition("users", "city")
@@ -104,7 +104,9 @@ class IndexConformance:
         """Every way of writing a row: one, many, a tombstone in its place, none at all, and a document again."""
         with self.with_users(CITY) as engine:
             with transaction(engine):
-                engine.put_documents("users", [("u7", '{"city":"Oslo"}', "{}", ""), ("u1", '{"city":"Rome"}', "{}", "")])
+                engine.put_documents(
+                    "users", [document_row("u7", row_with("city", "Oslo")), document_row("u1", row_with("city", "Rome"))]
+                )
                 engine.put_row("users", "u3", tombstone())
                 engine.drop_row("users", "u2")
                 engine.put_row("users", "u6", row_with("city", "Rome"))
@@ -163,7 +165,7 @@ class IndexConformance:
                 told: list[tuple[int, int]] = []
                 name = f"many{count}"
                 with transaction(engine):
-                    engine.put_documents(name, [(f"k{number}", '{"a":1}', "{}", "") for number in range(count)])
+                    engine.put_documents(name, [document_row(f"k{number}", live()) for number in range(count)])
                     engine.put_index(IndexDefinition(name, "a"), lambda done, of, told=told: told.append((done, of)))  # type: ignore[misc]
                 assert (told[0], told[-1]) == ((0, count), (count, count))
                 assert told == sorted(told)

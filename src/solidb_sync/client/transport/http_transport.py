@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode, urlsplit
 
 from solidb_sync.client.transport.transport import TransportAnswer
 from solidb_sync.errors import ConfigError, ConnectionError
@@ -15,13 +15,16 @@ from solidb_sync.protocol.limits import BODY_BYTES_MAX
 from solidb_sync.protocol.names import name_problem
 
 if TYPE_CHECKING:
-    import httpx2
+    import ssl
+
+    import httpcore2
 
 TIMEOUT_MS_MAX = 10 * 60 * 1000
 ANSWER_BYTES_MAX = 4 * BODY_BYTES_MAX
 CONNECTIONS_MAX = 8
 URLS_HELD_MAX = 100
 STREAM_SILENCE_SECONDS_MAX = 45.0
+LINE_BYTES_MAX = 64 * 1024
 
 TokenProvider = Callable[[], str | Awaitable[str]]
 
@@ -31,7 +34,8 @@ class HttpClient:
 
     `address` is `host:port` or a URL; plain HTTP goes only to this machine unless `allow_plain_http` is True.
     `timeout_ms` bounds each request. Credentials: `api_key`, `token`, `token_provider` (called when the server no longer
-    takes the last token), or `username` and `password`.
+    takes the last token), or `username` and `password`. `ssl_context` is for servers whose certificate this machine does
+    not trust by itself.
     """
 
     def __init__(
@@ -46,6 +50,7 @@ class HttpClient:
         token: str | None = None,
         token_provider: TokenProvider | None = None,
         allow_plain_http: bool = False,
+        ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         if isinstance(timeout_ms, bool) or not isinstance(timeout_ms, int) or not 1 <= timeout_ms <= TIMEOUT_MS_MAX:
             raise ConfigError(f"timeout_ms: expected an integer from 1 to {TIMEOUT_MS_MAX}, found {timeout_ms!r}")
@@ -56,8 +61,9 @@ class HttpClient:
         self._database = database
         self._token_provider = token_provider
         self._credentials = _credential_headers(api_key, token, username, password)
-        self._transport: httpx2.AsyncHTTPTransport | None = None
-        self._urls: dict[str, httpx2.URL] = {}
+        self._ssl_context = ssl_context
+        self._pool: httpcore2.AsyncConnectionPool | None = None
+        self._urls: dict[str, httpcore2.URL] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def __repr__(self) -> str:
@@ -81,85 +87,71 @@ class HttpClient:
         return answer
 
     async def _send(self, method: str, path: str, query: Mapping[str, str] | None, body: bytes | None) -> TransportAnswer:
-        import httpx2
 
         headers = dict(self._credentials)
         if body is not None:
             headers["content-type"] = "application/json"
-        request = httpx2.Request(
-            method,
-            self._url(path),
-            params=query,
-            headers=headers,
-            content=body,
-            extensions={"timeout": self._timeouts(self.timeout_ms / 1000)},
-        )
+        timeouts = self._timeouts(self.timeout_ms / 1000)
+        pool, url = self._open(), self._url(path, query)
         try:
-            response = await self._open().handle_async_request(request)
-            try:
-                return TransportAnswer(response.status_code, _lower(response.headers), await _read_bounded(response))
-            finally:
-                await response.aclose()
-        except httpx2.HTTPError as problem:
+            async with pool.stream(
+                method, url, headers=list(headers.items()), content=body, extensions=timeouts
+            ) as response:
+                return TransportAnswer(response.status, _headers(response), await _read_bounded(response))
+        except _failures() as problem:
             raise ConnectionError(f"{self.base_url}: {_reason(problem)}") from problem
 
     async def listen(self, path: str, query: Mapping[str, str]) -> AsyncIterator[str]:
         """Yield the lines of a stream until it ends; silence for 45 seconds counts as broken."""
-        import httpx2
-
-        request = httpx2.Request(
-            "GET",
-            self._url(path),
-            params=query,
-            headers=self._credentials,
-            extensions={"timeout": self._timeouts(STREAM_SILENCE_SECONDS_MAX)},
-        )
+        timeouts = self._timeouts(STREAM_SILENCE_SECONDS_MAX)
+        pool, url = self._open(), self._url(path, query)
         try:
-            response = await self._open().handle_async_request(request)
-            try:
-                if response.status_code != 200:
-                    raise ConnectionError(f"{self.base_url}: the stream answered {response.status_code}")
-                async for line in response.aiter_lines():
+            async with pool.stream("GET", url, headers=list(self._credentials.items()), extensions=timeouts) as response:
+                if response.status != 200:
+                    raise ConnectionError(f"{self.base_url}: the stream answered {response.status}")
+                async for line in _lines(response):
                     yield line
-            finally:
-                await response.aclose()
-        except httpx2.HTTPError as problem:
+        except _failures() as problem:
             raise ConnectionError(f"{self.base_url}: {_reason(problem)}") from problem
 
     async def close(self) -> None:
         """Close the connections; a later exchange opens new ones."""
-        transport, self._transport = self._transport, None
-        if transport is not None and self._loop is asyncio.get_running_loop():
-            await transport.aclose()
+        pool, self._pool = self._pool, None
+        if pool is not None and self._loop is asyncio.get_running_loop():
+            await pool.aclose()
 
-    def _open(self) -> httpx2.AsyncHTTPTransport:
-        """Return the connections of the running event loop: they can't move between loops.
-
-        It is the library's transport that is used, not its client: redirects, cookies and proxies are not wanted here,
-        and looking for them takes a third of the time of a small request.
-        """
+    def _open(self) -> httpcore2.AsyncConnectionPool:
+        """Return the connections of the running event loop: they can't move between loops."""
         loop = asyncio.get_running_loop()
-        if self._transport is None or self._loop is not loop:
-            import httpx2
+        if self._pool is None or self._loop is not loop:
+            import httpcore2
+
+            from solidb_sync.client.transport.stream_backend import StreamBackend
 
             self._loop = loop
-            limits = httpx2.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_MAX)
-            self._transport = httpx2.AsyncHTTPTransport(limits=limits, trust_env=False)
-        return self._transport
+            self._pool = httpcore2.AsyncConnectionPool(
+                ssl_context=self._ssl_context,
+                max_connections=CONNECTIONS_MAX,
+                max_keepalive_connections=CONNECTIONS_MAX,
+                network_backend=StreamBackend(),
+            )
+        return self._pool
 
-    def _url(self, path: str) -> httpx2.URL:
+    def _url(self, path: str, query: Mapping[str, str] | None) -> httpcore2.URL:
+        if query:
+            path = f"{path}?{urlencode(query)}"
         url = self._urls.get(path)
         if url is None:
-            import httpx2
+            import httpcore2
 
             if len(self._urls) >= URLS_HELD_MAX:
                 self._urls.clear()
-            url = self._urls[path] = httpx2.URL(self.base_url + path)
+            url = self._urls[path] = httpcore2.URL(self.base_url + path)
         return url
 
-    def _timeouts(self, read_seconds: float) -> dict[str, float]:
+    def _timeouts(self, read_seconds: float) -> dict[str, dict[str, float]]:
         seconds = self.timeout_ms / 1000
-        return {"connect": seconds, "write": seconds, "pool": seconds, "read": read_seconds}
+        return {"timeout": {"connect": seconds, "write": seconds, "pool": seconds, "read": read_seconds}}
 
     async def _renew_token(self) -> None:
         assert self._token_provider is not None
@@ -167,9 +159,16 @@ class HttpClient:
         self._credentials = {"authorization": f"Bearer {token if isinstance(token, str) else await token}"}
 
 
-async def _read_bounded(response: Any) -> bytes:
+def _failures() -> tuple[type[Exception], ...]:
+    """Return what the HTTP library raises when an exchange fails."""
+    import httpcore2
+
+    return httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.UnsupportedProtocol
+
+
+async def _read_bounded(response: httpcore2.Response) -> bytes:
     chunks, size = [], 0
-    async for chunk in response.aiter_raw():
+    async for chunk in response.aiter_stream():
         size += len(chunk)
         if size > ANSWER_BYTES_MAX:
             raise ConnectionError(f"the answer is longer than {ANSWER_BYTES_MAX} bytes")
@@ -177,8 +176,19 @@ async def _read_bounded(response: Any) -> bytes:
     return b"".join(chunks)
 
 
-def _lower(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
+async def _lines(response: httpcore2.Response) -> AsyncIterator[str]:
+    """Yield the lines of a body as they are complete; raises `ConnectionError` for one without an end."""
+    begun = b""
+    async for chunk in response.aiter_stream():
+        *lines, begun = (begun + chunk).split(b"\n")
+        for line in lines:
+            yield line.rstrip(b"\r").decode("utf-8", "replace")
+        if len(begun) > LINE_BYTES_MAX:
+            raise ConnectionError(f"a line of the stream is longer than {LINE_BYTES_MAX} bytes")
+
+
+def _headers(response: httpcore2.Response) -> dict[str, str]:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
 
 
 def _reason(problem: Exception) -> str:
