@@ -8,6 +8,7 @@ import apsw
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import Raw
 
 from sdbql.values import equal
 from solidb_sync import LocalStore
@@ -24,7 +25,9 @@ NOTE = IndexDefinition("notes", "a")
 def store_with_users(path: Path, count: int = 100) -> LocalStore:
     """Return a store with so many users."""
     store = LocalStore.open(path, "phone", durability="normal")
-    rows = [(f"u{number}", f'{{"email":"u{number}@x","age":{number % 90}}}', "{}", "") for number in range(count)]
+    rows = [
+        (f"u{number}", Raw(b'{"email":"u%d@x","age":%d}' % (number, number % 90)), Raw(b"{}"), "") for number in range(count)
+    ]
     store.transact(lambda engine: engine.put_documents("users", rows))
     return store
 
