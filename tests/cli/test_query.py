@@ -1,10 +1,13 @@
 """`query`, its shell, and `explain`: SDBQL over this device's documents."""
 
 import os
+import sys
+from contextlib import closing
 
 import pytest
 
 from solidb_sync import LocalStore
+from terminal import SECONDS_MAX, Terminal, terminal_environment
 
 
 @pytest.fixture
@@ -103,3 +106,21 @@ def test_there_must_be_a_store_and_it_must_be_this_devices(users):
         done = users("query", "RETURN 1", "--device-id", "phone")
     assert done.code == 1
     assert "belongs to the device 'laptop', not to 'phone'" in done.err
+
+
+def test_on_a_terminal_a_long_query_is_stopped_by_ctrl_c_and_the_shell_goes_on(users):
+    store = str(users.directory / "store.db")
+    command = [sys.executable, "-m", "solidb_sync.cli", "query", "--store", store, "--device-id", "laptop"]
+    with closing(Terminal(command, terminal_environment(users.directory))) as terminal:
+        terminal.expect("sdbql>")
+        terminal.type("FOR a IN 1..3000 FOR b IN 1..3000 FOR c IN 1..3000 FILTER a + b + c < 0 RETURN 1\r")
+        terminal.wait_until(terminal.takes_signals, "the end of the prompt")
+        terminal.type("\x03")
+        terminal.expect("cancelled")
+        terminal.expect("sdbql>")
+        terminal.type("FOR u IN users SORT u.age RETURN {n: u.name, a: u.age}\r")
+        terminal.expect("Zoë  30")
+        terminal.expect("sdbql>")
+        terminal.type(".quit\r")
+        assert terminal.process.wait(SECONDS_MAX) == 0
+    assert (users.directory / ".local/state/solidb-sync/history").stat().st_mode & 0o777 == 0o600
