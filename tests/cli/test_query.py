@@ -108,7 +108,7 @@ def test_there_must_be_a_store_and_it_must_be_this_devices(users):
     assert "belongs to the device 'laptop', not to 'phone'" in done.err
 
 
-def test_on_a_terminal_a_long_query_is_stopped_by_ctrl_c_and_the_shell_goes_on(users):
+def test_on_a_terminal_ctrl_c_stops_a_long_query_and_names_are_completed_from_the_documents(users):
     store = str(users.directory / "store.db")
     command = [sys.executable, "-m", "solidb_sync.cli", "query", "--store", store, "--device-id", "laptop"]
     with closing(Terminal(command, terminal_environment(users.directory))) as terminal:
@@ -118,8 +118,11 @@ def test_on_a_terminal_a_long_query_is_stopped_by_ctrl_c_and_the_shell_goes_on(u
         terminal.type("\x03")
         terminal.expect("cancelled")
         terminal.expect("sdbql>")
-        terminal.type("FOR u IN users SORT u.age RETURN {n: u.name, a: u.age}\r")
-        terminal.expect("Zoë  30")
+        terminal.type("FOR u IN users SORT u.age RETURN u.na\t")
+        terminal.expect("u.na")
+        terminal.expect("me")
+        terminal.type("\r")
+        terminal.expect("Zoë")
         terminal.expect("sdbql>")
         terminal.type(".quit\r")
         assert terminal.process.wait(SECONDS_MAX) == 0

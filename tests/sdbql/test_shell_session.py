@@ -24,6 +24,8 @@ class Users:
         return ["broken", "users"]
 
     def sample(self, collection: str, count: int) -> list[dict[str, Any]]:
+        if collection == "broken":
+            raise OSError("the disk is gone")
         return [{"name": "Zoë", "address": {"city": "Oslo"}}, {"age": 7}][:count]
 
     def run(self, text: str, bind_vars: Mapping[str, Any]) -> list[Any]:
@@ -118,9 +120,11 @@ def test_quit_is_the_last(text: str) -> None:
 def test_names_are_known_for_completion() -> None:
     """With the binds given in the meantime."""
     said = Conversation()
+    assert said.shell.known_names().binds == ()
     said(".bind min=1")
     assert said.shell.known_names().fields["users"] == ("address", "address.city", "age", "name")
     assert said.shell.known_names().binds == ("min",)
+    assert said.shell.known_names().fields["broken"] == ()
 
 
 def test_the_history_is_where_the_system_wants_it() -> None:

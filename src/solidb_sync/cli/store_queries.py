@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 import click
@@ -16,9 +17,8 @@ from solidb_sync.cli.settings import Settings
 from solidb_sync.client.config import SyncConfig
 from solidb_sync.client.sync_manager import SyncManager
 from solidb_sync.errors import SoliDBError, StoreLockedError
+from solidb_sync.storage.document_source import DocumentSource
 from solidb_sync.storage.local_store import LocalStore
-
-SAMPLE = "FOR document IN @@collection LIMIT @count RETURN document"
 
 
 class StoreQueries:
@@ -36,8 +36,8 @@ class StoreQueries:
         return self._store.list_collections()
 
     def sample(self, collection: str, count: int) -> list[dict[str, Any]]:
-        """Return the first documents of a collection."""
-        return self.run(SAMPLE, {"collection": collection, "count": count})
+        """Return the first documents of a collection; without the event loop, as a prompt may be waiting in it."""
+        return self._store.scan(lambda reader: list(islice(DocumentSource(reader).scan(collection), count)))
 
     def run(self, text: str, bind_vars: Mapping[str, Any]) -> list[Any]:
         """Return the results of a query."""

@@ -10,7 +10,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import islice, pairwise
 
 from sdbql.errors import QueryError
 from sdbql.functions.catalog import BUILTINS
@@ -19,6 +19,8 @@ from sdbql.shell.commands import COMMAND_SIGN, COMMANDS, QUERY_COMMANDS
 from sdbql.tokens import KEYWORDS, Token, TokenKind
 
 CANDIDATES_MAX = 500
+COLLECTIONS_LOOKED_AT_MAX = 20
+"""Of how many collections the attributes are offered for a variable nobody knows."""
 _WORD_AT_END = re.compile(r"[^\W\d]\w*\Z|\Z")
 _PATH_AT_END = re.compile(r"([^\W\d]\w*)((?:\??\.[^\W\d]\w*)*)\??\.\Z")
 _BIND_AT_END = re.compile(r"@@?\Z")
@@ -131,8 +133,8 @@ def _attributes(variable: str, path: str, tokens: tuple[Token, ...], known: Know
 
 
 def _all_attributes(known: KnownNames) -> list[str]:
-    names = {path for paths in known.fields.values() for path in paths if _PLAIN_NAME.fullmatch(path)}
-    return sorted(names)
+    looked_at = islice(known.fields, COLLECTIONS_LOOKED_AT_MAX)
+    return sorted({path for name in looked_at for path in known.fields[name] if _PLAIN_NAME.fullmatch(path)})
 
 
 def _loops(tokens: tuple[Token, ...]) -> dict[str, str]:

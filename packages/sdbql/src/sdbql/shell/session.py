@@ -4,7 +4,7 @@ What is queried is a `Queried`; output goes to two functions, one for results an
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from sdbql.errors import QueryError
@@ -102,12 +102,17 @@ class Shell:
         return self._names
 
     def _read_names(self) -> KnownNames:
-        queried = self._queried
-        fields = {name: self._fields(name) for name in queried.collections()}
-        return KnownNames(fields, tuple(sorted(self._bind_vars)))
+        return KnownNames(_SampledFields(self._queried.collections(), self._offered_fields), tuple(sorted(self._bind_vars)))
 
     def _fields(self, collection: str) -> tuple[str, ...]:
         return field_paths(self._queried.sample(collection, SAMPLE_DOCUMENTS_MAX))
+
+    def _offered_fields(self, collection: str) -> tuple[str, ...]:
+        """Return the attributes to be offered: none where the documents can't be read, which a query will tell."""
+        try:
+            return self._fields(collection)
+        except self._errors:
+            return ()
 
     def _submit(self, text: str) -> bool:
         command = command_in(text)
@@ -178,6 +183,31 @@ class Shell:
             return
         self._as_json = choices[argument]
         self._tell("rows are printed as lines of JSON" if self._as_json else "rows are printed as tables")
+
+
+class _SampledFields(Mapping[str, tuple[str, ...]]):
+    """The attributes of collections, each looked at when it is first asked for."""
+
+    def __init__(self, collections: Sequence[str], fields: Callable[[str], tuple[str, ...]]) -> None:
+        self._collections = dict.fromkeys(collections)
+        self._fields = fields
+        self._known: dict[str, tuple[str, ...]] = {}
+
+    def __getitem__(self, collection: str) -> tuple[str, ...]:
+        if collection not in self._collections:
+            raise KeyError(collection)
+        if collection not in self._known:
+            self._known[collection] = self._fields(collection)
+        return self._known[collection]
+
+    def __contains__(self, collection: object) -> bool:
+        return collection in self._collections
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._collections)
+
+    def __len__(self) -> int:
+        return len(self._collections)
 
 
 def _count_text(count: int) -> str:
