@@ -55,13 +55,14 @@ PREFIXES = {"Parse error", "Execution error", "Collection not found", "Operation
 
 
 @given(st.text(max_size=60))
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_any_text_runs_or_raises_a_query_error(text: str) -> None:
     """Unicode of any kind is no way to break the parser."""
     run_or_refuse(text)
 
 
 @given(st.binary(max_size=60))
+@settings(deadline=None)
 def test_any_bytes_run_or_raise_a_query_error(content: bytes) -> None:
     """Neither are bytes, however they were decoded."""
     run_or_refuse(content.decode("latin-1"))
@@ -69,7 +70,7 @@ def test_any_bytes_run_or_raise_a_query_error(content: bytes) -> None:
 
 
 @given(st.lists(WORDS, max_size=25))
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 def test_any_words_run_or_raise_a_query_error(words: list[str]) -> None:
     """Nor the language's own words in any order."""
     run_or_refuse(" ".join(words))
@@ -111,7 +112,7 @@ expressions = st.recursive(literals, compound, max_leaves=8)
 
 
 @given(expressions)
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 def test_any_expression_runs_or_raises_a_query_error(expression: str) -> None:
     """Nor well-formed expressions with arguments of any type."""
     run_or_refuse(f"FOR u IN users FOR o IN orders RETURN {expression}")
@@ -119,7 +120,7 @@ def test_any_expression_runs_or_raises_a_query_error(expression: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(BUILTINS))
 @given(arguments=st.lists(literals, max_size=4))
-@settings(max_examples=12)
+@settings(max_examples=12, deadline=None)
 def test_any_arguments_give_a_value_or_a_query_error(name: str, arguments: list[str]) -> None:
     """Each builtin takes values of any type, or says what is wrong with them."""
     run_or_refuse(f"FOR u IN users LIMIT 1 FOR o IN orders LIMIT 1 RETURN {name}({', '.join(arguments)})")
@@ -134,7 +135,7 @@ conditions = st.sampled_from(
 
 
 @given(st.lists(conditions, min_size=1, max_size=4), st.sampled_from(["", "SORT o.n, u._key DESC LIMIT 1, 4"]))
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_rewriting_a_plan_changes_no_row_and_no_error(terms: list[str], tail: str) -> None:
     """The plan with its rules gives what the plain steps give, in the same order."""
     text = f"FOR u IN users FOR o IN orders FOR p IN orders FILTER {' AND '.join(terms)} {tail} RETURN [u, o, p]"

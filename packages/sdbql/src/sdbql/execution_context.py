@@ -67,6 +67,9 @@ class ExecutionContext:
 
     def _read(self, documents: Iterable[Document]) -> list[Document]:
         """Return the documents of a scan, which may be a long read from a disk."""
+        if isinstance(documents, list):
+            self.hold(len(documents))
+            return documents.copy()
         found: list[Document] = []
         remaining = iter(documents)
         while block := list(islice(remaining, CHECK_EVERY)):

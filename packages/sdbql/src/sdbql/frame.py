@@ -31,10 +31,14 @@ class Layout:
     compile_plan: Callable[[Plan, "Layout"], Evaluate]
     slots: dict[str, int] = field(default_factory=dict)
     private: int = 0
+    _compiled: dict[int, tuple[Expression, Evaluate]] = field(default_factory=dict)
 
     def expression(self, node: Expression) -> Evaluate:
-        """Return an expression as a function from a frame to its value."""
-        return self.compile_expression(node, self)
+        """Return an expression as a function from a frame to its value, the same one each time."""
+        known = self._compiled.get(id(node))
+        if known is None:
+            known = self._compiled[id(node)] = (node, self.compile_expression(node, self))
+        return known[1]
 
     def subquery(self, plan: Plan) -> Evaluate:
         """Return a plan as a function from a frame to the list of its results."""

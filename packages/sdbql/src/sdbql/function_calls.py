@@ -4,13 +4,15 @@ A call counts the length of long arguments as steps, since most builtins work th
 them; a builtin that takes a lambda counts its elements itself.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from sdbql.errors import ExecutionError, QueryError
+from sdbql.errors import QueryError
 from sdbql.execution_context import ExecutionContext
 from sdbql.frame import Evaluate, Frame, Layout
 from sdbql.functions import catalog
 from sdbql.functions.builtin import Builtin, Cost
+from sdbql.functions.lambda_value import LambdaValue
+from sdbql.python_source import WORTHWHILE, SourceWriter, define
 from sdbql.syntax_tree import Call, Lambda
 from sdbql.values import Value
 
@@ -69,28 +71,37 @@ def _applied(builtin: Builtin, arguments: tuple[Evaluate, ...]) -> Evaluate:
     return apply_and_check if builtin.grows else apply_and_count
 
 
-def _compile_lambda(node: Lambda, layout: Layout) -> Evaluate:
-    """Return a function from a frame to a callable that closes over that frame."""
+def _compile_lambda(node: Lambda, layout: Layout) -> Callable[[Frame], LambdaValue]:
+    """Return a function from a frame to the lambda that sees the frame's variables."""
     slots = [layout.slot(parameter) for parameter in node.parameters]
-    body, span = layout.expression(node.body), node.span
+    body, span, calls_seen = layout.expression(node.body), node.span, 0
+    quick: Callable[[Frame], Callable[..., Value]] | None = None
 
-    def close_over(frame: Frame) -> Callable[..., Value]:
-        def call(*arguments: Value) -> Value:
-            if len(arguments) != len(slots):
-                raise ExecutionError(f"the lambda takes {len(slots)} parameter(s) and is given {len(arguments)}", span)
+    def close_over(frame: Frame) -> LambdaValue:
+        def bind(arguments: Sequence[Value]) -> None:
             for slot, argument in zip(slots, arguments, strict=True):
                 frame[slot] = argument
-            return body(frame)
 
-        return call
+        def generate(calls: int) -> Callable[..., Value] | None:
+            nonlocal calls_seen, quick
+            if quick is None:
+                calls_seen += calls
+                if calls_seen <= WORTHWHILE:
+                    return None
+                quick = _generate_lambda(node, layout)
+            return quick(frame)
 
-    def close_over_one(frame: Frame) -> Callable[..., Value]:
-        def call(*arguments: Value) -> Value:
-            if len(arguments) != 1:
-                raise ExecutionError(f"the lambda takes 1 parameter(s) and is given {len(arguments)}", span)
-            frame[slots[0]] = arguments[0]
-            return body(frame)
+        return LambdaValue(len(slots), bind, evaluate=lambda: body(frame), generate=generate, where=span)
 
-        return call
+    return close_over
 
-    return close_over_one if len(slots) == 1 else close_over
+
+def _generate_lambda(node: Lambda, layout: Layout) -> Callable[[Frame], Callable[..., Value]]:
+    """Return a function from a frame to the lambda as a Python function."""
+    local = {parameter: f"v{number}" for number, parameter in enumerate(node.parameters)}
+    writer = SourceWriter(layout, local)
+    body = writer.value(node.body)
+    stored = [f"    f[{layout.slot(name)}] = {local[name]}" for name in node.parameters if name in writer.stored]
+    hoisted = [f"{name} = f[{slot}]" for name, slot in writer.hoisted.items()]
+    parameters = ", ".join(local.values())
+    return define("f", [*hoisted, f"def call({parameters}):", *stored, f"    return {body}", "return call"], writer.names)

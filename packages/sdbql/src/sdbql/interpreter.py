@@ -5,12 +5,11 @@ step after it runs with the frame as it is. So a row exists only while it is loo
 LIMIT stops the steps before it, and an error is raised when its row is reached.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, islice
 from typing import Any
 
 from sdbql import plan
-from sdbql.bulk import compile_filter, compile_results
 from sdbql.conditions import reads_variables
 from sdbql.errors import ExecutionError
 from sdbql.extent import compile_extent
@@ -21,19 +20,13 @@ from sdbql.operators import compile_bounds
 from sdbql.outer_join import compile_full_join, compile_right_join
 from sdbql.result_size import ResultSize
 from sdbql.row_order import compile_order, compile_top
+from sdbql.segments import Segment, compile_results, compile_rows, find_segment
 from sdbql.sqlite_rows import STORED_STEPS, compile_stored_results
 from sdbql.syntax_tree import (
-    ArrayLiteral,
     Binary,
     CollectionBind,
     CollectionRead,
     Expression,
-    Literal,
-    Member,
-    ObjectLiteral,
-    ObjectMember,
-    Variable,
-    walk,
 )
 from sdbql.values import Value, type_name
 
@@ -64,12 +57,11 @@ def compile_plan(whole: plan.Plan, layout: Layout) -> Evaluate:
 def compile_query(whole: plan.Plan, layout: Layout) -> Evaluate:
     """Return the outermost plan as a function to its results, whose size is bounded too."""
     chunks = _compile_chunks(whole, layout)
-    are_whole_elements = is_made_of_elements(whole.value)
 
     def run(frame: Frame) -> Value:
         context = frame[0]
         results: list[Value] = []
-        size = ResultSize(context, are_whole_elements=are_whole_elements)
+        size = ResultSize(context)
         for chunk in chunks(frame):
             results += chunk
             context.hold(len(results))
@@ -79,51 +71,19 @@ def compile_query(whole: plan.Plan, layout: Layout) -> Evaluate:
     return run
 
 
-def is_made_of_elements(value: Expression) -> bool:
-    """Tell whether a result holds nothing but values that were there before, a fixed number of them."""
-    made_of = (Variable, Member, Literal, ObjectLiteral, ObjectMember, ArrayLiteral)
-    return all(isinstance(node, made_of) for node in walk(value))
-
-
 def _compile_chunks(whole: plan.Plan, layout: Layout) -> Chunks:
     if stored_results := compile_stored_results(whole, layout):
         return stored_results
     if whole.distinct:
         return _distinct(compile_step(whole.rows, layout), layout.expression(whole.value))
-    if loop := _single_loop(whole):
-        return _compile_loop(*loop, whole.value, layout)
+    if segment := find_segment(whole.rows):
+        return _compile_segment(segment, compile_results(segment, whole.value, layout), layout)
     rows, value = compile_step(whole.rows, layout), layout.expression(whole.value)
 
     def chunks(frame: Frame) -> Iterator[list[Value]]:
         results = (value(frame) for _ in rows(frame))
         while chunk := list(islice(results, CHUNK)):
             yield chunk
-
-    return chunks
-
-
-def _single_loop(whole: plan.Plan) -> tuple[plan.Iterate, Expression] | None:
-    """Return the parts of a plan that is FOR, at most one FILTER, and RETURN."""
-    match whole.rows:
-        case plan.Iterate(before=plan.Start()) as loop:
-            return loop, Literal(True)
-        case plan.Keep(before=plan.Iterate(before=plan.Start()) as loop, condition=condition):
-            return loop, condition
-        case _:
-            return None
-
-
-def _compile_loop(loop: plan.Iterate, condition: Expression, returned: Expression, layout: Layout) -> Chunks:
-    """Return the commonest plan as one loop without a generator for each step: the same rows, sooner."""
-    elements = compile_source(loop.source, layout)
-    survivors = compile_filter(condition, loop.variable, layout)
-    results_of = compile_results(returned, loop.variable, layout)
-
-    def chunks(frame: Frame) -> Iterator[list[Value]]:
-        context, remaining = frame[0], iter(elements(frame))
-        while chunk := list(islice(remaining, CHUNK)):
-            context.spend(len(chunk))
-            yield results_of(frame, survivors(frame, chunk))
 
     return chunks
 
@@ -155,34 +115,32 @@ def _start(step: plan.Start, layout: Layout) -> Rows:
 # --- iterating
 
 
-def _iterate(step: plan.Iterate, layout: Layout, keep: Evaluate | None = None) -> Rows:
-    elements, slot = compile_source(step.source, layout), layout.slot(step.variable)
-    before = compile_step(step.before, layout)
+def _compile_segment(segment: Segment, run: Callable[[Frame, list[Value]], Any], layout: Layout) -> Callable[[Frame], Any]:
+    """Return what `run` makes of each chunk of the segment's elements, for every row before them."""
+    elements, before = compile_source(segment.loop.source, layout), compile_step(segment.loop.before, layout)
 
-    def rows(frame: Frame) -> Iterator[None]:
+    def chunks(frame: Frame) -> Iterator[Any]:
         spend = frame[0].spend
         for _ in before(frame):
-            remaining = iter(elements(frame))
-            while chunk := list(islice(remaining, CHUNK)):
+            found = elements(frame)
+            for start in range(0, len(found), CHUNK):
+                chunk = list(found[start : start + CHUNK])
                 spend(len(chunk))
-                for frame[slot] in chunk:
-                    yield
+                yield run(frame, chunk)
 
-    def kept_rows(frame: Frame) -> Iterator[None]:
-        assert keep is not None
-        spend = frame[0].spend
-        for _ in before(frame):
-            remaining = iter(elements(frame))
-            while chunk := list(islice(remaining, CHUNK)):
-                spend(len(chunk))
-                for frame[slot] in chunk:
-                    if keep(frame):
-                        yield
-
-    return rows if keep is None else kept_rows
+    return chunks
 
 
-def compile_source(source: Expression, layout: Layout) -> Callable[[Frame], Iterable[Value]]:
+def _segment(step: plan.Iterate | plan.Keep | plan.Assign, layout: Layout) -> Rows:
+    segment = find_segment(step)
+    if segment is None:
+        assert not isinstance(step, plan.Iterate)
+        return _keep(step, layout) if isinstance(step, plan.Keep) else _assign(step, layout)
+    chunks = _compile_segment(segment, compile_rows(segment, layout), layout)
+    return lambda frame: chain.from_iterable(chunks(frame))
+
+
+def compile_source(source: Expression, layout: Layout) -> Callable[[Frame], Sequence[Value]]:
     """Return what FOR iterates over: a range, which takes no memory, or an array."""
     if isinstance(source, Binary) and source.operator == "..":
         return compile_bounds(source, layout)
@@ -206,10 +164,7 @@ def compile_array(source: Expression, layout: Layout) -> Callable[[Frame], list[
 
 
 def _keep(step: plan.Keep, layout: Layout) -> Rows:
-    condition = layout.expression(step.condition)
-    if isinstance(step.before, plan.Iterate):
-        return _iterate(step.before, layout, condition)
-    before = compile_step(step.before, layout)
+    before, condition = compile_step(step.before, layout), layout.expression(step.condition)
 
     def rows(frame: Frame) -> Iterator[None]:
         for _ in before(frame):
@@ -327,9 +282,9 @@ def _all_documents(frame: Frame, documents: list[Value]) -> list[Value]:
 
 STEPS: dict[type[plan.Step], Callable[[Any, Layout], Rows]] = {
     plan.Start: _start,
-    plan.Iterate: _iterate,
-    plan.Keep: _keep,
-    plan.Assign: _assign,
+    plan.Iterate: _segment,
+    plan.Keep: _segment,
+    plan.Assign: _segment,
     plan.Slice: _slice,
     plan.Order: _order,
     plan.TopRows: _top_rows,

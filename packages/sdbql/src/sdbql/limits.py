@@ -35,8 +35,8 @@ class Limits:
     * `rows_held_max`: rows kept at once by one clause (sorting, grouping, results).
     * `result_bytes_max`: the size of the results as JSON text, as `value_size.json_size`
       estimates it: a character counts 1, a number 8, each quote, comma and bracket 1. It is
-      counted while results are collected. Documents returned as they are read are estimated from
-      every sixteenth, and counted one by one only when that estimate reaches the bound.
+      counted while results are collected, at first from a sample of them, and from all of them
+      as soon as that estimate reaches the bound.
     * `text_length_max`: characters of one computed string.
     * `array_length_max`: elements of one computed array.
     """

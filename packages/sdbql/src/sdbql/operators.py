@@ -1,8 +1,4 @@
-"""Operators to closures: arithmetic, comparison, membership, matching, logic.
-
-The common shapes (`u.age >= 18`, `u.city == 'Paris'`) have closures of their own, because one
-call less per row is what makes a filter fast.
-"""
+"""Operators to closures: arithmetic, comparison, membership, matching, logic."""
 
 import operator
 from collections.abc import Callable
@@ -12,7 +8,8 @@ from sdbql import values
 from sdbql.errors import ExecutionError, QueryError
 from sdbql.frame import Evaluate, Frame, Layout, located
 from sdbql.regular_expressions import is_fuzzy_match, is_like, matches, matches_not
-from sdbql.syntax_tree import Binary, Expression, Literal, Logical, Member, Unary, Variable
+from sdbql.source_text import Span
+from sdbql.syntax_tree import Binary, Expression, Literal, Logical, Unary
 from sdbql.values import Value, display, equal
 
 ORDERINGS: dict[str, Callable[[Any, Any], bool]] = {
@@ -40,6 +37,9 @@ PREFIXES: dict[str, Callable[[Value], Value]] = {
 }
 SHORT_ARRAY = 8
 
+Operator = Callable[[Frame, Value, Value], Value]
+"""From the frame and the values of both operands to that of the whole."""
+
 
 def _unary(node: Unary, layout: Layout) -> Evaluate:
     apply, operand = PREFIXES[node.operator], layout.expression(node.operand)
@@ -49,11 +49,11 @@ def _unary(node: Unary, layout: Layout) -> Evaluate:
 def _binary(node: Binary, layout: Layout) -> Evaluate:
     kind = node.operator
     if kind in ARITHMETIC:
-        return _arithmetic(node, layout)
+        return _general(node, layout)
     if kind in ORDERINGS:
-        return _ordering(node, layout)
+        return _comparison(node, layout)
     if kind in ("==", "!="):
-        return _equality(node, layout, negated=kind == "!=")
+        return _equality(node, layout)
     if kind in ("IN", "NOT IN"):
         return _membership(node, layout, negated=kind == "NOT IN")
     if kind == "..":
@@ -66,87 +66,88 @@ def _binary(node: Binary, layout: Layout) -> Evaluate:
     return located(_matching(kind, left, right), node.span)
 
 
-def _arithmetic(node: Binary, layout: Layout) -> Evaluate:
-    apply, span = ARITHMETIC[node.operator], node.span
-    left, right = layout.expression(node.left), layout.expression(node.right)
+def general_operator(node: Binary) -> Operator:
+    """Return what an operator does with two values of any types; errors know their place.
 
-    def evaluate(frame: Frame) -> Value:
+    For arithmetic, comparison and equality. Whoever decides the common cases sooner asks this
+    function in all others.
+    """
+    if node.operator in ARITHMETIC:
+        return _located_operator(_arithmetic(ARITHMETIC[node.operator]), node.span)
+    if node.operator in ORDERINGS:
+        return _located_operator(_ordering(ORDERINGS[node.operator]), node.span)
+    return _located_operator(_equal if node.operator == "==" else _unequal, node.span)
+
+
+def _located_operator(apply: Operator, span: Span) -> Operator:
+    def at_its_place(frame: Frame, one: Value, other: Value) -> Value:
         try:
-            result = apply(left(frame), right(frame))
-            if isinstance(result, str):
-                frame[0].allow_text(len(result))
+            return apply(frame, one, other)
         except QueryError as error:
             error.locate(span)
             raise
+
+    return at_its_place
+
+
+def _arithmetic(apply: Callable[[Value, Value], Value]) -> Operator:
+    def compute(frame: Frame, one: Value, other: Value) -> Value:
+        result = apply(one, other)
+        if isinstance(result, str):
+            frame[0].allow_text(len(result))
         return result
 
-    return evaluate
+    return compute
 
 
-def _equality(node: Binary, layout: Layout, *, negated: bool) -> Evaluate:
-    if isinstance(node.left, Literal) and not isinstance(node.right, Literal):
-        node = Binary(node.operator, node.right, node.left, span=node.span)
-    left = layout.expression(node.left)
-    if isinstance(node.right, Literal) and (node.right.value is None or isinstance(node.right.value, str)):
-        constant = node.right.value
-        if negated:
-            return lambda frame: left(frame) != constant
-        return lambda frame: left(frame) == constant
-    right = layout.expression(node.right)
-
-    def evaluate(frame: Frame) -> Value:
-        one, other = left(frame), right(frame)
-        if type(one) is str:
-            return (one == other) is not negated
+def _ordering(test: Callable[[Any, Any], bool]) -> Operator:
+    def compare(frame: Frame, one: Value, other: Value) -> bool:
         if isinstance(one, list | dict):
             frame[0].spend_walk([one, other])
-        return equal(one, other) is not negated
+        return test(values.compare(one, other), 0)
 
-    return located(evaluate, node.span)
+    return compare
 
 
-def _ordering(node: Binary, layout: Layout) -> Evaluate:
-    test, span = ORDERINGS[node.operator], node.span
-    left = layout.expression(node.left)
+def _equal(frame: Frame, one: Value, other: Value) -> bool:
+    if isinstance(one, list | dict):
+        frame[0].spend_walk([one, other])
+    return equal(one, other)
 
-    def slowly(frame: Frame, one: Value, other: Value) -> bool:
-        try:
-            if isinstance(one, list | dict):
-                frame[0].spend_walk([one, other])
-            return test(values.compare(one, other), 0)
-        except QueryError as error:
-            error.locate(span)
-            raise
 
-    if isinstance(node.right, Literal) and values.is_number(node.right.value):
-        constant = node.right.value
-        if isinstance(node.left, Member) and isinstance(node.left.base, Variable):
-            slot, name = layout.slot(node.left.base.name), node.left.name
+def _unequal(frame: Frame, one: Value, other: Value) -> bool:
+    return not _equal(frame, one, other)
 
-            def member_with_number(frame: Frame) -> Value:
-                base = frame[slot]
-                one = base.get(name) if isinstance(base, dict) else None
-                kind = type(one)
-                return test(one, constant) if kind is int or kind is float else slowly(frame, one, constant)
 
-            return member_with_number
+def _general(node: Binary, layout: Layout) -> Evaluate:
+    left, right, apply = layout.expression(node.left), layout.expression(node.right), general_operator(node)
+    return lambda frame: apply(frame, left(frame), right(frame))
 
-        def with_number(frame: Frame) -> Value:
-            one = left(frame)
-            kind = type(one)
-            return test(one, constant) if kind is int or kind is float else slowly(frame, one, constant)
 
-        return with_number
-    right = layout.expression(node.right)
+def _equality(node: Binary, layout: Layout) -> Evaluate:
+    if isinstance(node.left, Literal) and not isinstance(node.right, Literal):
+        node = Binary(node.operator, node.right, node.left, span=node.span)
+    if not isinstance(node.right, Literal) or not (node.right.value is None or isinstance(node.right.value, str)):
+        return _general(node, layout)
+    left, constant = layout.expression(node.left), node.right.value
+    if node.operator == "!=":
+        return lambda frame: left(frame) != constant
+    return lambda frame: left(frame) == constant
 
-    def evaluate(frame: Frame) -> Value:
-        one, other = left(frame), right(frame)
+
+def _comparison(node: Binary, layout: Layout) -> Evaluate:
+    """Compare with a constant number at once; it is what filters do most."""
+    if not isinstance(node.right, Literal) or not values.is_number(node.right.value):
+        return _general(node, layout)
+    left, constant = layout.expression(node.left), node.right.value
+    test, apply = ORDERINGS[node.operator], general_operator(node)
+
+    def with_number(frame: Frame) -> Value:
+        one = left(frame)
         kind = type(one)
-        if kind is type(other) and (kind is str or kind is int or kind is float):
-            return test(one, other)
-        return slowly(frame, one, other)
+        return test(one, constant) if kind is int or kind is float else apply(frame, one, constant)
 
-    return evaluate
+    return with_number
 
 
 def _membership(node: Binary, layout: Layout, *, negated: bool) -> Evaluate:

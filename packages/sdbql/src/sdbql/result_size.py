@@ -5,40 +5,36 @@ from sdbql.execution_context import ExecutionContext
 from sdbql.value_size import json_size
 from sdbql.values import Value
 
-SAMPLE_EVERY = 16
-
 
 class ResultSize:
     """The size of the results so far, as `json_size` estimates it.
 
-    Results that a query computes are all measured, since a single one may be large. Whole
-    elements, such as documents, are in memory anyway and many: of them one in `SAMPLE_EVERY`
-    is measured, until that estimate reaches the bound; then all are.
+    It is estimated from samples until that estimate reaches the bound. Then everything is
+    measured, so that no query fails because of a sample.
     """
 
-    def __init__(self, context: ExecutionContext, *, are_whole_elements: bool) -> None:
+    def __init__(self, context: ExecutionContext) -> None:
         self._context = context
         self._most = context.limits.result_bytes_max
-        self._is_sampling = are_whole_elements
+        self._is_sampled = True
         self._size = 0
 
     def add(self, chunk: list[Value], results: list[Value]) -> None:
         """Count a chunk, the last of the results so far. Raises QueryLimitError past the bound."""
-        if self._is_sampling:
-            sample = chunk[::SAMPLE_EVERY]
-            if sample:
-                self._size += self._measure(sample) * len(chunk) // len(sample)
-            if self._size <= self._most:
-                return
-            self._is_sampling, self._size = False, self._measure(results)
-        else:
-            self._size += self._measure(chunk)
+        self._size += self._measure(chunk)
+        if self._size > self._most and self._is_sampled:
+            self._is_sampled = False
+            self._size = self._measure(results)
         if self._size > self._most:
             raise QueryLimitError.reached("result_bytes_max", self._most, "the size of the results in bytes")
 
     def _measure(self, values: list[Value]) -> int:
-        return json_size(values, most=self._most, visit=self._visit)
+        return json_size(values, most=self._most, visit=self._visit, is_sampled=self._is_sampled)
 
     def _visit(self, values: int) -> None:
-        if values > SAMPLE_EVERY:
+        if values > CHECKED:
             self._context.check()
+
+
+CHECKED = 1_000
+"""From how many values at once on the clock is looked at while measuring."""

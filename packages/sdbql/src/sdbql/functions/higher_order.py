@@ -5,6 +5,7 @@ from collections.abc import Callable
 from sdbql.errors import ExecutionError
 from sdbql.execution_context import ExecutionContext
 from sdbql.functions.builtin import Builtin, missing_array, table
+from sdbql.functions.lambda_value import LambdaValue
 from sdbql.values import Value, type_name
 
 Function = Callable[..., Value]
@@ -17,11 +18,10 @@ def _array(context: ExecutionContext, name: str, value: Value) -> list[Value]:
     return value
 
 
-def _function(name: str, value: Value) -> Function:
-    if not callable(value):
+def _function(name: str, value: Value, elements: list[Value]) -> Function:
+    if not isinstance(value, LambdaValue):
         raise ExecutionError(f"{name} requires a lambda, such as: {name}(xs, x -> x > 1)")
-    function: Function = value
-    return function
+    return value.for_calls(len(elements), parameters=1)
 
 
 def keep(context: ExecutionContext, array: Value, condition: Value) -> Value:
@@ -31,7 +31,8 @@ def keep(context: ExecutionContext, array: Value, condition: Value) -> Value:
     [0, "", "a"] |> FILTER(x -> x) => ["a"]
     FILTER(null, x -> x) => Execution error: FILTER requires array, found null
     """
-    elements, test = _array(context, "FILTER", array), _function("FILTER", condition)
+    elements = _array(context, "FILTER", array)
+    test = _function("FILTER", condition, elements)
     return [element for element in elements if test(element)]
 
 
@@ -43,7 +44,8 @@ def transform(context: ExecutionContext, array: Value, change: Value) -> Value:
     MAP([], x -> x) => []
     MAP([1], 5) => Execution error: MAP requires a lambda, such as: MAP(xs, x -> x > 1)
     """
-    elements, function = _array(context, "MAP", array), _function("MAP", change)
+    elements = _array(context, "MAP", array)
+    function = _function("MAP", change, elements)
     return [function(element) for element in elements]
 
 
@@ -56,13 +58,14 @@ def reduce(context: ExecutionContext, array: Value, *rest: Value) -> Value:
     REDUCE([1], 0) => Execution error: REDUCE requires one lambda, such as: REDUCE(xs, 0, (sum, x) -> sum + x)
     """
     elements = _array(context, "REDUCE", array)
-    functions = [argument for argument in rest if callable(argument)]
-    initial = [argument for argument in rest if not callable(argument)]
+    functions = [argument for argument in rest if isinstance(argument, LambdaValue)]
+    initial = [argument for argument in rest if not isinstance(argument, LambdaValue)]
     if len(functions) != 1:
         raise ExecutionError("REDUCE requires one lambda, such as: REDUCE(xs, 0, (sum, x) -> sum + x)")
+    function = functions[0].for_calls(len(elements), parameters=2)
     result = initial[0] if initial else None
     for element in elements:
-        result = functions[0](result, element)
+        result = function(result, element)
     return result
 
 
@@ -73,7 +76,8 @@ def some(context: ExecutionContext, array: Value, condition: Value) -> Value:
     ANY([], x -> true) => false
     ANY({}, x -> true) => Execution error: ANY requires array, found object
     """
-    elements, test = _array(context, "ANY", array), _function("ANY", condition)
+    elements = _array(context, "ANY", array)
+    test = _function("ANY", condition, elements)
     return any(test(element) for element in elements)
 
 
@@ -84,7 +88,8 @@ def every(context: ExecutionContext, array: Value, condition: Value) -> Value:
     ALL([], x -> false) => true
     ALL(null, x -> true) => Execution error: ALL requires array, found null
     """
-    elements, test = _array(context, "ALL", array), _function("ALL", condition)
+    elements = _array(context, "ALL", array)
+    test = _function("ALL", condition, elements)
     return all(test(element) for element in elements)
 
 
@@ -95,7 +100,8 @@ def none(context: ExecutionContext, array: Value, condition: Value) -> Value:
     NONE([], x -> true) => true
     NONE("ab", x -> true) => Execution error: NONE requires array, found string
     """
-    elements, test = _array(context, "NONE", array), _function("NONE", condition)
+    elements = _array(context, "NONE", array)
+    test = _function("NONE", condition, elements)
     return not any(test(element) for element in elements)
 
 
@@ -106,7 +112,8 @@ def find(context: ExecutionContext, array: Value, condition: Value) -> Value:
     FIND([5], n -> n > 10) => null
     FIND([5], 5) => Execution error: FIND requires a lambda, such as: FIND(xs, x -> x > 1)
     """
-    elements, test = _array(context, "FIND", array), _function("FIND", condition)
+    elements = _array(context, "FIND", array)
+    test = _function("FIND", condition, elements)
     return next((element for element in elements if test(element)), None)
 
 

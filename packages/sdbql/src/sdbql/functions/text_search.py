@@ -9,6 +9,7 @@ from itertools import islice
 from sdbql.execution_context import ExecutionContext
 from sdbql.functions import higher_order
 from sdbql.functions.builtin import Builtin, integer, table, text
+from sdbql.functions.lambda_value import LambdaValue
 from sdbql.regular_expressions import (
     all_matches,
     compile_pattern,
@@ -63,7 +64,7 @@ def find_first(context: ExecutionContext, value: Value, what: Value) -> Value:
     FIND_FIRST("abc", "") => 0
     FIND_FIRST([5, 12, 20], n -> n > 10) => 12
     """
-    if callable(what):
+    if isinstance(what, LambdaValue):
         return higher_order.find(context, value, what)
     context.spend_on([value])
     return text(value).find(text(what))
