@@ -169,6 +169,14 @@ def test_values_of_all_types_in_one_attribute(condition: str, expected: list[Any
         assert repr([user["n"] for user in found if "is_filler" not in user]) == repr(expected)
 
 
+@pytest.mark.parametrize("number", ["1", "0.5", "0", "-1"])
+def test_a_bool_among_numbers_is_no_number(number: str) -> None:
+    """Python would say that true is at least 1; here it is less than every number."""
+    users = [{"n": 500}] * (WORTHWHILE * 2) + [{"n": True}, {"n": False}]
+    assert sdbql.run(f"FOR u IN users FILTER u.n < {number} RETURN u.n", None, {"users": users}) == [True, False]
+    assert True not in sdbql.run(f"FOR u IN users FILTER u.n >= {number} RETURN u.n", None, {"users": users})
+
+
 def test_text_of_a_query_never_becomes_code() -> None:
     """Names and constants of any kind are values, however they are spelt."""
     evil = '\'); import os  # \n\\ {x} %s """ \' '
