@@ -3,8 +3,9 @@
 Each kind of node has one function here that returns a function from a frame to a value;
 `operators` and `function_calls` have the rest.
 
-Turned down: walking the tree for every row (1.3 times slower) and generating Python source
-(faster, but its text would be a second definition of the language).
+Turned down: walking the tree for every row (1.3 times slower). For loops that run long,
+`python_source` makes functions out of the same expressions; these closures stay what an
+expression means, and what the generated functions are tested against.
 """
 
 from collections.abc import Callable

@@ -35,7 +35,7 @@ Rows = Callable[[Frame], Iterator[None]]
 Chunks = Callable[[Frame], Iterator[list[Value]]]
 """A compiled plan: yields its results, some at a time."""
 
-CHUNK = 512
+FIRST_CHUNK, CHUNK = 512, 2_048
 """How many rows are counted at once; counting each would cost as much as a filter."""
 
 
@@ -123,8 +123,9 @@ def _compile_segment(segment: Segment, run: Callable[[Frame, list[Value]], Any],
         spend = frame[0].spend
         for _ in before(frame):
             found = elements(frame)
-            for start in range(0, len(found), CHUNK):
-                chunk = list(found[start : start + CHUNK])
+            start, size = 0, FIRST_CHUNK
+            while chunk := list(found[start : start + size]):
+                start, size = start + size, CHUNK
                 spend(len(chunk))
                 yield run(frame, chunk)
 

@@ -150,6 +150,10 @@ class _Lazy:
         return not self._generated[1] or set(map(type, chunk)) == ONLY_OBJECTS
 
 
+Written = list[tuple[plan.Keep | plan.Assign, str]]
+"""Stages with the text of their condition or value."""
+
+
 def _generate(segment: Segment, returned: Expression | None, layout: Layout, *, is_hopeful: bool) -> tuple[Generated, bool]:
     """Return the segment as one Python function, and whether the elements must be objects.
 
@@ -157,18 +161,32 @@ def _generate(segment: Segment, returned: Expression | None, layout: Layout, *, 
     """
     element = segment.loop.variable
     writer = SourceWriter(layout, {element: "v0"}, is_hopeful=is_hopeful)
-    written: list[tuple[plan.Keep | plan.Assign, str]] = []
+    written: Written = []
     for number, stage in enumerate(segment.stages, 1):
         if isinstance(stage, plan.Keep):
             written.append((stage, writer.truth(stage.condition)))
         else:
             written.append((stage, writer.value(stage.value)))
             writer.assign(stage.variable, f"v{number}")
-    last = "yield" if returned is None else f"add({writer.value(returned)})"
-    stored = set(writer.local) if returned is None else writer.stored
+    result = None if returned is None else writer.value(returned)
+    lines = _comprehension(writer, written, result) or _loop(writer, element, written, result)
+    hoisted = [f"{name} = f[{slot}]" for name, slot in writer.hoisted.items()]
+    return define("f, chunk", [*hoisted, *lines], writer.names), element in writer.objects
+
+
+def _comprehension(writer: SourceWriter, written: Written, result: str | None) -> list[str]:
+    """Return the loop as a list comprehension; nothing if it has to keep something on the way."""
+    tests = [text for stage, text in written if isinstance(stage, plan.Keep)]
+    if result is None or writer.stored or len(tests) < len(written) or ":=" in "".join([result, *tests]):
+        return []
+    return [f"return [{result} for v0 in chunk{''.join([f' if {test}' for test in tests])}]"]
+
+
+def _loop(writer: SourceWriter, element: str, written: Written, result: str | None) -> list[str]:
+    stored = set(writer.local) if result is None else writer.stored
 
     def store(variable: str) -> list[str]:
-        return [f"f[{layout.slot(variable)}] = {writer.local[variable]}"] if variable in stored else []
+        return [f"f[{writer.layout.slot(variable)}] = {writer.local[variable]}"] if variable in stored else []
 
     body = store(element)
     for stage, text in written:
@@ -176,8 +194,6 @@ def _generate(segment: Segment, returned: Expression | None, layout: Layout, *, 
             body += [f"if not {text}:", "    continue"]
         else:
             body += [f"{writer.local[stage.variable]} = {text}", *store(stage.variable)]
-    loop = ["for v0 in chunk:", *[f"    {line}" for line in [*body, last]]]
-    if returned is not None:
-        loop = ["found = []", "add = found.append", *loop, "return found"]
-    hoisted = [f"{name} = f[{slot}]" for name, slot in writer.hoisted.items()]
-    return define("f, chunk", [*hoisted, *loop], writer.names), element in writer.objects
+    body.append("yield" if result is None else f"add({result})")
+    loop = ["for v0 in chunk:", *[f"    {line}" for line in body]]
+    return loop if result is None else ["found = []", "add = found.append", *loop, "return found"]
