@@ -59,7 +59,10 @@ class SqlStore(ScannedStore):
     def __init__(self, documents: Documents, indexed: Mapping[str, Sequence[Path]] | None = None) -> None:
         super().__init__(documents, indexed)
         self.statements: list[str] = []
-        self.decode: Callable[[str], Any] = json.loads
+
+    def decode(self, text: str) -> Any:
+        """Read JSON."""
+        return json.loads(text)
 
     def table(self, name: str) -> sdbql.StoredTable | None:
         """Return the table of a collection."""

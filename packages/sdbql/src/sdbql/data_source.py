@@ -5,9 +5,10 @@ scan may also offer `get`, the document with a given key; one that keeps its doc
 may offer its tables, and then as much of a query as possible runs there.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol, runtime_checkable
 
 Document = dict[str, Any]
@@ -78,6 +79,12 @@ class SqlDataSource(DataSource, Protocol):
     def watched(self, check: Callable[[], None]) -> AbstractContextManager[None]:
         """Have `check` called now and then while statements run; what it raises ends them."""
         ...
+
+
+@lru_cache(maxsize=256)
+def implements(kind: Hashable, protocol: type) -> bool:
+    """Tell whether a class has the methods of a protocol; asking the protocol costs as much as a small query."""
+    return isinstance(kind, type) and issubclass(kind, protocol)
 
 
 class DictSource:

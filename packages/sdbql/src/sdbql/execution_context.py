@@ -8,10 +8,10 @@ or its time, or that was cancelled.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 from sdbql.cancellation import Cancellation
-from sdbql.data_source import DataSource, Document, KeyedDataSource
+from sdbql.data_source import DataSource, Document, KeyedDataSource, implements
 from sdbql.errors import CollectionNotFoundError, QueryCancelledError, QueryLimitError
 from sdbql.limits import Limits
 from sdbql.value_size import require_bounded
@@ -52,7 +52,7 @@ class ExecutionContext:
     _check_at: int = 0
 
     def __post_init__(self) -> None:
-        self.get = self.source.get if isinstance(self.source, KeyedDataSource) else None
+        self.get = cast(KeyedDataSource, self.source).get if implements(type(self.source), KeyedDataSource) else None
         self._deadline = self.monotonic() + self.limits.time_ms_max / 1_000
 
     def documents(self, collection: str) -> list[Document]:

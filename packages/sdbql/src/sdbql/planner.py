@@ -16,14 +16,18 @@ from sdbql.syntax_tree import (
     Sort,
     Subquery,
     rebuild,
+    walk,
 )
 
 
 def make_plan(body: QueryBody, rules: tuple[Rule, ...] = RULES) -> plan.Plan:
     """Return the plan of an analysed query; without rules, its steps are its clauses."""
+    has_subqueries = any(isinstance(node, Subquery) for node in walk(body))
 
     def with_plans(node: Any) -> Any:
         """Return the node with every subquery below it replaced by its plan."""
+        if not has_subqueries:
+            return node
         if isinstance(node, Subquery):
             return plan.PlannedSubquery(make_plan(node.body, rules), span=node.span)
         return rebuild(node, with_plans)

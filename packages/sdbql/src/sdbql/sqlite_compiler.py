@@ -235,6 +235,8 @@ class _Assembly:
         reader = self.reader
         ranks = () if exact else tuple([term.rank for term in reader.order if term.rank])
         by = [column for term in reader.order for column in (term.exactly if exact else term.columns)]
+        for place, rank in enumerate(ranks, len(columns) + 1):
+            by = [column.replace(rank, str(place)) if column in (rank, f"{rank} DESC") else column for column in by]
         limit = None
         if reader.extent is not None:
             number = len(reader.surroundings.constants.expressions)

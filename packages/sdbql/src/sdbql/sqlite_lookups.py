@@ -24,62 +24,79 @@ def compile_stored_lookup(
     step: StoredLookup, before: Callable[[Frame], Iterator[None]], layout: Layout
 ) -> Callable[[Frame], Iterator[None]]:
     """Return the rows of `before` with the documents that go with each."""
+    with_found = _compile_with_found(step, before, layout)
+    return _compile_array(step, with_found, layout) if step.variable is not None else _compile_loop(step, with_found, layout)
+
+
+def _compile_with_found(
+    step: StoredLookup, before: Callable[[Frame], Iterator[None]], layout: Layout
+) -> Callable[[Frame], Iterator[Found]]:
+    """Return the rows of `before`, each with what was found for it."""
     save, restore = compile_holder(step.before.variables, layout)
     row_key, find = layout.expression(step.row_key), _FINDERS[step.fetch.access](step.fetch, layout)
-    publish = _compile_array(step, layout) if step.variable is not None else _compile_loop(step, layout)
 
-    def rows(frame: Frame) -> Iterator[None]:
+    def rows(frame: Frame) -> Iterator[Found]:
         remaining, size = before(frame), FIRST_BATCH
         while batch := [(save(frame), row_key(frame)) for _ in islice(remaining, size)]:
             size = BATCH
             found = find(frame, [key for _, key in batch])
             for (saved, _), of_row in zip(batch, found, strict=True):
                 restore(frame, saved)
-                yield from publish(frame, of_row)
+                yield of_row
 
     return rows
 
 
-def _compile_loop(step: StoredLookup, layout: Layout) -> Callable[[Frame, Found], Iterator[None]]:
-    """Return how to set the outputs of one document after the other."""
+def _compile_loop(
+    step: StoredLookup, with_found: Callable[[Frame], Iterator[Found]], layout: Layout
+) -> Callable[[Frame], Iterator[None]]:
+    """Return one row for each document that was found."""
     slots = [layout.slot(name) for name in step.outputs]
     if step.fetch.rows.shape is Shape.DOCUMENTS:
         (only,) = slots
 
-        def each_document(frame: Frame, found: Found) -> Iterator[None]:
-            for frame[only] in found:
-                yield
+        def each_document(frame: Frame) -> Iterator[None]:
+            for found in with_found(frame):
+                for frame[only] in found:
+                    yield
 
         return each_document
 
-    def each(frame: Frame, found: Found) -> Iterator[None]:
-        for values in found:
-            for slot, value in zip(slots, values, strict=True):
-                frame[slot] = value
-            yield
+    def each(frame: Frame) -> Iterator[None]:
+        for found in with_found(frame):
+            for values in found:
+                for slot, value in zip(slots, values, strict=True):
+                    frame[slot] = value
+                yield
 
     return each
 
 
-def _compile_array(step: StoredLookup, layout: Layout) -> Callable[[Frame, Found], Iterator[None]]:
-    """Return how to set the array of the documents that pass the condition."""
+def _compile_array(
+    step: StoredLookup, with_found: Callable[[Frame], Iterator[Found]], layout: Layout
+) -> Callable[[Frame], Iterator[None]]:
+    """Return one row with the array of the documents that were found and pass the condition."""
     assert step.variable is not None
     (candidate,) = [layout.slot(name) for name in step.outputs]
     slot, keeps_unmatched = layout.slot(step.variable), step.keeps_unmatched
     condition = None if step.condition is None else layout.expression(step.condition)
 
-    def array(frame: Frame, found: Found) -> Iterator[None]:
-        if condition is not None:
-            passed = []
-            for frame[candidate] in found:
-                if condition(frame):
-                    passed.append(frame[candidate])
-            found = passed
-        if found or keeps_unmatched:
-            frame[slot] = found
-            yield
+    def passed(frame: Frame, found: Found) -> Found:
+        assert condition is not None
+        chosen = []
+        for frame[candidate] in found:
+            if condition(frame):
+                chosen.append(frame[candidate])
+        return chosen
 
-    return array
+    def arrays(frame: Frame) -> Iterator[None]:
+        for found in with_found(frame):
+            matched = found if condition is None else passed(frame, found)
+            if matched or keeps_unmatched:
+                frame[slot] = matched
+                yield
+
+    return arrays
 
 
 # --- finding

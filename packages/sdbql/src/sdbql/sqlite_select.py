@@ -1,7 +1,7 @@
 """A SELECT over one collection: its text, and how its parameters are got from the constants of a run."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 SqlValue = None | int | float | str
@@ -61,10 +61,12 @@ class Select:
     order: tuple[str, ...] = ()
     limit: str | None = None
     parameters: tuple[Parameter, ...] = ()
+    statement: str = field(init=False)
 
-    @property
-    def statement(self) -> str:
-        """The text."""
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "statement", self._text())
+
+    def _text(self) -> str:
         clauses = [
             f"SELECT {', '.join(self.columns)}",
             f"FROM {self.table}",

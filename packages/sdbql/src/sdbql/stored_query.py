@@ -4,11 +4,12 @@ The decision depends on the kinds of the run's constants and on the store's tabl
 evaluates its constants first; if that fails, the interpreter runs the whole query and raises the error where it belongs.
 """
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
 from sdbql import plan
-from sdbql.data_source import SqlDataSource, StoredTable
+from sdbql.data_source import SqlDataSource, StoredTable, implements
 from sdbql.errors import QueryError
 from sdbql.expressions import compile_expression
 from sdbql.frame import Evaluate, Frame, Layout
@@ -56,11 +57,9 @@ class StoredQuery:
 
         `frame`, laid out by `layout`, is a new frame of the interpreter with the binds in place.
         """
-        source = frame[0].source
-        if not isinstance(source, SqlDataSource):
-            return None
-        found = self._prepare(frame, layout, source)
-        if found is None:
+        source = sql_source(frame)
+        found = None if source is None else self._prepare(frame, layout, source)
+        if source is None or found is None:
             return None
         split_plan, split_frame = found
         with source.watched(frame[0].check):
@@ -69,39 +68,63 @@ class StoredQuery:
 
     def split(self, frame: Frame, layout: Layout) -> Split | None:
         """Return the split that a run with this frame would use, None for no split."""
-        source = frame[0].source
-        found = self._prepare(frame, layout, source) if isinstance(source, SqlDataSource) else None
+        source = sql_source(frame)
+        found = None if source is None else self._prepare(frame, layout, source)
         return None if found is None else found[0]
 
     def _prepare(self, frame: Frame, layout: Layout, source: SqlDataSource) -> tuple[Split, Frame] | None:
-        if self._preparation is None:
-            self._preparation = _preparation(self._plan)
-        ready = self._preparation
-        if not ready.sources:
-            return None
+        ready = self._ready()
         own_frame = _transferred(frame, layout, ready.layout)
-        try:
-            preamble = []
-            for slot, evaluate in ready.preamble:
-                own_frame[slot] = evaluate(own_frame)
-                preamble.append(own_frame[slot])
-            constants = tuple([evaluate(own_frame) for evaluate in ready.expressions])
-        except QueryError:
+        values = _evaluated(ready, own_frame) if ready.sources else None
+        if values is None:
             return None
+        preamble, constants = values
         tables, bound_names = _tables(ready, source, own_frame)
         kinds = tuple([kind_of(constant) for constant in constants])
-        key = (kinds, tuple(tables.items()), tuple(bound_names.items()))
-        if key not in self._splits:
-            if len(self._splits) >= SPLITS_MAX:
-                self._splits = {}
-            self._splits[key] = _split(self._plan, Surroundings(ready.constants, kinds, tables, bound_names))
-        found = self._splits[key]
+        found = self._found((kinds, tuple(tables.items()), tuple(bound_names.items())), ready, tables, bound_names)
         if found is None:
             return None
         split_frame = _transferred(frame, layout, found.layout)
-        for name, values in ((CONSTANTS, constants), (PREAMBLE, tuple(preamble))):
-            split_frame[found.layout.slots[name]] = values
+        for name, known in ((CONSTANTS, constants), (PREAMBLE, preamble)):
+            split_frame[found.layout.slots[name]] = known
         return found, split_frame
+
+    def _ready(self) -> _Preparation:
+        if self._preparation is None:
+            self._preparation = _preparation(self._plan)
+        return self._preparation
+
+    def _found(
+        self, key: Any, ready: _Preparation, tables: dict[str, StoredTable], bound_names: dict[str, str]
+    ) -> Split | None:
+        """Return the split for these kinds, tables and names, from before or made now."""
+        splits = self._splits
+        if key in splits:
+            return splits[key]
+        if len(splits) >= SPLITS_MAX:
+            splits = self._splits = {}
+        kinds, *_ = key
+        found = splits[key] = _split(self._plan, Surroundings(ready.constants, kinds, tables, bound_names))
+        return found
+
+
+def sql_source(frame: Frame) -> SqlDataSource | None:
+    """Return the source of a run if it can be read with SQL."""
+    source: Any = frame[0].source
+    kind: Hashable = type(source)
+    return source if implements(kind, SqlDataSource) else None
+
+
+def _evaluated(ready: _Preparation, frame: Frame) -> tuple[tuple[Any, ...], tuple[Any, ...]] | None:
+    """Return the values of the variables before the first loop and of the constants; None when one of them fails."""
+    try:
+        preamble = []
+        for slot, evaluate in ready.preamble:
+            frame[slot] = evaluate(frame)
+            preamble.append(frame[slot])
+        return tuple(preamble), tuple([evaluate(frame) for evaluate in ready.expressions])
+    except QueryError:
+        return None
 
 
 def _split(whole: plan.Plan, surroundings: Surroundings) -> Split | None:

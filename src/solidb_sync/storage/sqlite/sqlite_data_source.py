@@ -20,11 +20,12 @@ PROGRESS_STEPS = 200_000
 class SqliteDataSource(DocumentSource):
     """Implements `sdbql.SqlDataSource` over the connection of a reader."""
 
+    decode = staticmethod(decode)
+
     def __init__(self, reader: SqliteReads, known: Iterable[str] = ()) -> None:
         super().__init__(reader, known)
         self._tables = reader
         self._connection = reader.connection
-        self.decode = decode
 
     def table(self, name: str) -> StoredTable | None:
         """Return the table of a collection, None before its first document."""
