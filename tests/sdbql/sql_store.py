@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -73,29 +74,21 @@ class SqlStore(ScannedStore):
         self.statements.append(statement)
         return self.connection.execute(statement, dict(parameters))
 
+    def search(self, statement: str) -> list[str]:
+        """Return SQLite's own words."""
+        nulls = dict.fromkeys(re.findall(r":(\w+)", statement))
+        return [detail for *_, detail in self.connection.execute(f"EXPLAIN QUERY PLAN {statement}", nulls)]
+
     def watched(self, check: Callable[[], None]) -> contextlib.AbstractContextManager[None]:
         """Do nothing: these stores are small."""
         return contextlib.nullcontext()
 
     def plans(self) -> list[str]:
-        """Return how SQLite runs the statements noted so far."""
-        return [
-            detail
-            for statement in self.statements
-            for *_, detail in self.connection.execute(f"EXPLAIN QUERY PLAN {statement}", _nulls(statement))
-        ]
+        """Return how SQLite ran the statements noted so far."""
+        return [line for statement in self.statements for line in self.search(statement)]
 
     def scanned(self) -> ScannedStore:
         """Return the same documents, offered only as a scan."""
         other = ScannedStore({})
         other.connection, other.tables = self.connection, self.tables
         return other
-
-
-class _Nulls(dict[str, None]):
-    def __missing__(self, name: str) -> None:
-        return None
-
-
-def _nulls(statement: str) -> Mapping[str, None]:
-    return _Nulls()

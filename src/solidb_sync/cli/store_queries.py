@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 
-import sdbql
 from sdbql.shell.bind_arguments import bind_argument
 from solidb_sync.cli.device import NoServer, existing_store
 from solidb_sync.cli.settings import Settings
@@ -45,7 +44,7 @@ class StoreQueries:
 
     def explain(self, text: str, bind_vars: Mapping[str, Any]) -> str:
         """Return the steps of a query."""
-        return sdbql.parse(text).explain()
+        return self._runner.run(self._manager.explain(text, dict(bind_vars)))
 
 
 @contextmanager

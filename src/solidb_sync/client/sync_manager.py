@@ -240,6 +240,14 @@ class SyncManager:
             cancellation.cancel()
             raise
 
+    async def explain(self, sdbql_text: str, bind_vars: dict[str, Any] | None = None) -> str:
+        """Return the steps of a query, which of them run inside SQLite, and the indexes they use; nothing is run.
+
+        Which steps can run there depends on the values of the bind parameters, so give all of them.
+        """
+        parsed, known = sdbql.parse(sdbql_text), self._known_collections()
+        return await self._scan(lambda reader: parsed.explain(bind_vars, data_source(reader, known)))
+
     async def create_index(
         self, col: str, field: str, *, unique: bool = False, progress: Callable[[int, int], Any] | None = None
     ) -> IndexDefinition:

@@ -76,6 +76,10 @@ class SqlDataSource(DataSource, Protocol):
         """Return the value of a JSON text that came from the store."""
         ...
 
+    def search(self, statement: str) -> list[str]:
+        """Return how a SELECT finds its rows, for a person to read: through which index, if any."""
+        ...
+
     def watched(self, check: Callable[[], None]) -> AbstractContextManager[None]:
         """Have `check` called now and then while statements run; what it raises ends them."""
         ...

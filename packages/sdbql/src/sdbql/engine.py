@@ -115,9 +115,21 @@ class Query:
         names = {bind.name for bind in self._analysis.binds}
         return frozenset(names | {f"@{bind.name}" for bind in self._analysis.collection_binds})
 
-    def explain(self) -> str:
-        """Return the steps of the query as text, after all rewriting."""
-        return explain(self.plan, self.text)
+    def explain(self, bind_vars: BindVars | None = None, source: Source | None = None) -> str:
+        """Return the steps of the query as text, after all rewriting.
+
+        With a source that is kept in SQLite, and all binds, it says which steps run there and through which indexes.
+        Raises QueryError for a collection that the source does not have.
+        """
+        if source is None or not self._has_all_binds(bind_vars or {}):
+            return explain(self.plan, self.text)
+        context = ExecutionContext(_data_source(source), bind_vars or {}, _now_ms(), random.random, Limits())
+        with _errors_within(self.text):
+            frame = _new_frame(self._layout, self._analysis, context)
+            return self._stored.explain(frame, self._layout, self.text) or explain(self.plan, self.text)
+
+    def _has_all_binds(self, bind_vars: BindVars) -> bool:
+        return all(name in bind_vars or name.removeprefix("@") in bind_vars for name in self.bind_names)
 
     def run(
         self,

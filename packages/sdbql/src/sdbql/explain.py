@@ -1,12 +1,15 @@
 """A plan as text: one line for each step, in the order in which rows pass through.
 
-Expressions are shown as they stand in the query.
+Expressions are shown as they stand in the query. Of a plan whose first steps run in SQLite, those come first, with what
+SQLite says of how it finds the rows.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from sdbql import plan
 from sdbql.source_text import Span
+from sdbql.sqlite_plan import Shape, StoredGroup, StoredLookup, StoredRead
+from sdbql.sqlite_select import Select
 from sdbql.syntax_tree import Node, children
 
 INDENT = "  "
@@ -15,6 +18,50 @@ INDENT = "  "
 def explain(whole: plan.Plan, text: str) -> str:
     """Return the plan of the query `text`, a subquery indented under the step that needs it."""
     return "\n".join(_plan_lines(whole, text))
+
+
+def explain_split(split: plan.Plan, original: plan.Plan, text: str, search: Callable[[Select], list[str]]) -> str:
+    """Return a split plan of the query `text`; `search` tells how SQLite finds the rows of a SELECT."""
+    return "\n".join(_split_lines(split, original, text, search))
+
+
+def _split_lines(split: plan.Plan, original: plan.Plan, text: str, search: Callable[[Select], list[str]]) -> Iterator[str]:
+    rest: list[plan.Step] = []
+    stored: list[plan.Step] = []
+    step = split.rows
+    while True:
+        (stored if isinstance(step, StoredRead | StoredGroup | StoredLookup) else rest).append(step)
+        if not isinstance(step, plan.Following):
+            break
+        step = step.before
+    yield "in SQLite"
+    for each in reversed(stored):
+        assert isinstance(each, StoredRead | StoredGroup | StoredLookup)
+        for replaced in each.replaced:
+            yield f"{INDENT}{_describe(replaced, text)}"
+        for select in _selects(each):
+            yield from [f"{INDENT * 2}{line}" for line in search(select)]
+    distinct = "distinct " if original.distinct else ""
+    returned = f"return {distinct}{_source(original.value.span, text)}"
+    if isinstance(split.rows, StoredRead) and split.rows.rows.shape is Shape.RESULTS:
+        yield f"{INDENT}{returned}"
+        return
+    yield "in the interpreter"
+    for each in reversed(rest):
+        yield f"{INDENT}{_describe(each, text)}"
+        yield from [f"{INDENT}{line}" for line in _subquery_lines(each, text)]
+    yield f"{INDENT}{returned}"
+    yield from [f"{INDENT}{line}" for line in _subquery_lines(split.value, text)]
+
+
+def _selects(step: StoredRead | StoredGroup | StoredLookup) -> list[Select]:
+    match step:
+        case StoredRead():
+            return [step.rows.select]
+        case StoredGroup():
+            return [step.select]
+        case StoredLookup(fetch=fetch):
+            return [*([] if fetch.scan is None else [fetch.scan]), fetch.rows.select]
 
 
 def _plan_lines(whole: plan.Plan, text: str) -> Iterator[str]:

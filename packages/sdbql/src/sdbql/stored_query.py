@@ -4,13 +4,13 @@ The decision depends on the kinds of the run's constants and on the store's tabl
 evaluates its constants first; if that fails, the interpreter runs the whole query and raises the error where it belongs.
 """
 
-from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
 from sdbql import plan
 from sdbql.data_source import SqlDataSource, StoredTable, implements
 from sdbql.errors import QueryError
+from sdbql.explain import explain_split
 from sdbql.expressions import compile_expression
 from sdbql.frame import Evaluate, Frame, Layout
 from sdbql.interpreter import compile_plan, compile_query
@@ -66,11 +66,14 @@ class StoredQuery:
             results: list[Any] = split_plan.evaluate(split_frame)
             return results
 
-    def split(self, frame: Frame, layout: Layout) -> Split | None:
-        """Return the split that a run with this frame would use, None for no split."""
+    def explain(self, frame: Frame, layout: Layout, text: str) -> str | None:
+        """Return the parts of the query `text` as a run with this frame would have them, None when it has one part."""
         source = sql_source(frame)
         found = None if source is None else self._prepare(frame, layout, source)
-        return None if found is None else found[0]
+        if source is None or found is None:
+            return None
+        search = source.search
+        return explain_split(found[0].plan, self._plan, text, lambda select: search(select.statement))
 
     def _prepare(self, frame: Frame, layout: Layout, source: SqlDataSource) -> tuple[Split, Frame] | None:
         ready = self._ready()
@@ -111,8 +114,7 @@ class StoredQuery:
 def sql_source(frame: Frame) -> SqlDataSource | None:
     """Return the source of a run if it can be read with SQL."""
     source: Any = frame[0].source
-    kind: Hashable = type(source)
-    return source if implements(kind, SqlDataSource) else None
+    return source if implements(source.__class__, SqlDataSource) else None
 
 
 def _evaluated(ready: _Preparation, frame: Frame) -> tuple[tuple[Any, ...], tuple[Any, ...]] | None:

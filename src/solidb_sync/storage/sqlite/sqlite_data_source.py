@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -13,8 +14,12 @@ from solidb_sync.storage.field_path import parse_field
 from solidb_sync.storage.sqlite import statements as sql
 from solidb_sync.storage.sqlite.sqlite_engine import SqliteReads
 
-PROGRESS_STEPS = 200_000
-"""After how many instructions of SQLite's a query is looked at: a few milliseconds."""
+PROGRESS_STEPS = 20_000
+"""After how many instructions of SQLite's a query is looked at: less than a millisecond."""
+
+_OURS = re.compile(r"INDEX (?:i_[0-9]+|sqlite_autoindex_c_[0-9]+_1)|\bc_[0-9]+\b")
+"""What SQLite calls our tables and indexes."""
+_PARAMETER = re.compile(r":(\w+)")
 
 
 class SqliteDataSource(DocumentSource):
@@ -37,6 +42,13 @@ class SqliteDataSource(DocumentSource):
     def select(self, statement: str, parameters: Mapping[str, Any]) -> Iterator[Sequence[Any]]:
         """Return the rows of a SELECT."""
         return self._connection.execute(statement, parameters)
+
+    def search(self, statement: str) -> list[str]:
+        """Return how SQLite finds the rows of a SELECT, with collections and fields by their names."""
+        names = dict(self._connection.execute(sql.READ_SQL_NAMES))
+        nulls = dict.fromkeys(_PARAMETER.findall(statement))
+        rows: Iterator[Any] = self._connection.execute(f"EXPLAIN QUERY PLAN {statement}", nulls)
+        return [_OURS.sub(lambda found: str(names.get(found[0], found[0])), detail) for *_, detail in rows]
 
     @contextmanager
     def watched(self, check: Callable[[], None]) -> Iterator[None]:

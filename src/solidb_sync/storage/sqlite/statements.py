@@ -97,6 +97,15 @@ READ_INDEXES = """
     ORDER BY collections.name, indexes.field
 """
 READ_INDEX_NUMBERS = "SELECT id, collection, field FROM indexes ORDER BY id"
+READ_SQL_NAMES = """
+    SELECT 'INDEX i_' || indexes.id, 'INDEX ON ' || collections.name || '.' || indexes.field
+    FROM indexes
+    JOIN collections ON collections.id = indexes.collection
+    UNION ALL
+    SELECT 'c_' || id, name FROM collections
+    UNION ALL
+    SELECT 'INDEX sqlite_autoindex_c_' || id || '_1', 'INDEX ON ' || name || '._key' FROM collections
+"""
 READ_SQLITE_INDEXES = "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND name GLOB 'i_[0-9]*'"
 ADD_INDEX = "INSERT INTO indexes (collection, field, is_unique) VALUES (?, ?, ?) RETURNING id"
 DROP_SAMPLE = "DROP TABLE temp.sample"
