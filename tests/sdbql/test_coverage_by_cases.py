@@ -13,10 +13,24 @@ from types import ModuleType
 from typing import Any
 
 from sdbql.errors import ParseError
+from sdbql.expression_parser import BINDING_POWER, SPELT_OTHERWISE
 from sdbql.functions import catalog
 from sdbql.functions.aggregates import AGGREGATES
+from sdbql.operators import PREFIXES
 from sdbql.parser import CLAUSES, parse_query
-from sdbql.syntax_tree import Aggregate, ArrayLiteral, Call, Expression, Literal, Node, ObjectLiteral, Unary, walk
+from sdbql.syntax_tree import (
+    Aggregate,
+    ArrayLiteral,
+    Binary,
+    Call,
+    Expression,
+    Literal,
+    Logical,
+    Node,
+    ObjectLiteral,
+    Unary,
+    walk,
+)
 
 HERE = Path(__file__).parent
 EXACT_MAX = 2**53
@@ -118,3 +132,25 @@ def test_every_clause_has_a_case() -> None:
     kinds = {type(node).__name__.upper() for node in nodes} | {"ORDER", "GROUP"}
     joins = {getattr(node, "kind", "") for node in nodes if type(node).__name__ == "Join"}
     assert set(CLAUSES) - words - kinds - joins == set()
+
+
+def test_every_operator_has_a_case_with_rows_and_one_with_an_odd_operand() -> None:
+    """Those before an operand too; `|>` and `? :` have nodes of their own."""
+    rows, odd = set(), set()
+    for case in all_cases():
+        for node in nodes_of(case):
+            match node:
+                case Binary(operator=operator, left=left, right=right):
+                    used, operands = operator, (left, right)
+                case Logical(operator=operator, operands=operands):
+                    used = operator
+                case Unary(operator=operator, operand=operand):
+                    used, operands = f"{operator} before", (operand,)
+                case _:
+                    continue
+            rows |= {used} if case.error is None else set()
+            odd |= {used} if case.error is not None or any(is_edge(operand) for operand in operands) else set()
+    infix = {SPELT_OTHERWISE.get(operator, operator) for operator in BINDING_POWER} - {"|>", "?"}
+    expected = infix | {f"{operator} before" for operator in PREFIXES}
+    assert expected - rows == set()
+    assert expected - odd == set()

@@ -78,6 +78,14 @@ def test_equal_values_display_alike(left: Any, right: Any) -> None:
         assert display(left) == display(right)
 
 
+@given(st.integers(-(2**63), 2**63 - 1).map(float) | st.sampled_from([2.0**53, 1e16, 1e18, -(2.0**63), -0.0]))
+def test_a_float_shows_as_the_integer_it_equals(value: float) -> None:
+    """However large: no `.0`, and no exponent where the integer has none."""
+    if -(2**63) <= value < 2**63:
+        assert display(value) == display(int(value)) == str(int(value))
+        assert to_json([value]) == to_json([int(value)])
+
+
 @given(st.lists(json_values, max_size=6))
 @settings(max_examples=60)
 def test_sort_and_distinct_follow_the_laws(rows: list[Any]) -> None:

@@ -351,8 +351,8 @@ def display(value: Value) -> str:
 
 
 def plain_number(value: float) -> int | float:
-    """Return a float as the integer it equals, where it equals one exactly."""
-    return int(value) if abs(value) < EXACT_FLOAT_MAX and value == int(value) else value
+    """Return a float as the 64-bit integer it equals, if there is one: equal numbers show alike."""
+    return int(value) if INTEGER_MIN <= value < -INTEGER_MIN and value == int(value) else value
 
 
 def to_json(value: Value, *, indent: int | None = None) -> str:
