@@ -243,8 +243,14 @@ class ThreadCommitter:
             except BaseException as problem:
                 entry.error = problem
                 if not self._transactions.rollback_to_savepoint():
-                    raise StorageError(f"the transaction was lost: {problem}") from problem
+                    raise _lost(problem) from problem
             self._transactions.release()
+
+
+def _lost(problem: BaseException) -> StorageError:
+    """Return the error of a transaction that a failure took back whole; of a full disk, it is known what is there."""
+    kind = StorageFullError if isinstance(problem, StorageFullError) else StorageError
+    return kind(f"the transaction was lost: {problem}")
 
 
 def _check_usable(closed: bool, broken: StorageError | None) -> None:
