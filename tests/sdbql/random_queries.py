@@ -17,8 +17,16 @@ DEEP: list[Any] = [
     [], {}, [1], [1.0], [True], [None], ["a"], [[1]], [0, "a", None, True], ["a", "b"], [{"a": 1}], {"a": 1}, {"a": 1.0},
     {"b": None}, {"a": None, "b": 1}, {"b": 1, "a": None}, {"a": {"b": [1]}}, {"x": "a"}, [2**53 + 1], [[], {}], {"": 0},
 ]  # fmt: skip
+ALIKE: list[list[Any]] = [
+    [True, 1, 1.0, "1", "true", [1], [True]], [False, 0, 0.0, -0.0, "0", None, ""], ["[1]", [1], [1.0], "[", [True], "[2"],
+    ['{"a":1}', {"a": 1}, {"a": 1.0}, "{", "{}", {}], [2**53, 2**53 + 1, float(2**53), 2**63 - 1],
+    [[], {}, "[]", "{}", "", 0], ["a", "abc", "aXc", "A", "a\x00b", "z", "é"], [0.5, 1, 2, 18, -1, -0.5],
+    [None, {"b": None}, {}, [None], {"a": None, "b": 1}],
+]  # fmt: skip
+"""Values that are taken for each other where a rule is broken."""
 NAMES = ["a", "b", "c", "n", "a b", "é", "order"]
-PATHS = ["u.a", "u.b", "u.c", "u.n.a", "u.n.b", "u['a b']", "u.é", "u.order", "u._key", "u._id", "u.missing", "u.a.b", "u.n"]
+PATHS = ["u.a", "u.a", "u.b", "u.b", "u.c", "u.n.a", "u.n.b", "u['a b']", "u.é", "u.order", "u._key", "u._id", "u.missing",
+         "u.a.b", "u.n"]  # fmt: skip
 COMPARISONS = ["==", "!=", "<", "<=", ">", ">="]
 KEYS = ["a", "B", "aa", "10", "9", "[1]", "{", "é", "😀", "\uffff", "0", "z", "-", "a:b"]
 INDEXABLE = [("a",), ("b",), ("n", "a"), ("a b",), ("ref",)]
@@ -38,11 +46,13 @@ class Generator:
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
         self._binds: dict[str, Any] = {}
+        self._theme: list[Any] = []
 
     # --- documents
 
     def documents(self) -> dict[str, list[dict[str, Any]]]:
-        """Return two collections in the order in which they are written."""
+        """Return two collections in the order in which they are written; from now on queries fit them."""
+        self._theme = [*self._pick(ALIKE), *self._pick(ALIKE), self._pick(SCALARS), self._pick(DEEP)]
         return {"users": self._collection(30), "orders": self._collection(12), "none": []}
 
     def indexes(self) -> dict[str, list[tuple[str, ...]]]:
@@ -52,7 +62,7 @@ class Generator:
     def _collection(self, most: int) -> list[dict[str, Any]]:
         keys = list({*KEYS, *[f"k{number}" for number in range(most)]})
         self._random.shuffle(keys)
-        return [self._document(key) for key in keys[: self._random.randrange(most + 1)]]
+        return [self._document(key) for key in keys[: self._random.randrange(most // 2, most + 1)]]
 
     def _document(self, key: str) -> dict[str, Any]:
         document: dict[str, Any] = {"_key": key}
@@ -66,6 +76,8 @@ class Generator:
 
     def value(self) -> Any:
         """Return a value that is easily taken for another."""
+        if self._chance(0.75):
+            return self._pick(self._theme)
         if self._chance(0.15):
             return self._pick(DEEP)
         return self._random.randrange(30) if self._chance(0.15) else self._pick(SCALARS)
@@ -87,10 +99,12 @@ class Generator:
         if "@m" in parts[0]:
             self._binds["m"] = self.value()
         names = "m" in parts[0]
-        parts.append(self._pick(["FOR u IN users", "FOR u IN users", "FOR u IN orders", "FOR u IN @@c", "FOR u IN none"]))
+        parts.append(
+            self._pick(["FOR u IN users", "FOR u IN users", "FOR u IN orders", "FOR u IN @@c"] * 5 + ["FOR u IN none"])
+        )
         if "@@c" in parts[1]:
             self._binds["@c"] = self._pick(["users", "orders"])
-        for _ in range(self._random.randrange(3)):
+        for _ in range(self._pick([0, 1, 1, 1, 2])):
             parts.append(f"FILTER {self._condition(2)}" if not names or self._chance(0.6) else f"FILTER {self._path()} >= m")
         if self._chance(0.2):
             parts.append(f"LET x = {self._path()} FILTER x {self._pick(COMPARISONS)} {self._constant()}")
@@ -172,7 +186,7 @@ class Generator:
         )  # fmt: skip
 
     def _condition(self, depth: int) -> str:
-        if depth and self._chance(0.45):
+        if depth and self._chance(0.3):
             joining = self._pick([" AND ", " OR ", " AND "])
             parts = [self._condition(depth - 1) for _ in range(self._random.randrange(2, 4))]
             whole = f"({joining.join(parts)})"
@@ -182,7 +196,7 @@ class Generator:
 
     def _atom(self) -> str:
         path, constant = self._path(), self._constant()
-        match self._random.randrange(14):
+        match self._random.randrange(15):
             case 0 | 1 | 2 | 3:
                 return f"{path} {self._pick(COMPARISONS)} {constant}"
             case 4:
@@ -193,8 +207,8 @@ class Generator:
                 return f"{path} {self._pick(['IN', 'NOT IN'])} {self._array()}"
             case 8:
                 return f"{constant} {self._pick(['IN', 'NOT IN'])} {path}"
-            case 9:
-                return f"{path} IN {self._pick(['0..2', '-1..18', '0.5..2', '1..0', '-9e18..9e18'])}"
+            case 9 | 13:
+                return f"{path} IN {self._pick(['0..2', '-1..18', '0.5..2', '0.9..1.9', '1..0', '-0.5..1e300'])}"
             case 10:
                 pattern = self._pick(["a%", "%c", "_", "a_c", "%", "", "100\\\\%", "[%", "1", "%a%", "null", "true"])
                 return f"{path} {self._pick(['LIKE', 'NOT LIKE'])} '{pattern}'"

@@ -170,6 +170,22 @@ def test_names_that_have_no_path_are_left_to_the_interpreter() -> None:
     assert not any('a"b' in statement or "\ny" in statement.partition("FROM")[0] for statement in store.statements)
 
 
+@pytest.mark.parametrize("count", [90, 150, 3_000])
+def test_no_query_is_too_large_for_sqlite(count: int) -> None:
+    """What would pass a bound of SQLite's is left to the interpreter."""
+    store = stores()
+    numbers = range(count)
+    run(store, f"FOR u IN users RETURN {{{', '.join([f'k{n}: u.age' for n in numbers])}}}")
+    run(store, f"FOR u IN users RETURN [{', '.join(['u.age' for _ in numbers])}]")
+    run(store, f"FOR u IN users FILTER {' OR '.join([f'u.age == {n}' for n in numbers])} RETURN u._key")
+    run(store, f"FOR u IN users FILTER {' AND '.join(['u.age != u.name' for _ in numbers])} RETURN u._key")
+    run(store, f"FOR u IN users SORT {', '.join([f'u.a{n}' for n in numbers])} RETURN u._key")
+    run(store, f"FOR u IN users COLLECT {', '.join([f'g{n} = u.a{n}' for n in numbers])} RETURN g1")
+    sums = ", ".join([f"s{n} = SUM(u.age)" for n in numbers])
+    run(store, f"FOR u IN users COLLECT a = u.age AGGREGATE {sums} RETURN [a, s1]")
+    run(store, "FOR u IN users FILTER u.age IN @many RETURN u._key", {"many": [*numbers, *map(str, numbers)]})
+
+
 def test_values_never_become_sql() -> None:
     """They are bound."""
     store = stores()

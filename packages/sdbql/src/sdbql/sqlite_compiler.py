@@ -18,7 +18,7 @@ from sdbql.sqlite_constants import steps_of
 from sdbql.sqlite_grouping import group_of
 from sdbql.sqlite_joins import Join, take_joins, with_expressions
 from sdbql.sqlite_operands import Operand, Reading, operand, path_of
-from sdbql.sqlite_ordering import SortTerm, sort_term
+from sdbql.sqlite_ordering import SORT_KEYS_MAX, SortTerm, sort_term
 from sdbql.sqlite_plan import Extent, Rows, Shape, StoredRead
 from sdbql.sqlite_projection import paths_read, replaced_variable, result_json, substituted
 from sdbql.sqlite_select import Parameters, Select
@@ -141,7 +141,7 @@ class _Reader:
 
     def _take_order(self, keys: Sequence[Any]) -> bool:
         found = [sort_term(self.operand(key.value), descending=key.descending) for key in keys]
-        if None in found:
+        if None in found or len(found) + len(self.order) > SORT_KEYS_MAX:
             return False
         self.order = [*[term for term in found if term is not None], *self.order]
         return True

@@ -13,6 +13,9 @@ from sdbql.sqlite_plan import StoredGroup
 from sdbql.sqlite_select import Select
 from sdbql.syntax_tree import Node
 
+COLUMNS_MAX = 100
+"""How many values a COLLECT may read; SQLite bounds columns and the arguments of a function."""
+
 WITHOUT_ORDER = frozenset(
     ["COUNT", "LENGTH", "SUM", "AVG", "AVERAGE", "MIN", "MAX", "COUNT_DISTINCT", "COUNT_UNIQUE", "SORTED_UNIQUE", "MEDIAN"]
 )
@@ -57,7 +60,7 @@ def group_of(step: plan.Group, operand_of: Callable[[Node], Operand | None]) -> 
     """Return what a COLLECT reads, None when it is not only stored values and aggregates without an order."""
     keys = [operand_of(key.value) for key in step.keys]
     arguments = [operand_of(one.value) for one in step.aggregates if one.value is not None]
-    if None in keys or None in arguments:
+    if None in keys or None in arguments or len(keys) + len(arguments) > COLUMNS_MAX:
         return None
     if not all(one.value is None or one.function in WITHOUT_ORDER for one in step.aggregates):
         return None

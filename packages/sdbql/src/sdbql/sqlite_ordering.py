@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from sdbql.sqlite_comparisons import CONTAINERS
 from sdbql.sqlite_operands import Operand
 
+SORT_KEYS_MAX = 100
+"""How many keys a SORT in SQL may have; SQLite bounds the columns of a statement."""
+
 
 @dataclass(frozen=True, slots=True)
 class SortTerm:

@@ -18,6 +18,9 @@ from sdbql.values import display
 VALUES_MAX = 8
 """Up to how many values are read one by one; the whole document costs about as much as this many."""
 
+PARTS_MAX = 100
+"""How many values one result may be made of in SQL; SQLite bounds the arguments of a function."""
+
 OperandOf = Callable[[Node], Operand | None]
 
 
@@ -56,6 +59,8 @@ def replaced_variable(node: Any, variable: str, value: Expression) -> Any:
 
 def result_json(node: Expression, operand_of: OperandOf, parameters: Parameters) -> str | None:
     """Return SQL for the JSON text of a result made of stored values and literals, None for any other."""
+    if sum(1 for _ in walk(node)) > PARTS_MAX * 4:
+        return None
     written = _json(node, operand_of, parameters)
     if written is None or isinstance(node, ObjectLiteral | ArrayLiteral):
         return written
