@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 SECONDS_MAX = 30.0
+SECONDS_BETWEEN_KEYS = 3.0
 
 
 def _take_terminal() -> None:
@@ -41,13 +42,27 @@ class Terminal:
         self.wait_until(lambda: wanted in self.text, wanted)
         self.text = self.text.partition(wanted)[2]
 
+    def interrupt_until(self, wanted: str) -> None:
+        """Press Ctrl-C until this comes: pressed in the moment in which a prompt ends, it may be lost, as for a person."""
+        deadline = time.monotonic() + SECONDS_MAX
+        while wanted not in self.text:
+            self.type("\x03")
+            again = time.monotonic() + SECONDS_BETWEEN_KEYS
+            assert again < deadline, f"interrupted in vain: {self.text!r}"
+            while wanted not in self.text and time.monotonic() < again:
+                self._read()
+        self.expect(wanted)
+
     def wait_until(self, holds: Callable[[], bool], wanted: str) -> None:
         """Read until something holds."""
         deadline = time.monotonic() + SECONDS_MAX
         while not holds():
             assert time.monotonic() < deadline, f"waited in vain for {wanted!r} in {self.text!r}"
-            if select.select([self.master], [], [], 0.05)[0]:
-                self.text += os.read(self.master, 65536).decode("utf-8", "replace")
+            self._read()
+
+    def _read(self) -> None:
+        if select.select([self.master], [], [], 0.05)[0]:
+            self.text += os.read(self.master, 65536).decode("utf-8", "replace")
 
     def takes_signals(self) -> bool:
         """Tell whether Ctrl-C is a signal now, and not a key that a prompt reads."""

@@ -83,11 +83,13 @@ def test_fields_are_those_of_the_documents(users):
     assert done.out.split() == ["_id", "_key", "age", "name", "tags"]
 
 
-def test_explain_prints_the_steps(users):
-    done = users.here("explain", "FOR u IN users FILTER u.age > 18 RETURN u")
+def test_explain_prints_the_steps_and_the_index_they_use(users):
+    users.here("index", "create", "users", "age")
+    done = users.here("explain", "FOR u IN users FILTER u.age == @age RETURN u", "--bind", "age=30")
     assert (done.code, done.err) == (0, "")
-    assert "users" in done.out
-    assert users.here("explain", "FOR u IN users FILTER u.age > 18 RETURN u", "--json").json["plan"] == done.out.splitlines()
+    assert "INDEX ON users.age" in done.out
+    shown = users.here("explain", "FOR u IN users FILTER u.age == @age RETURN u", "--bind", "age=30", "--json")
+    assert shown.json["plan"] == done.out.splitlines()
     assert users.here("explain", "FOR u IN").code == 2
 
 
@@ -115,8 +117,7 @@ def test_on_a_terminal_ctrl_c_stops_a_long_query_and_names_are_completed_from_th
         terminal.expect("sdbql>")
         terminal.type("FOR a IN 1..3000 FOR b IN 1..3000 FOR c IN 1..3000 FILTER a + b + c < 0 RETURN 1\r")
         terminal.wait_until(terminal.takes_signals, "the end of the prompt")
-        terminal.type("\x03")
-        terminal.expect("cancelled")
+        terminal.interrupt_until("cancelled")
         terminal.expect("sdbql>")
         terminal.type("FOR u IN users SORT u.age RETURN u.na\t")
         terminal.expect("u.na")

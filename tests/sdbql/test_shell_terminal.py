@@ -61,8 +61,7 @@ def test_on_a_terminal_names_are_completed_lines_go_on_and_ctrl_c_stops_a_query(
     terminal.expect("sdbql>")
     terminal.type(f"{ENDLESS}\r")
     terminal.wait_until(terminal.takes_signals, "the end of the prompt")
-    terminal.type("\x03")
-    terminal.expect("cancelled")
+    terminal.interrupt_until("cancelled")
     terminal.expect("sdbql>")
     terminal.type("\x04")
     assert terminal.process.wait(SECONDS_MAX) == 0

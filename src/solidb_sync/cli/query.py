@@ -54,7 +54,7 @@ def _shell(store: StoreQueries, output: Output, given: dict[str, Any]) -> int:
 @bind_option
 @store_options
 def explain(text: str, *, binds: tuple[str, ...], as_json: bool, **flags: Any) -> int:
-    """Print the steps of a query without running it."""
+    """Print the steps of a query, which of them run inside the store, and the indexes they use, without running it."""
     with opened_for_queries(client_settings(flags)) as store:
         plan = store.explain(text, bind_vars(binds))
     Output(as_json=as_json).result({"plan": plan.splitlines()}, *plan.splitlines())

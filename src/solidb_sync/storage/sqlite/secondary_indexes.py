@@ -20,6 +20,8 @@ from solidb_sync.storage.sqlite import statements as sql
 
 STEPS_BETWEEN_REPORTS = 20_000
 SAMPLE_ROWS = 200
+KEY_FIGURES, INDEX_FIGURES = "1000000 1", "1000000 10 10 1"
+"""What the planner is told: rows, and how many of them are alike in the first column, in the first two, in all."""
 ARRAYS, OBJECTS = (b"[", b"\\"), (b"{", b"|")
 """Where they are in an index: from the first to before the second."""
 NO_COLLECTION = -1
@@ -66,6 +68,7 @@ def build(
     create = statements.create_index(number)
     if progress is None:
         connection.execute(create)
+        _describe(connection, number, collection_number)
         return
     count = connection.execute(statements.count).get
     report = _Report(progress, count, _steps_per_row(connection, statements, count))
@@ -75,6 +78,7 @@ def build(
         connection.execute(create)
     finally:
         connection.set_progress_handler(None, id=report)
+    _describe(connection, number, collection_number)
     report.end()
 
 
@@ -91,23 +95,39 @@ def build_again_what_differs(connection: apsw.Connection) -> None:
     indexes: list[Any] = connection.execute(sql.READ_SQLITE_INDEXES).fetchall()
     definitions: list[Any] = connection.execute(sql.READ_INDEX_NUMBERS).fetchall()
     stored = dict(indexes)
-    wanted = {
-        f"i_{number}": sql.FieldStatements.of(collection, parse_field(field)).create_index(number)
+    wanted = [
+        (number, collection, sql.FieldStatements.of(collection, parse_field(field)).create_index(number))
         for number, collection, field in definitions
-    }
-    stale = [name for name, create in wanted.items() if stored.get(name) != create]
+    ]
+    stale = [one for one in wanted if stored.get(f"i_{one[0]}") != one[2]]
     if not stale:
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for name in stale:
-            connection.execute(f"DROP INDEX IF EXISTS {name}")
-            connection.execute(wanted[name])
+        for number, collection, create in stale:
+            connection.execute(f"DROP INDEX IF EXISTS i_{number}")
+            connection.execute(create)
+            _describe(connection, number, collection)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _describe(connection: apsw.Connection, number: int, collection_number: int) -> None:
+    """Tell SQLite's planner what to think of an index: as large as its table, with few documents to a value.
+
+    Left to itself, it takes an index with a condition for half the table and reads everything through it, row by row,
+    where one pass over the table is several times faster. The figures are the same for every index: what was counted in
+    a collection before its first sync would be wrong for ever.
+    """
+    table = f"c_{collection_number}"
+    connection.execute(sql.LOAD_STATISTICS)  # makes their table where there is none
+    for index, figures in ((f"sqlite_autoindex_{table}_1", KEY_FIGURES), (f"i_{number}", INDEX_FIGURES)):
+        if not connection.execute(sql.HAS_STATISTICS, (table, index)).fetchall():
+            connection.execute(sql.ADD_STATISTICS, (table, index, figures))
+    connection.execute(sql.LOAD_STATISTICS)
 
 
 def _steps_per_row(connection: apsw.Connection, statements: sql.FieldStatements, count: int) -> int:
