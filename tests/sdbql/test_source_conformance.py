@@ -10,6 +10,7 @@ import sdbql
 from sdbql.source_conformance import Collections, DataSourceConformance
 from solidb_sync import LocalStore
 from solidb_sync.storage.document_source import DocumentSource
+from solidb_sync.storage.sqlite.sqlite_data_source import data_source
 
 
 class TestDictOfLists(DataSourceConformance):
@@ -24,6 +25,8 @@ class StoreConformance(DataSourceConformance):
     """A local store, filled by its own means, within one snapshot."""
 
     engine: str
+    source: Any
+    """How the source is made of a reader and the names of the collections."""
 
     @pytest.fixture(autouse=True)
     def _in_a_directory(self, tmp_path: Path) -> Iterator[None]:
@@ -49,19 +52,28 @@ class StoreConformance(DataSourceConformance):
         snapshot = reader.snapshot()
         snapshot.__enter__()
         self._snapshots.append(snapshot)
-        return DocumentSource(reader, collections)
+        return self.source(reader, collections)
 
 
 class TestSqliteStore(StoreConformance):
     """In a file, and queried with SQL."""
 
     engine = "sqlite"
+    source = staticmethod(data_source)
+
+
+class TestScannedSqliteStore(StoreConformance):
+    """In a file, and scanned document by document."""
+
+    engine = "sqlite"
+    source = DocumentSource
 
 
 class TestMemoryStore(StoreConformance):
     """In memory."""
 
     engine = "memory"
+    source = staticmethod(data_source)
 
 
 class Keyed(sdbql.DictSource):
