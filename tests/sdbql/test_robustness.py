@@ -142,6 +142,59 @@ def test_rewriting_a_plan_changes_no_row_and_no_error(terms: list[str], tail: st
     assert outcome(text, rewritten=True) == outcome(text, rewritten=False)
 
 
+join_conditions = st.sampled_from(
+    [
+        *["orders.u == u._key", "u._key == orders.u", "orders.n == u.n", "orders.n == k", "k == u.n", "orders.n > u.n"],
+        *["orders.u == u._key || k", "1 / u.n > 0", "true", "orders.u == CONCAT(u._key, '')", "orders == u.tags"],
+    ]
+)
+
+
+@given(
+    st.sampled_from(["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"]),
+    st.lists(join_conditions, min_size=1, max_size=3),
+    st.sampled_from(["", "SORT u.n DESC", "COLLECT WITH COUNT INTO n"]),
+)
+@settings(max_examples=300, deadline=None)
+def test_joining_by_hash_changes_no_row_and_no_error(kind: str, terms: list[str], tail: str) -> None:
+    """Every kind of join gives what testing every pair gives, in the same order."""
+    returned = "n" if "COLLECT" in tail else "[k, u, orders]"
+    text = f"LET k = 2 FOR u IN users {kind} orders ON {' AND '.join(terms)} {tail} RETURN {returned}"
+    assert outcome(text, rewritten=True) == outcome(text, rewritten=False)
+
+
+JOINS = [
+    "FOR o IN orders FOR u IN users FILTER u._key == o.user RETURN u.n",
+    "FOR u IN users FOR o IN orders FILTER u._key == o.user AND o.n >= 0 RETURN u.n",
+    "FOR o IN orders JOIN users ON users._key == o.user RETURN users",
+    "FOR o IN orders LEFT JOIN users ON users._key == o.user AND users.n >= 0 RETURN users",
+    "FOR o IN orders RIGHT JOIN users ON users._key == o.user RETURN [o, users]",
+    "FOR o IN orders FULL JOIN users ON o.user == users._key AND users.n >= 0 RETURN [o, users]",
+    "FOR o IN orders RETURN (FOR u IN users FILTER u._key == o.user RETURN u.n)",
+    "FOR o IN orders LET found = (FOR u IN users FILTER u._key == o.user RETURN u.n)[0] RETURN found",
+    "RETURN MAP(orders, o -> (FOR u IN users FILTER u._key == o.user RETURN u.n))",
+    "LET keys = users[*]._key FOR o IN orders FILTER o.user IN keys RETURN o",
+]
+
+
+@pytest.mark.parametrize("text", JOINS)
+def test_an_equality_join_takes_steps_in_proportion_to_its_input(text: str) -> None:
+    """Whichever way it is written. Ten times the input takes about ten times the steps, not a hundred."""
+    assert steps_of(text, 1_000) < 12 * steps_of(text, 100)
+
+
+def steps_of(text: str, count: int) -> int:
+    """Return the steps that a query takes over so many documents on both sides."""
+    users = [{"_key": f"{n}", "n": n} for n in range(count)]
+    source = {"users": users, "orders": [{"user": f"{n * 7 % count}", "n": n} for n in range(count)]}
+    body = analyse(parse_query(text)).body
+    layout = Layout(compile_expression, compile_plan)
+    evaluate = compile_plan(make_plan(body), layout)
+    context = ExecutionContext(DictSource(source), {}, 0, lambda: 0.5, Limits())
+    assert evaluate(layout.new_frame(context))
+    return context.steps
+
+
 def outcome(text: str, *, rewritten: bool) -> object:
     """Return the rows of a query, or the message of its error."""
     body = analyse(parse_query(text)).body

@@ -103,7 +103,9 @@ def _describe(step: plan.Step, text: str) -> str:
             also = "" if step.condition is None else f" where {_source(step.condition.span, text)}"
             return f"{kind} {step.variable}{how}{also}"
         case plan.OuterJoin():
-            return f"{step.kind.lower()} join {step.variable} where {_source(step.condition.span, text)}"
+            how = "" if step.element_key is None else f" by hash: {_keys(step, text)}"
+            also = "" if step.condition is None else f" where {_source(step.condition.span, text)}"
+            return f"{step.kind.lower()} join {step.variable}{how}{also}"
         case plan.Keep():
             return f"filter {_source(step.condition.span, text)}"
         case plan.Assign():
@@ -121,7 +123,7 @@ def _describe(step: plan.Step, text: str) -> str:
             raise AssertionError(step)
 
 
-def _keys(step: plan.HashJoin | plan.GroupJoin, text: str) -> str:
+def _keys(step: plan.HashJoin | plan.GroupJoin | plan.OuterJoin, text: str) -> str:
     assert step.element_key is not None
     assert step.row_key is not None
     return f"{_source(step.element_key.span, text)} == {_source(step.row_key.span, text)}"

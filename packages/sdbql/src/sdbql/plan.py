@@ -100,14 +100,17 @@ class OuterJoin(Following):
     """Rows also for documents without a match: RIGHT JOIN and FULL JOIN.
 
     In a RIGHT join the variable is the document itself, in a FULL join an array. The variables
-    of the step before, but for `constants`, are null where there is no match.
+    of the step before, but for `constants`, are null where there is no match. When there are
+    keys, only rows and documents with equal keys are tested with `condition`.
     """
 
     kind: str
     variable: str
     candidate: str
     source: Expression
-    condition: Expression
+    element_key: Expression | None
+    row_key: Expression | None
+    condition: Expression | None
     constants: tuple[str, ...]
 
     @property

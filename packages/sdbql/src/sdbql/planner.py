@@ -68,8 +68,10 @@ def _join(before: plan.Step, join: BoundJoin) -> plan.Step:
             join.variable,
             join.candidate,
             join.source,
-            join.condition,
-            join.constants,
+            element_key=None,
+            row_key=None,
+            condition=join.condition,
+            constants=join.constants,
             span=join.span,
         )
     return plan.GroupJoin(

@@ -14,7 +14,7 @@ know how to find a document by its key.
 from dataclasses import replace
 
 from sdbql.conditions import is_document_key, is_total, joined, kept, terms, variables
-from sdbql.plan import GroupJoin, HashJoin, Iterate, Keep, Step
+from sdbql.plan import GroupJoin, HashJoin, Iterate, Keep, OuterJoin, Step
 from sdbql.syntax_tree import (
     Binary,
     CollectionBind,
@@ -36,8 +36,8 @@ def hash_join(step: Step) -> Step:
             element_key, row_key, rest = found
             lookup = HashJoin(loop.before, loop.variable, loop.source, element_key, row_key, span=loop.span)
             return kept(lookup, rest)
-        case GroupJoin(condition=Expression() as condition, element_key=None):
-            found = _split(condition, step.candidate)
+        case GroupJoin() | OuterJoin() if step.condition is not None and step.element_key is None:
+            found = _split(step.condition, step.candidate)
             if found is None:
                 return step
             element_key, row_key, rest = found
