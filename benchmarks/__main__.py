@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import bulk, doorbell, local, queries, wire
+from benchmarks import bulk, doorbell, interpreter, local, queries, wire
 
 MEASUREMENTS = {
     "local": local.measure,
@@ -12,6 +12,7 @@ MEASUREMENTS = {
     "doorbell": doorbell.measure,
     "wire": wire.measure,
     "queries": queries.measure,
+    "interpreter": interpreter.measure,
 }
 
 
