@@ -86,6 +86,30 @@ def test_a_term_that_can_fail_keeps_those_behind_it() -> None:
     assert '"age"' not in statement.split("WHERE")[1]
 
 
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "u.age IN 3..@n AND u.age NOT IN 4..5",
+        "u.age >= @n - 40 AND u.name != UPPER(CONCAT('n', @n))",
+        "u.name < DATE_ISO8601(NOW()) OR u.name IN SPLIT('n1,n2', ',')",
+        "NOT (u.age < 10 / @n) OR u.age == LENGTH(@list)",
+    ],
+)
+def test_what_is_the_same_for_every_row_is_evaluated_once_and_bound(condition: str) -> None:
+    """Also when it could fail, since it did not."""
+    store = stores()
+    run(store, f"FOR u IN users FILTER {condition} RETURN u.name", {"n": 48, "list": [1, 2]})
+    (statement,) = store.statements
+    assert statement.startswith("SELECT ifnull(")
+    assert " AND " in statement
+
+
+def test_a_range_meets_the_least_integer() -> None:
+    """Whose absolute value is no integer of SQLite's."""
+    store = sql_store.SqlStore({"c": [{"n": -(2**63)}, {"n": 1}, {"n": -1e300}, {"n": 2.5}]})
+    assert run(store, "FOR d IN c FILTER d.n IN -1e301..2 RETURN d.n") == [-(2**63), 1, -1e300]
+
+
 def test_an_error_in_a_row_that_limit_does_not_reach_is_not_raised() -> None:
     """Rows are asked for as they are needed."""
     store = stores()

@@ -12,8 +12,8 @@ from functools import partial
 from typing import Any
 
 from sdbql import plan
-from sdbql.conditions import is_total, kept, reads_variables, terms
-from sdbql.sqlite_conditions import Conditions
+from sdbql.conditions import kept, reads_variables, terms
+from sdbql.sqlite_conditions import Conditions, taken_terms
 from sdbql.sqlite_constants import steps_of
 from sdbql.sqlite_grouping import group_of
 from sdbql.sqlite_joins import Join, take_joins, with_expressions
@@ -123,16 +123,9 @@ class _Reader:
         return node
 
     def _take_filter(self, step: plan.Keep) -> bool:
-        left: list[Expression] = []
-        for place, term in enumerate(all_terms := terms(step.condition)):
-            if not is_total(term):
-                left += all_terms[place:]
-                break
-            found = self.conditions.condition(term)
-            if found is None:
-                left.append(term)
-            else:
-                self.where.append(found)
+        all_terms = terms(step.condition)
+        taken, left = taken_terms(all_terms, self.conditions)
+        self.where += taken
         if left:
             remaining = kept(step.before, left)
             assert isinstance(remaining, plan.Keep)

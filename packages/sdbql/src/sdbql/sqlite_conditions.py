@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sdbql.conditions import is_total
 from sdbql.sqlite_comparisons import (
     BOOLEANS,
     BOUND,
@@ -126,7 +127,8 @@ class Conditions:
         if not {self.kinds[low], self.kinds[high]} <= {Kind.LOW, Kind.NUMBER}:
             return None
         least, most = self.parameters.constant(low, _truncated), self.parameters.constant(high, _truncated)
-        is_wide = f"abs({stored.value}) >= 4503599627370496.0"  # no float beyond 2^52 has a fraction
+        # no float from 2^52 on has a fraction; abs() of the least integer would fail
+        is_wide = f"{stored.value} NOT BETWEEN -4503599627370496.0 AND 4503599627370496.0"
         is_real = f"{stored.kind} = 'real' AND ({stored.value} = CAST({stored.value} AS INTEGER) OR {is_wide})"
         is_whole = f"({stored.kind} = 'integer' OR {is_real})"
         found = f"{stored.value} >= {least} AND {stored.value} <= {most} AND {is_whole}"
@@ -189,6 +191,25 @@ class Conditions:
         if not stored.is_text:
             found = f"CASE WHEN {stored.kind} IS 'text' THEN {found} ELSE sdb_like_json({stored.json}, {pattern}) END"
         return f"NOT {found}" if negated else found
+
+
+def taken_terms(terms: Sequence[Expression], conditions: Conditions) -> tuple[list[str], list[Expression]]:
+    """Return the terms of a FILTER that SQL takes, and those left to the interpreter.
+
+    What is SQL cannot fail: it compares stored values with constants, and those have been evaluated. A term that is left
+    and can fail also leaves the terms behind it, which must not keep rows from it.
+    """
+    taken: list[str] = []
+    left: list[Expression] = []
+    for place, term in enumerate(terms):
+        found = conditions.condition(term)
+        if found is not None:
+            taken.append(found)
+        elif is_total(term):
+            left.append(term)
+        else:
+            return taken, [*left, *terms[place:]]
+    return taken, left
 
 
 # --- views of constants

@@ -12,7 +12,7 @@ from typing import Any
 
 from sdbql import plan
 from sdbql.conditions import is_total, joined, kept, terms
-from sdbql.sqlite_conditions import Conditions
+from sdbql.sqlite_conditions import Conditions, taken_terms
 from sdbql.sqlite_operands import Operand, Reading
 from sdbql.sqlite_plan import Access, Fetch, Rows, Shape, StoredLookup
 from sdbql.sqlite_select import Parameters, Select
@@ -62,15 +62,8 @@ class Join:
         return remaining if isinstance(remaining, plan.Keep) and left else None
 
     def _take_terms(self, all_terms: Sequence[Expression]) -> list[Expression]:
-        left: list[Expression] = []
-        for place, term in enumerate(all_terms):
-            if not is_total(term):
-                return [*left, *all_terms[place:]]
-            found = self.conditions.condition(term)
-            if found is None:
-                left.append(term)
-            else:
-                self.where.append(found)
+        taken, left = taken_terms(all_terms, self.conditions)
+        self.where += taken
         return left
 
     @property
