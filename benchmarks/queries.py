@@ -26,6 +26,7 @@ from sdbql.parser import parse_query
 from sdbql.planner import make_plan
 from solidb_sync import LocalStore
 from solidb_sync.storage.engine import EngineReader, StorageEngine
+from solidb_sync.storage.records import StoredRow
 from solidb_sync.storage.sqlite.sqlite_data_source import data_source
 from solidb_sync.storage.sqlite.sqlite_engine import SqliteReads
 
@@ -222,7 +223,8 @@ INDEXED = [
 def fill(engine: StorageEngine) -> None:
     """Write users and orders."""
     for name, pairs in (("users", shop.users(USERS)), ("orders", shop.orders(ORDERS, USERS))):
-        engine.put_documents(name, [(key, msgspec.json.encode(one).decode(), VECTOR, STAMP) for key, one in pairs])
+        for key, document in pairs:
+            engine.put_row(name, key, StoredRow(msgspec.json.encode(document).decode(), VECTOR, STAMP))
 
 
 def seconds(call: Callable[[], list[Any]]) -> tuple[float, list[Any]]:

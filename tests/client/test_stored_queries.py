@@ -12,6 +12,7 @@ import sdbql
 from solidb_sync import HttpClient, LocalStore, SyncConfig, SyncManager
 from solidb_sync.clock import SystemClock
 from solidb_sync.storage.engine import StorageEngine
+from solidb_sync.storage.records import StoredRow
 
 pytestmark = pytest.mark.anyio
 COUNT = 6_000
@@ -32,8 +33,8 @@ class JumpingClock(SystemClock):
 
 def fill(engine: StorageEngine) -> None:
     cities = itertools.cycle(["Paris", "Oslo", "Porto"])
-    rows = [(f"u{number:05}", f'{{"age":{number % 80},"city":"{next(cities)}"}}', "{}", "") for number in range(COUNT)]
-    engine.put_documents("users", rows)
+    for number in range(COUNT):
+        engine.put_row("users", f"u{number:05}", StoredRow(f'{{"age":{number % 80},"city":"{next(cities)}"}}', "{}", ""))
 
 
 @pytest.fixture
