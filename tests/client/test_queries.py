@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -37,10 +38,12 @@ def clock() -> ObservedClock:
     return ObservedClock()
 
 
-@pytest.fixture
-async def manager(clock: ObservedClock, anyio_backend: str) -> AsyncIterator[SyncManager]:
+@pytest.fixture(params=["memory", "sqlite"])
+async def manager(
+    request: pytest.FixtureRequest, clock: ObservedClock, tmp_path: Path, anyio_backend: str
+) -> AsyncIterator[SyncManager]:
     """A manager over a store with a hundred documents, without a server."""
-    store = LocalStore.open(":memory:", "phone", engine="memory", clock=clock)
+    store = LocalStore.open(str(tmp_path / "store.db"), "phone", engine=request.param, durability="normal", clock=clock)
     manager = SyncManager(store, HttpClient("http://127.0.0.1:9", database="none"), SyncConfig(auto_sync=False))
     for number in range(100):
         await manager.save_document("n", f"{number}", {"n": number})

@@ -116,6 +116,27 @@ def test_all_mistakes_of_a_query_are_reported_at_once() -> None:
     assert "also: Execution error: Unknown function: NOPE" in str(error)
 
 
+def test_all_that_is_missing_when_a_query_runs_is_reported_at_once() -> None:
+    """Variables, collections and binds, in the order of the text, each once, with its place and the nearest name."""
+    text = "FOR u IN usrs FILTER u.n > @least AND agee > 1 AND agee < 2 RETURN [@@col, @leats, ordres]"
+    with pytest.raises(sdbql.QueryError) as caught:
+        sdbql.run(text, {"min": 1}, {"users": [], "orders": []})
+    error = caught.value
+    assert isinstance(error, sdbql.CollectionNotFoundError)
+    assert error.advice == "did you mean users?"
+    details = ["Bind variable '@least' not found", "Variable 'agee' not found"]
+    details += ["Bind variable '@@col' not found", "Bind variable '@leats' not found", "Variable 'ordres' not found"]
+    assert [other.detail for other in error.also] == details
+    assert "also: Execution error: Variable 'ordres' not found (line 1, column 84); did you mean orders?" in str(error)
+
+
+def test_a_query_with_very_many_mistakes_is_answered() -> None:
+    """With some of them: nobody reads more, and finding the nearest name of each takes long."""
+    error = failure("RETURN [" + ", ".join([f"NOPE{number}()" for number in range(5_000)]) + "]")
+    assert len(error.also) == 20
+    assert error.also[-1].column == 9 + sum(len(f"NOPE{number}(), ") for number in range(20))
+
+
 def test_a_bind_must_be_json() -> None:
     """What JSON cannot say is refused with its path."""
     error = failure("RETURN @a", {"a": {"b": [1, object()]}})

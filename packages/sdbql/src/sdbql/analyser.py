@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
-from sdbql.errors import ExecutionError, QueryError, UnsupportedOfflineError
+from sdbql.errors import ALSO_SHOWN_MAX, ExecutionError, QueryError, UnsupportedOfflineError, together
 from sdbql.functions import catalog
 from sdbql.functions.aggregates import AGGREGATES
 from sdbql.source_text import Span
@@ -47,7 +47,6 @@ from sdbql.syntax_tree import (
     rebuild,
 )
 
-ERRORS_SHOWN_MAX = 5
 Scope = dict[str, str]
 """The visible variables: name as written to name in the analysed tree."""
 
@@ -90,9 +89,7 @@ class _Analyser:
         """Return the result, or raise what was found; what needs a server comes first."""
         if self._errors:
             order = sorted(self._errors, key=lambda error: not isinstance(error, UnsupportedOfflineError))
-            first, *others = order
-            first.also = tuple(others[:ERRORS_SHOWN_MAX])
-            raise first
+            raise together(order)
         return Analysis(
             body,
             frozenset([name for name in self._names if "#" not in name]),
@@ -171,7 +168,7 @@ class _Analyser:
     def _aggregate(self, aggregate: Aggregate, scope: Scope) -> Aggregate:
         name = aggregate.function
         if name not in AGGREGATES:
-            advice = _suggestion(name, AGGREGATES)
+            advice = _suggestion(name, AGGREGATES) if len(self._errors) <= ALSO_SHOWN_MAX else ""
             self._errors.append(ExecutionError(f"Unknown aggregate function: {name}", aggregate.span, advice))
         if aggregate.value is None:
             if name not in ("COUNT", "LENGTH"):
@@ -261,7 +258,7 @@ class _Analyser:
     def _call(self, node: Call, scope: Scope) -> Expression:
         builtin = catalog.find(node.name)
         if builtin is None:
-            self._errors.append(_unknown_function(node))
+            self._errors.append(_unknown_function(node, suggests=len(self._errors) <= ALSO_SHOWN_MAX))
         elif not builtin.least <= len(node.arguments) <= builtin.most:
             advice = f"it is written {builtin.written()}"
             self._errors.append(ExecutionError(f"{node.name} requires {builtin.arity()}", node.span, advice))
@@ -316,12 +313,13 @@ class _Level:
         return tuple(self._constants.values())
 
 
-def _unknown_function(node: Call) -> QueryError:
+def _unknown_function(node: Call, *, suggests: bool) -> QueryError:
     instead = catalog.instead_of_server_only(node.name)
     if instead is not None:
         reason = f"{node.name}() is server-only and not available in local queries"
         return UnsupportedOfflineError(reason, node.span, instead)
-    return ExecutionError(f"Unknown function: {node.name}", node.span, _suggestion(node.name, catalog.BUILTINS))
+    advice = _suggestion(node.name, catalog.BUILTINS) if suggests else ""
+    return ExecutionError(f"Unknown function: {node.name}", node.span, advice)
 
 
 def _suggestion(name: str, known: Iterable[str]) -> str:

@@ -16,7 +16,15 @@ from sdbql.analyser import Analysis, analyse, analyse_condition
 from sdbql.bind_values import bind_collection, bind_value
 from sdbql.cancellation import Cancellation
 from sdbql.data_source import DataSource, DictSource, Document
-from sdbql.errors import CollectionNotFoundError, ExecutionError, ParseLimitError, QueryError, QueryLimitError
+from sdbql.errors import (
+    ALSO_SHOWN_MAX,
+    CollectionNotFoundError,
+    ExecutionError,
+    ParseLimitError,
+    QueryError,
+    QueryLimitError,
+    together,
+)
 from sdbql.execution_context import ExecutionContext
 from sdbql.explain import explain
 from sdbql.expressions import compile_expression
@@ -209,19 +217,33 @@ def _now_ms() -> int:
 
 
 def _new_frame(layout: Layout, analysis: Analysis, context: ExecutionContext) -> Frame:
-    """Return a frame with the binds in place; what the query reads must exist."""
+    """Return a frame with the binds in place; what the query reads must exist. All that is missing is one error."""
     frame = layout.new_frame(context)
+    missing: list[QueryError] = []
     for bind in analysis.binds:
-        frame[layout.slot(f"@{bind.name}")] = bind_value(bind, context.bind_vars)
+        with _noted(missing):
+            frame[layout.slot(f"@{bind.name}")] = bind_value(bind, context.bind_vars)
     for collection_bind in analysis.collection_binds:
-        name = bind_collection(collection_bind, context.bind_vars)
-        if not context.source.has_collection(name):
-            raise CollectionNotFoundError(name, collection_bind.span, _nearest(name, context.source.collections()))
-        frame[layout.slot(f"@@{collection_bind.name}")] = name
+        with _noted(missing):
+            name = bind_collection(collection_bind, context.bind_vars)
+            if not context.source.has_collection(name):
+                raise CollectionNotFoundError(name, collection_bind.span, _nearest(name, context.source.collections()))
+            frame[layout.slot(f"@@{collection_bind.name}")] = name
     for read in analysis.collections:
-        if not context.source.has_collection(read.name):
-            raise _not_found(read, analysis, context.source)
+        if len(missing) <= ALSO_SHOWN_MAX and not context.source.has_collection(read.name):
+            missing.append(_not_found(read, analysis, context.source))
+    if missing:
+        raise together(sorted(missing, key=lambda error: error.span.start if error.span else 0))
     return frame
+
+
+@contextmanager
+def _noted(errors: list[QueryError]) -> Iterator[None]:
+    """Add an error to a list instead of raising it."""
+    try:
+        yield
+    except QueryError as error:
+        errors.append(error)
 
 
 def _not_found(read: CollectionRead, analysis: Analysis, source: DataSource) -> QueryError:

@@ -13,9 +13,13 @@
 place in the query and, where there is some, advice.
 """
 
+from collections.abc import Sequence
 from typing import ClassVar, Self
 
 from sdbql.source_text import Span, excerpt, line_and_column
+
+ALSO_SHOWN_MAX = 20
+"""How many further errors an error notes."""
 
 
 class QueryError(Exception):
@@ -71,7 +75,10 @@ class QueryError(Exception):
             lines.extend(f"    {line}" for line in excerpt(self.text, self.span).split("\n"))
         if self.advice:
             lines.append(f"  {self.advice}")
-        lines.extend(f"also: {other.message}" for other in self.also)
+        for other in self.also:
+            place = "" if other.line is None else f" (line {other.line}, column {other.column})"
+            advice = f"; {other.advice}" if other.advice else ""
+            lines.append(f"also: {other.message}{place}{advice}")
         return "\n".join(lines)
 
     @property
@@ -79,6 +86,16 @@ class QueryError(Exception):
         if self.text is None or self.span is None:
             return None
         return line_and_column(self.text, self.span.start)
+
+
+def together(errors: Sequence[QueryError]) -> QueryError:
+    """Return the first of some errors, which notes the others; those that say the same are one."""
+    different: dict[str, QueryError] = {}
+    for error in errors:
+        different.setdefault(error.message, error)
+    first, *others = different.values()
+    first.also = tuple(others[:ALSO_SHOWN_MAX])
+    return first
 
 
 class ParseError(QueryError):
