@@ -1,6 +1,7 @@
 """`query`, its shell, and `explain`: SDBQL over this device's documents."""
 
 import os
+import subprocess
 import sys
 from contextlib import closing
 
@@ -76,6 +77,23 @@ def test_a_shell_with_json_prints_a_line_a_row_and_its_status_tells_of_errors(us
     done = users.here("query", "--json", text="FOR u IN users SORT u.age RETURN u.name\nRETURN 1 +* 2\nRETURN 3\n")
     assert (done.code, done.out) == (1, '"李"\n"Zoë"\n3\n')
     assert "expected an expression after +" in done.error["note"]
+
+
+def test_a_reader_that_leaves_a_shell_early_causes_no_traceback(users):
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = subprocess.run(
+        [sys.executable, "-m", "solidb_sync.cli", "query"],
+        cwd=users.directory,
+        env=users.environment(),
+        input=b"FOR u IN users RETURN u\nRETURN 1\n",
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        timeout=SECONDS_MAX,
+        check=False,
+    )
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (1, b"")
 
 
 def test_fields_are_those_of_the_documents(users):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import subprocess
 import sys
@@ -103,3 +104,21 @@ def test_an_error_in_a_pipe_is_told_and_the_status_says_so() -> None:
     done = piped("RETURN nobody\nRETURN 2\n")
     assert (done.returncode, done.stdout) == (1, "2\n")
     assert done.stderr.startswith("Execution error: Variable 'nobody' not found")
+
+
+@pytest.mark.parametrize("arguments", [["FOR i IN 1..100000 RETURN i"], []])
+def test_a_reader_that_leaves_early_causes_no_traceback(arguments: list[str]) -> None:
+    """As `head` does, after a query and after a shell."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "sdbql", *arguments]
+    done = subprocess.run(
+        command,
+        input=b"FOR i IN 1..100000 RETURN i\n",
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        timeout=SECONDS_MAX,
+        check=False,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, b"")

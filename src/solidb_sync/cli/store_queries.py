@@ -23,7 +23,7 @@ from solidb_sync.storage.local_store import LocalStore
 class StoreQueries:
     """Implements `sdbql.shell.session.Queried`: each query is one run of the event loop, which Ctrl-C cancels."""
 
-    errors: tuple[type[Exception], ...] = (SoliDBError, OSError)
+    errors: tuple[type[Exception], ...] = (SoliDBError,)
 
     def __init__(self, store: LocalStore, manager: SyncManager, runner: asyncio.Runner) -> None:
         self._store = store

@@ -8,6 +8,7 @@ one with tables on a terminal, and one that prints JSON lines for another progra
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,6 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except sdbql.QueryError as error:
         print(error, file=sys.stderr)
         return EXIT_QUERY_FAILED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read the output has left
+        return EXIT_QUERY_FAILED
     except (OSError, ValueError) as error:
         print(f"sdbql: {error}", file=sys.stderr)
         return EXIT_USAGE
@@ -52,7 +56,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.query is None:
         shell = Shell(
             files,
-            show=print,
+            show=_show,
             tell=_tell,
             as_json=not sys.stdout.isatty(),
             width=table_width,
@@ -61,7 +65,12 @@ def _run(options: argparse.Namespace) -> int:
         return run_shell(shell, program="sdbql", tell=_tell)
     for row in files.run(options.query, bind_vars):
         print(json.dumps(row, ensure_ascii=False))
+    sys.stdout.flush()
     return 0
+
+
+def _show(line: str) -> None:
+    print(line, flush=True)  # another program may be waiting for the answer to go on
 
 
 def _tell(text: str) -> None:
