@@ -104,6 +104,15 @@ def test_what_is_the_same_for_every_row_is_evaluated_once_and_bound(condition: s
     assert " AND " in statement
 
 
+def test_a_pattern_that_is_too_long_fails_only_where_it_is_reached() -> None:
+    """It is not given to SQLite, which might try it on rows that another term rules out."""
+    store, binds = stores(), {"p": "x" * 10_001}
+    assert run(store, "FOR u IN users FILTER u.name LIKE @p AND u.age > 100 LIMIT 0 RETURN u", binds) == []
+    assert run(store, "FOR u IN users FILTER u.age > 100 AND u.name LIKE @p RETURN u", binds) == []
+    with pytest.raises(sdbql.QueryLimitError, match="like_pattern_length_max"):
+        sdbql.run("FOR u IN users FILTER u.name LIKE @p RETURN u", binds, store)
+
+
 def test_a_range_meets_the_least_integer() -> None:
     """Whose absolute value is no integer of SQLite's."""
     store = sql_store.SqlStore({"c": [{"n": -(2**63)}, {"n": 1}, {"n": -1e300}, {"n": 2.5}]})

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 
 from sdbql import plan
 from sdbql.source_text import Span
-from sdbql.sqlite_plan import Shape, StoredGroup, StoredLookup, StoredRead
+from sdbql.sqlite_plan import StoredGroup, StoredLookup, StoredRead
 from sdbql.sqlite_select import Select
-from sdbql.syntax_tree import Node, children
+from sdbql.syntax_tree import Node, Variable, children
 
 INDENT = "  "
 
@@ -43,7 +43,11 @@ def _split_lines(split: plan.Plan, original: plan.Plan, text: str, search: Calla
             yield from [f"{INDENT * 2}{line}" for line in search(select)]
     distinct = "distinct " if original.distinct else ""
     returned = f"return {distinct}{_source(original.value.span, text)}"
-    if isinstance(split.rows, StoredRead) and split.rows.rows.shape is Shape.RESULTS:
+    if (
+        isinstance(split.rows, StoredRead)
+        and isinstance(split.value, Variable)
+        and (split.value.name,) == split.rows.outputs
+    ):
         yield f"{INDENT}{returned}"
         return
     yield "in the interpreter"

@@ -12,6 +12,7 @@ from enum import Enum
 
 from sdbql import plan
 from sdbql.functions import catalog
+from sdbql.limits import LIKE_PATTERN_LENGTH_MAX
 from sdbql.syntax_tree import (
     ArrayLiteral,
     Binary,
@@ -71,7 +72,7 @@ class Kind(Enum):
     HIGH = "a later string"
     OPENING = "a string that starts with `[` or `{`"
     DEEP = "an array or object"
-    UNFIT = "text that has no UTF-8 form"
+    UNFIT = "text without a UTF-8 form, or longer than a pattern may be"
 
 
 ConstantKind = Kind | frozenset[Kind]
@@ -177,11 +178,13 @@ def _scalar_kind(value: Value) -> Kind:
 
 
 def _text_kind(text: str) -> Kind:
+    if len(text) > LIKE_PATTERN_LENGTH_MAX:
+        return Kind.UNFIT
     if not text.isascii():
         try:
             text.encode()
         except UnicodeEncodeError:
             return Kind.UNFIT
-    if text[:1] in ("[", "{") and text:
+    if text.startswith(("[", "{")):
         return Kind.OPENING
     return Kind.TEXT if text < "[" else Kind.HIGH

@@ -12,6 +12,7 @@ from sdbql import plan
 from sdbql.data_source import SqlDataSource
 from sdbql.extent import compile_extent
 from sdbql.frame import Frame, Layout
+from sdbql.result_size import MeasuredChunk
 from sdbql.sqlite_groups import compile_stored_group
 from sdbql.sqlite_lookups import compile_stored_lookup
 from sdbql.sqlite_plan import Shape, StoredGroup, StoredLookup, StoredRead
@@ -131,14 +132,22 @@ def _decoded_rows(source: SqlDataSource, collection: str, chunk: list[Sequence[A
     return decoded(source, [row[0] for row in chunk])
 
 
+def _measured_results(source: SqlDataSource, collection: str, chunk: list[Sequence[Any]]) -> list[Value]:
+    return MeasuredChunk(_decoded_rows(source, collection, chunk), sum([len(row[0]) for row in chunk]))
+
+
+def _measured_documents(source: SqlDataSource, collection: str, chunk: list[Sequence[Any]]) -> list[Value]:
+    return MeasuredChunk(documents(source, collection, chunk), sum([len(row[1]) for row in chunk]))
+
+
 def _nothing(source: SqlDataSource, collection: str, chunk: list[Sequence[Any]]) -> list[Value]:
     return [()] * len(chunk)
 
 
 READERS: dict[Shape, Callable[[SqlDataSource, str, list[Sequence[Any]]], list[Value]]] = {
-    Shape.DOCUMENTS: documents,
+    Shape.DOCUMENTS: _measured_documents,
     Shape.VALUES: _decoded_rows,
-    Shape.RESULTS: _decoded_rows,
+    Shape.RESULTS: _measured_results,
     Shape.NOTHING: _nothing,
 }
 
