@@ -12,7 +12,7 @@ from sdbql.sqlite_select import Select
 from sdbql.sqlite_values import CONSTANTS, decoded, documents, sql_source
 from sdbql.values import Value, is_number
 
-FIRST_BATCH, BATCH = 32, 512
+FIRST_BATCH, BATCH = 64, 2_048
 """How many rows are looked up at once, at first and later."""
 
 Found = list[Value]
