@@ -128,6 +128,8 @@ def test_the_number_of_clauses_is_bounded() -> None:
         ("RETURN (FOR a IN 1..90 FILTER a IN PUSH(1..400, a) RETURN LENGTH(1..200))", "steps_max"),
         ("FOR a IN users LEFT JOIN users ON users.n > a.n RETURN LENGTH(MAP(users, u -> 1..9))", "steps_max"),
         ("FOR a IN 1..90 SORT 1..400 RETURN 1", "steps_max"),
+        ("FOR a IN 1..20 SORT [1..300, a] LIMIT 1 RETURN a", "steps_max"),
+        ("FOR a IN 1..20 SORT [1..300, -a] RETURN a", "steps_max"),
         ("FOR a IN 1..90 FILTER 1..400 == 1..400 RETURN 1", "steps_max"),
         ("FOR a IN 1..90 COLLECT x = 1..400 RETURN 1", "steps_max"),
         ("FOR a IN 1..90 RETURN DISTINCT 1..400", "steps_max"),

@@ -11,9 +11,10 @@ from operator import itemgetter
 from typing import Any, Self
 
 from sdbql import plan
+from sdbql.execution_context import ExecutionContext
 from sdbql.frame import Evaluate, Frame, Layout
 from sdbql.syntax_tree import SortKey
-from sdbql.values import Value, sort_key
+from sdbql.values import Value, container_order, sort_key
 
 Rows = Callable[[Frame], Iterator[None]]
 Bounds = Callable[[Frame], tuple[int, int]]
@@ -42,7 +43,7 @@ def compile_order(step: plan.Order, before: Rows, layout: Layout) -> Rows:
         frame[0].hold(len(saved))
         order = list(range(len(saved)))
         for column, (_, descending) in reversed(list(zip(columns, keys, strict=True))):
-            order.sort(key=sortable(column).__getitem__, reverse=descending)
+            order.sort(key=sortable(column, frame[0]).__getitem__, reverse=descending)
         for number in order:
             restore(frame, saved[number])
             yield
@@ -50,12 +51,13 @@ def compile_order(step: plan.Order, before: Rows, layout: Layout) -> Rows:
     return rows
 
 
-def sortable(column: list[Value]) -> list[Any]:
+def sortable(column: list[Value], context: ExecutionContext) -> list[Any]:
     """Return values that Python sorts as SDBQL does: as they are, if all are text or numbers."""
     kinds = set(map(type, column))
     if kinds <= {int, float} or kinds == {str}:
         return column
-    return [sort_key(value) for value in column]
+    by_content = container_order(context.spend)
+    return [sort_key(value, by_content) for value in column]
 
 
 def compile_top(step: plan.TopRows, before: Rows, bounds: Bounds, layout: Layout) -> Rows:
@@ -92,8 +94,15 @@ def _compile_keys(keys: tuple[SortKey, ...], layout: Layout) -> tuple[Evaluate, 
     directions = tuple([key.descending for key in keys])
     if len(evaluated) == 1:
         only = evaluated[0]
-        return (lambda frame: (sort_key(only(frame)),)), directions
-    return (lambda frame: tuple([sort_key(value(frame)) for value in evaluated])), directions
+        return (lambda frame: (_counted_key(only(frame), frame),)), directions
+    return (lambda frame: tuple([_counted_key(value(frame), frame) for value in evaluated])), directions
+
+
+def _counted_key(value: Value, frame: Frame) -> Any:
+    """Return the sort key of a value; comparing arrays and objects counts as steps."""
+    if isinstance(value, list | dict):
+        return sort_key(value, container_order(frame[0].spend))
+    return sort_key(value)
 
 
 class _Descending:

@@ -14,6 +14,7 @@ Truth needs no function, because it is Python's own: null, false, 0, "", [] and 
 """
 
 import json
+from collections.abc import Callable
 from functools import cmp_to_key
 from math import fmod, isfinite
 from typing import Any
@@ -154,11 +155,23 @@ def _compare_objects(left: dict[str, Value], right: dict[str, Value]) -> int:
     return (left_keys > right_keys) - (left_keys < right_keys)
 
 
-_container_order = cmp_to_key(_compare_inside)
+def container_order(spend: Callable[[int], None] | None = None) -> Callable[[Value], Any]:
+    """Return how Python sorts arrays and objects; each comparison tells `spend` what it may take."""
+    if spend is None:
+        return cmp_to_key(_compare_inside)
+
+    def compare_and_count(left: Value, right: Value) -> int:
+        spend(min(require_bounded(left), require_bounded(right)))
+        return _compare_inside(left, right)
+
+    return cmp_to_key(compare_and_count)
 
 
-def sort_key(value: Value) -> Any:
-    """Return something that Python sorts in the order of `compare`."""
+_container_order = container_order()
+
+
+def sort_key(value: Value, order: Callable[[Value], Any] = _container_order) -> Any:
+    """Return something that Python sorts in the order of `compare`; `order` is a `container_order`."""
     if isinstance(value, str):
         return (STRING, value)
     place = rank(value)
@@ -167,7 +180,7 @@ def sort_key(value: Value) -> Any:
     if place < ARRAY:
         return (place, value)
     require_bounded(value)
-    return (place, _container_order(value))
+    return (place, order(value))
 
 
 def less_than(left: Value, right: Value) -> bool:
