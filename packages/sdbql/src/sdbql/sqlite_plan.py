@@ -65,7 +65,7 @@ class StoredRead(plan.Step):
 class StoredGroup(plan.Step):
     """One row for each group. The columns are the keys, then the arguments of the aggregates, as JSON text.
 
-    With `counts`, the columns are an index key, its rank and the number of rows, one row for each group.
+    If `is_counted`, the columns are an index key, its rank and the number of rows, one row for each group.
     """
 
     select: Select
