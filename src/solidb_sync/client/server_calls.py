@@ -35,10 +35,10 @@ class ServerCalls:
         self.bytes_sent = 0
         self.bytes_received = 0
 
-    async def sync(self, request: SyncRequest, wires: list[str]) -> ReceivedAnswer:
-        """Push changes and pull a page."""
+    async def sync(self, request: SyncRequest, changes: bytes) -> ReceivedAnswer:
+        """Push changes, which are JSON text already, and pull a page."""
         request.database = self.database
-        answer = await self._post(endpoints.DELTA, encode_sync_request(request, wires))
+        answer = await self._post(endpoints.DELTA, encode_sync_request(request, changes))
         return decode_sync_answer(answer.body)
 
     async def register(self, client_id: str, *, actor: str, reset: bool, known: list[str]) -> RegisterAnswer:

@@ -56,9 +56,10 @@ class _Recorded:
 
 @dataclass(frozen=True, slots=True)
 class _Ask:
-    """One request: the changes it carries, where its page starts, and which collections it is about."""
+    """One request: the changes it carries and their text, where its page starts, and which collections it is about."""
 
     batch: Batch
+    changes: bytes
     cursor: int
     limit: int
     whole: bool = False
@@ -144,7 +145,7 @@ class SyncRound:
             await self._store.commit(lambda engine: begin_backfill(engine, collection))
         for _ in range(REQUESTS_PER_ROUND_MAX):
             cursor = self._store.view(lambda reader: reader.backfills().get(collection, 0))
-            ask = _Ask(NOTHING, cursor, self._batch_size, whole=True, collection=collection)
+            ask = _Ask(NOTHING, b"", cursor, self._batch_size, whole=True, collection=collection)
             answer = await self._exchange(ask)
             _checked(ask, await self._record(ask, answer))
             if not answer.has_more:
@@ -202,7 +203,7 @@ class SyncRound:
         """Read the changes of the next request; only the one that carries the last of them also asks for a page."""
         covered = self._scope.limits
         batch = next_batch(reader, count=self._batch_size, after=sent_upto, covered=covered)
-        return _Ask(batch, at.cursor, self._batch_size if batch.is_last else 0, at.whole)
+        return _Ask(batch, batch.text(), at.cursor, self._batch_size if batch.is_last else 0, at.whole)
 
     def _has_pending(self, after: int) -> bool:
         return self._store.view(lambda reader: has_pending(reader, after=after, covered=self._scope.limits))
@@ -212,7 +213,7 @@ class SyncRound:
 
     async def _exchange(self, ask: _Ask) -> ReceivedAnswer:
         replica = self._store.view(lambda reader: reader.replica())
-        answer = await self._server.sync(self._request(ask, replica), ask.batch.wires)
+        answer = await self._server.sync(self._request(ask, replica), ask.changes)
         if replica.epoch and answer.epoch != replica.epoch:
             raise ResyncRequiredError(
                 f"the server's database is another one than before (epoch {answer.epoch}, not {replica.epoch}); "

@@ -21,12 +21,10 @@ def encode_message(message: msgspec.Struct) -> bytes:
     return _encoder.encode(message)
 
 
-def encode_sync_request(request: SyncRequest, wires: list[str]) -> bytes:
-    """Return the JSON of a request whose changes are JSON text already."""
+def encode_sync_request(request: SyncRequest, changes: bytes) -> bytes:
+    """Return the JSON of a request whose changes are JSON text already, one behind the other with commas between."""
     head = _encoder.encode(request)
-    if not wires:
-        return head
-    return b'%s,"changes":[%s]}' % (head[:-1], ",".join(wires).encode())
+    return b'%s,"changes":[%s]}' % (head[:-1], changes) if changes else head
 
 
 def decode_sync_answer(body: bytes) -> ReceivedAnswer:

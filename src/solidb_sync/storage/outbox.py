@@ -58,6 +58,10 @@ class Batch:
     wires: list[str]
     is_last: bool = False
 
+    def text(self) -> bytes:
+        """Return the changes as one text, with commas between."""
+        return ",".join(self.wires).encode()
+
 
 @dataclass(slots=True)
 class Settled:
