@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
+from operator import itemgetter
 from typing import Any
 
 from sdbql.frame import Frame, Layout
@@ -15,6 +16,7 @@ from sdbql.values import Value, is_number
 FIRST_BATCH, BATCH = 64, 2_048
 """How many rows are looked up at once, at first and later."""
 
+_KEY = itemgetter(0)
 Found = list[Value]
 FindAll = Callable[[Frame, list[Value]], list[Found]]
 """From the values of many rows to the outputs of the documents that go with each."""
@@ -62,6 +64,12 @@ def _compile_loop(
 
         return each_document
 
+    def each_value(frame: Frame) -> Iterator[None]:
+        only = slots[0]
+        for found in with_found(frame):
+            for (frame[only],) in found:
+                yield
+
     def each(frame: Frame) -> Iterator[None]:
         for found in with_found(frame):
             for values in found:
@@ -69,7 +77,7 @@ def _compile_loop(
                     frame[slot] = value
                 yield
 
-    return each
+    return each_value if len(slots) == 1 else each
 
 
 def _compile_array(
@@ -141,7 +149,8 @@ def _by_index(fetch: Fetch, layout: Layout) -> FindAll:
                 select = fetch.others.select
                 frame[remembered] = _outputs_by_value(fetch, frame, select, select.values(frame[constants]))
             table = {**frame[remembered], **table}
-        return [table.get(frame[0].key(value), []) for value in wanted]
+        key = frame[0].key
+        return [table.get(value if type(value) is str else key(value), []) for value in wanted]
 
     return find
 
@@ -180,11 +189,12 @@ def _outputs_by_key(fetch: Fetch, frame: Frame, constants: Sequence[Any], keys: 
 def _outputs_by_value(fetch: Fetch, frame: Frame, select: Select, parameters: dict[str, Any]) -> dict[Any, Found]:
     """Return the outputs of the documents by their compared value, in the order of their keys."""
     rows = _read(fetch, frame, select, parameters)
-    rows.sort(key=lambda row: str(row[0]))
+    rows.sort(key=_KEY)
     values = decoded(sql_source(frame), ["null" if row[2] is None else row[2] for row in rows])
     table: dict[Any, Found] = {}
+    key = frame[0].key
     for value, output in zip(values, _outputs(fetch, frame, rows), strict=True):
-        table.setdefault(frame[0].key(value), []).append(output)
+        table.setdefault(value if type(value) is str else key(value), []).append(output)
     return table
 
 
