@@ -177,13 +177,25 @@ def test_an_equality_join_without_an_index_passes_once_over_each_side() -> None:
 
 
 def test_arrays_among_sort_keys_are_sorted_exactly_and_others_do_not_pay_for_it() -> None:
-    """The exact statement is run only when one is among the rows."""
+    """The exact statement is run only when one is among the rows; a single key is first tried by its bare value."""
     store = stores()
-    run(store, "FOR u IN users SORT u.age LIMIT 3 RETURN u.name")
+    run(store, "FOR u IN users SORT u.name, u.age LIMIT 3 RETURN u.name")
     assert len(store.statements) == 1
     run(store, "FOR u IN users SORT u.tags DESC, u.age LIMIT 3 RETURN u.name")
     assert len(store.statements) == 2
     assert "sdb_key(" in store.statements[1]
+
+
+def test_the_first_rows_by_one_key_are_found_by_its_bare_value_where_that_is_enough() -> None:
+    """And by its rank and value where it is not, or where rows are skipped."""
+    store = stores()
+    run(store, "FOR u IN users SORT u.email LIMIT 3 RETURN u.name")
+    assert len(store.statements) == 1
+    assert "ORDER BY 2, k" in store.statements[0]
+    run(store, "FOR u IN users SORT u.age LIMIT 3 RETURN u.name")
+    assert [statement.count("ORDER BY 2, k") for statement in store.statements] == [1, 0]
+    run(store, "FOR u IN users SORT u.email LIMIT 1, 3 RETURN u.name")
+    assert [statement.count("ORDER BY 2, k") for statement in store.statements] == [0]
 
 
 def test_a_split_is_made_once_for_the_same_kinds_of_binds() -> None:

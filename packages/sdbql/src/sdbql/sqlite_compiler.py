@@ -19,7 +19,7 @@ from sdbql.sqlite_grouping import group_of
 from sdbql.sqlite_joins import Join, take_joins, with_expressions
 from sdbql.sqlite_operands import Operand, Reading, operand, path_of
 from sdbql.sqlite_ordering import SORT_KEYS_MAX, SortTerm, sort_term
-from sdbql.sqlite_plan import Extent, Rows, Shape, StoredRead
+from sdbql.sqlite_plan import Extent, First, Rows, Shape, StoredRead
 from sdbql.sqlite_projection import paths_read, replaced_variable, result_json, substituted
 from sdbql.sqlite_select import Parameters, Select
 from sdbql.sqlite_surroundings import Surroundings
@@ -222,7 +222,18 @@ class _Assembly:
         order = self.reader.order
         naive = self._rows(shape, columns, exact=False)
         exact = self._rows(shape, columns, exact=True) if any(term.rank for term in order) else None
-        return StoredRead(naive, outputs, self.reader.extent, exact, self._preamble, tuple(self.reader.taken))
+        taken = tuple(self.reader.taken)
+        return StoredRead(naive, outputs, self.reader.extent, exact, self._first(columns), self._preamble, taken)
+
+    def _first(self, columns: tuple[str, ...]) -> First | None:
+        """Return the read by the bare values of its only sort key, if it has an extent and such a key."""
+        if len(self.reader.order) != 1 or self.reader.extent is None:
+            return None
+        (term,) = self.reader.order
+        if term.value is None or term.rank is None:
+            return None
+        by = f"{len(columns) + 1} DESC" if term.descending else str(len(columns) + 1)
+        return First(self._select((*columns, term.value, term.rank), [by]), term.descending)
 
     def _rows(self, shape: Shape, columns: tuple[str, ...], *, exact: bool) -> Rows:
         reader = self.reader
@@ -230,19 +241,22 @@ class _Assembly:
         by = [column for term in reader.order for column in (term.exactly if exact else term.columns)]
         for place, rank in enumerate(ranks, len(columns) + 1):
             by = [column.replace(rank, str(place)) if column in (rank, f"{rank} DESC") else column for column in by]
+        return Rows(self._select((*columns, *ranks), by), reader.reading.collection, shape, len(ranks))
+
+    def _select(self, columns: tuple[str, ...], by: Sequence[str]) -> Select:
+        reader = self.reader
         limit = None
         if reader.extent is not None:
             number = len(reader.surroundings.constants.expressions)
             limit = f"{reader.parameters.constant(number)} OFFSET {reader.parameters.constant(number + 1)}"
-        select = Select(
+        return Select(
             reader.reading.table.name,
-            (*columns, *ranks),
+            columns,
             tuple(reader.where),
             order=(*by, "k" if self._streams() else "+k"),
             limit=limit,
             parameters=tuple(reader.parameters.all),
         )
-        return Rows(select, reader.reading.collection, shape, len(ranks))
 
     def _streams(self) -> bool:
         """Tell whether rows are wanted one by one, so that sorting them all by key would be a waste."""

@@ -17,11 +17,16 @@ SORT_KEYS_MAX = 100
 
 @dataclass(frozen=True, slots=True)
 class SortTerm:
-    """One key: the columns to order by, those of the exact order, and a column with the rank; none for keys and ids."""
+    """One key: the columns to order by, those of the exact order, and a column with the rank; none for keys and ids.
+
+    `value` is the bare value, where sorting by it alone may be enough (see `sqlite_top`).
+    """
 
     columns: tuple[str, ...]
     exactly: tuple[str, ...]
     rank: str | None
+    value: str | None = None
+    descending: bool = False
 
 
 def sort_term(stored: Operand | None, *, descending: bool) -> SortTerm | None:
@@ -36,7 +41,8 @@ def sort_term(stored: Operand | None, *, descending: bool) -> SortTerm | None:
     if stored.index_key is not None and stored.index_rank is not None:
         rank = f"CASE WHEN typeof({stored.index_key}) = 'blob' THEN 3 ELSE 0 END"
         return SortTerm(_directed([stored.index_key, stored.index_rank], descending), exactly, rank)
-    return SortTerm(_directed([stored.rank, stored.value], descending), exactly, stored.rank)
+    columns = _directed([stored.rank, stored.value], descending)
+    return SortTerm(columns, exactly, stored.rank, stored.value, descending)
 
 
 def _directed(columns: list[str], descending: bool) -> tuple[str, ...]:

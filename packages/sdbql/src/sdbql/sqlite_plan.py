@@ -42,6 +42,14 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True)
+class First:
+    """The same rows by the bare values of their only sort key; the last columns are that value and the rank of its type."""
+
+    select: Select
+    descending: bool
+
+
+@dataclass(frozen=True, slots=True)
 class StoredRead(plan.Step):
     """The rows of a collection, each with its outputs set."""
 
@@ -50,6 +58,8 @@ class StoredRead(plan.Step):
     extent: Extent | None
     exactly: Rows | None
     """The same, with arrays and objects in their exact order, for when some are among the sort keys."""
+    first: First | None
+    """The same at half the cost, for when it can be shown to be enough; only with an extent."""
     preamble: tuple[str, ...]
     """Variables set before the first loop; the run knows their values."""
     replaced: tuple[plan.Step, ...]

@@ -17,12 +17,16 @@ from sdbql.sqlite_groups import compile_stored_group
 from sdbql.sqlite_lookups import compile_stored_lookup
 from sdbql.sqlite_plan import Shape, StoredGroup, StoredLookup, StoredRead
 from sdbql.sqlite_select import Select
+from sdbql.sqlite_top import is_proved
 from sdbql.sqlite_values import decoded, documents, run_slots, sql_source
 from sdbql.syntax_tree import Variable
 from sdbql.values import Value
 
 FIRST_CHUNK, CHUNK = 32, 512
 """How many rows are read at first, when perhaps few are wanted, and how many later."""
+
+FIRST_ROWS_MAX = 1_000
+"""How many rows are first asked for by their bare values: more are held in memory only once they are known to be right."""
 
 DEEP_RANK = 3
 """From this rank on a sort key is an array or object."""
@@ -114,6 +118,11 @@ def raw_rows(select: Select, frame: Frame, constants: Sequence[Any]) -> Iterator
 def _sorted_rows(step: StoredRead, frame: Frame, constants: Sequence[Any]) -> Iterator[Sequence[Any]]:
     """Return sorted rows, asked for again if an array or object is among their sort keys."""
     assert step.exactly is not None
+    if step.first is not None and constants[-2] <= FIRST_ROWS_MAX and constants[-1] == 0:
+        count = constants[-2]
+        found = list(raw_rows(step.first.select, frame, constants))
+        if is_proved(found, count=count, descending=step.first.descending):
+            return iter(found)
     ranks = step.rows.sort_ranks
     held: list[Sequence[Any]] = []
     rows = raw_rows(step.rows.select, frame, constants)
