@@ -385,13 +385,6 @@ class LocalStore:
         )
 
 
-def _backup(reader: EngineReader, path: str) -> None:
-    if isinstance(reader, SqliteReads):
-        reader.backup(path)
-    else:
-        copy_to_sqlite(reader, path)
-
-
 def _append(engine: StorageEngine, change: WireChange) -> int:
     keep_base_apart(engine, change.collection, change.key, engine.row(change.collection, change.key))
     dot = engine.next_dot()
