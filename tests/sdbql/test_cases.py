@@ -1,12 +1,10 @@
 """Runs every case of `cases/*.case`; adding one needs no Python."""
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+import case_files
 import pytest
 
 import sdbql
@@ -15,18 +13,6 @@ HERE = Path(__file__).parent
 NOW_MS = 1_705_314_600_123  # 2024-01-15T10:30:00.123Z
 
 
-def _load(name: str) -> ModuleType:
-    """Import a module beside this one: the tests are not a package."""
-    spec = importlib.util.spec_from_file_location(f"sdbql_tests_{name}", HERE / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-case_files = _load("case_files")
 CASES = [
     pytest.param(case, id=f"{path.stem}: {case.title}")
     for path in sorted((HERE / "cases").glob("*.case"))

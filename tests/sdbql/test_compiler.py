@@ -1,14 +1,14 @@
 """Two executors, one meaning: what runs in SQLite gives exactly what the interpreter gives."""
 
-import importlib.util
 import json
 import os
-import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+import case_files
 import pytest
+import random_queries
+import sql_store
 
 import sdbql
 
@@ -19,20 +19,6 @@ CASES_OF_A_SEED = 200
 DOCUMENTS_EVERY = 50
 
 
-def _load(name: str) -> ModuleType:
-    """Import a module beside this one: the tests are not a package."""
-    spec = importlib.util.spec_from_file_location(f"sdbql_tests_{name}", HERE / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-sql_store = _load("sql_store")
-random_queries = _load("random_queries")
-case_files = _load("case_files")
 CASES = [
     pytest.param(case, id=f"{path.stem}: {case.title}")
     for path in sorted((HERE / "cases").glob("*.case"))

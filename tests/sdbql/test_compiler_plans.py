@@ -1,13 +1,11 @@
 """How much of a query runs in SQLite, through which index, and what never happens there."""
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+import sql_store
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,18 +16,6 @@ from sdbql.values import compare
 HERE = Path(__file__).parent
 
 
-def _load(name: str) -> ModuleType:
-    """Import a module beside this one: the tests are not a package."""
-    spec = importlib.util.spec_from_file_location(f"sdbql_tests_{name}", HERE / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-sql_store = _load("sql_store")
 USERS = [
     {"_key": f"{n:03}", "age": n % 50, "name": f"n{n}", "email": f"{n}@x", "tags": ["a"] if n % 2 else []}
     for n in range(200)

@@ -5,12 +5,11 @@ ends in an error, or when an argument is one of those that go wrong: null, a boo
 negative or a very large value, a text beyond ASCII.
 """
 
-import importlib.util
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
+
+import case_files
 
 from sdbql.errors import ParseError
 from sdbql.expression_parser import BINDING_POWER, SPELT_OTHERWISE
@@ -34,20 +33,6 @@ from sdbql.syntax_tree import (
 
 HERE = Path(__file__).parent
 EXACT_MAX = 2**53
-
-
-def _case_files() -> ModuleType:
-    """Import the module beside this one: the tests are not a package."""
-    spec = importlib.util.spec_from_file_location("sdbql_tests_case_files", HERE / "case_files.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault(spec.name, module)
-    spec.loader.exec_module(module)
-    return module
-
-
-case_files = _case_files()
 
 
 def all_cases() -> list[Any]:

@@ -1,26 +1,13 @@
 """Thousands of random texts: each gives rows or a `QueryError` that can be shown, within its limits, and does so again."""
 
-import importlib.util
-from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
+from random_text import Writer
 
 import sdbql
 from sdbql.python_source import WORTHWHILE
-
-
-def _load(name: str) -> Any:
-    specification = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
-
-
-Writer = _load("random_text").Writer
 
 SEEDS = range(40)
 QUERIES_OF_A_SEED = 15
