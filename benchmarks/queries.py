@@ -28,7 +28,7 @@ from solidb_sync import LocalStore
 from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.records import StoredRow
 from solidb_sync.storage.sqlite.sqlite_data_source import data_source
-from solidb_sync.storage.sqlite.sqlite_engine import SqliteReads
+from solidb_sync.storage.sqlite.sqlite_reads import SqliteReads
 
 USERS, ORDERS = 100_000, 1_000
 TURNS = 9

@@ -13,7 +13,7 @@ from solidb_sync.storage import committer as committer_module
 from solidb_sync.storage.committer import Committer, InlineCommitter, ThreadCommitter, Transactions
 from solidb_sync.storage.local_store import LocalStore
 from solidb_sync.storage.opening import open_memory_engine
-from solidb_sync.testing.engine_conformance import live
+from solidb_sync.testing.engine_samples import live
 
 WAIT_SECONDS = 2.0
 """How long a caller may be left without an answer: far more than any needs here."""

@@ -8,7 +8,8 @@ import pytest
 from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.opening import open_memory_engine, open_sqlite_engine
 from solidb_sync.storage.sqlite.connection import FileLocation
-from solidb_sync.testing.engine_conformance import DEVICE_ID, EngineConformance
+from solidb_sync.testing.engine_conformance import EngineConformance
+from solidb_sync.testing.engine_samples import DEVICE_ID
 from solidb_sync.testing.index_conformance import IndexConformance
 
 

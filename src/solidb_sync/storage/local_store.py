@@ -37,7 +37,8 @@ from solidb_sync.storage.pending_change import PendingChange, public_change
 from solidb_sync.storage.records import ChangeState, IndexDefinition, StoredRow, Subscription
 from solidb_sync.storage.sqlite.connection import FileLocation, storage_error
 from solidb_sync.storage.sqlite.reading_engine import NoCommitter
-from solidb_sync.storage.sqlite.sqlite_engine import SqliteEngine, SqliteReads
+from solidb_sync.storage.sqlite.sqlite_engine import SqliteEngine
+from solidb_sync.storage.sqlite.sqlite_reads import SqliteReads
 from solidb_sync.storage.store_lock import StoreLock
 from solidb_sync.storage.text_forms import (
     BufferedRandom,

@@ -14,7 +14,7 @@ from solidb_sync.json_value import encode
 from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.field_path import parse_field
 from solidb_sync.storage.records import IndexDefinition, StoredRow
-from solidb_sync.testing.engine_conformance import document_row, live, tombstone, transaction
+from solidb_sync.testing.engine_samples import document_row, live, tombstone, transaction
 from solidb_sync.testing.store_conformance import error_of
 
 CITY = IndexDefinition("users", "city")

@@ -8,7 +8,7 @@ from typing import NoReturn, TypeVar
 from solidb_sync.errors import StoreLockedError
 from solidb_sync.storage.engine import EngineReader
 from solidb_sync.storage.sqlite.connection import FileLocation, open_connection
-from solidb_sync.storage.sqlite.sqlite_engine import SqliteReads
+from solidb_sync.storage.sqlite.sqlite_reads import SqliteReads
 
 Result = TypeVar("Result")
 

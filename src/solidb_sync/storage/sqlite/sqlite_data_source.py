@@ -12,7 +12,7 @@ from solidb_sync.json_value import decode
 from solidb_sync.storage.document_source import DocumentSource
 from solidb_sync.storage.field_path import parse_field
 from solidb_sync.storage.sqlite import statements as sql
-from solidb_sync.storage.sqlite.sqlite_engine import SqliteReads
+from solidb_sync.storage.sqlite.sqlite_reads import SqliteReads
 
 PROGRESS_STEPS = 20_000
 """After how many instructions of SQLite's a query is looked at: less than a millisecond."""

@@ -1,26 +1,21 @@
 """The SQLite engine: one table a collection, one row a document, bodies as JSONB so that SQL can reach into them.
 
-`SqliteReads` is all that can be read over one connection; `SqliteEngine` adds the writes and the transaction verbs over
-the writing connection. Outside an exclusive location, readers have connections of their own and never wait for a writer.
+`SqliteReads` (in `sqlite_reads`) is all that can be read over one connection; `SqliteEngine` adds the writes and the
+transaction verbs over the writing connection. Outside an exclusive location, readers have connections of their own and
+never wait for a writer.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-import apsw
 from msgspec.structs import replace
 
-from solidb_sync.json_value import decode, encode
+from solidb_sync.json_value import encode
 from solidb_sync.model.version_vector import Dot
 from solidb_sync.protocol.names import actor_name
 from solidb_sync.storage.engine import EngineReader, IndexProgress
-from solidb_sync.storage.field_path import FieldPath
 from solidb_sync.storage.records import (
-    ChangeState,
     DocumentRow,
     IndexDefinition,
     Replica,
@@ -32,215 +27,13 @@ from solidb_sync.storage.records import (
 )
 from solidb_sync.storage.sqlite import secondary_indexes
 from solidb_sync.storage.sqlite import statements as sql
-from solidb_sync.storage.sqlite.backup import backup_to
 from solidb_sync.storage.sqlite.connection import FileLocation, open_connection
 from solidb_sync.storage.sqlite.migrate import migrate, migrations_of
-from solidb_sync.storage.sqlite.replica_row import replica_of, replica_row
+from solidb_sync.storage.sqlite.replica_row import replica_row
+from solidb_sync.storage.sqlite.sqlite_reads import SqliteReads
 from solidb_sync.storage.sqlite.transactions import SqliteTransactions
 
 MIGRATIONS = "solidb_sync.storage.sqlite.migrations"
-NO_LIMIT = -1
-_STATES = tuple(ChangeState)
-
-
-class SqliteReads:
-    """Implements `EngineReader` over one connection."""
-
-    def __init__(self, connection: apsw.Connection) -> None:
-        self.connection = self._connection = connection
-        self._numbers: dict[str, int] = {}
-        self._names: dict[int, str] = {}
-        self._collections: dict[str, sql.CollectionStatements] = {}
-
-    def replica(self) -> Replica:
-        """Return who this store is."""
-        (row,) = self._all(sql.READ_REPLICA)
-        return replica_of(row)
-
-    def collections(self) -> list[str]:
-        """Return the known collections by name."""
-        self._load_collections()
-        return sorted(self._numbers)
-
-    def keys(self, collection: str) -> list[str]:
-        """Return the keys of everything kept of a collection."""
-        found = self._statements(collection)
-        return [key for (key,) in self._all(found.keys)] if found else []
-
-    def row(self, collection: str, key: str) -> StoredRow | None:
-        """Return what is kept under a key."""
-        found = self._statements(collection)
-        if found is None:
-            return None
-        for body, vector, stamp in self._each(found.read, (key,)):
-            return StoredRow(body, vector, stamp)
-        return None
-
-    def live_rows(self, collection: str) -> Iterator[tuple[str, StoredRow]]:
-        """Yield the documents of a collection by key."""
-        found = self._statements(collection)
-        for key, body, vector, stamp in self._each(found.read_live) if found else ():
-            yield key, StoredRow(body, vector, stamp)
-
-    def all_rows(self, collection: str) -> Iterator[tuple[str, StoredRow]]:
-        """Yield everything kept of a collection by key."""
-        found = self._statements(collection)
-        for key, body, vector, stamp in self._each(found.read_all) if found else ():
-            yield key, StoredRow(body, vector, stamp)
-
-    def base(self, collection: str, key: str) -> StoredBase | None:
-        """Return the base copy kept apart."""
-        number = self._number(collection)
-        for body, deleted, vector, stamp in self._each(sql.READ_BASE, (number, key)):
-            return StoredBase(body, bool(deleted), vector, stamp)
-        return None
-
-    def has_bases(self) -> bool:
-        """Return whether any base copy is kept apart."""
-        return bool(self._all(sql.HAS_BASES))
-
-    def bases(self) -> Iterator[tuple[str, str, StoredBase]]:
-        """Yield all base copies kept apart."""
-        for number, key, body, deleted, vector, stamp in self._all(sql.READ_BASES):
-            yield self._name(number), key, StoredBase(body, bool(deleted), vector, stamp)
-
-    def has_changes(self) -> bool:
-        """Return whether any change is kept."""
-        return bool(self._all(sql.HAS_CHANGES))
-
-    def has_changes_of(self, collection: str, key: str) -> bool:
-        """Return whether any change of this document is kept."""
-        return bool(self._all(sql.HAS_CHANGES_OF, (self._number(collection), key)))
-
-    def changes_of(self, collection: str, key: str) -> list[StoredChange]:
-        """Return the changes of one document, oldest first."""
-        return self._read_changes(sql.READ_CHANGES_OF, (self._number(collection), key))
-
-    def change_ids(self) -> list[int]:
-        """Return the ids of all changes, oldest first."""
-        return [number for (number,) in self._all(sql.CHANGE_IDS)]
-
-    def changes(self, *, state: ChangeState | None, after: int = 0, limit: int | None = None) -> list[StoredChange]:
-        """Return changes, oldest first."""
-        count = NO_LIMIT if limit is None else limit
-        if state is None:
-            return self._read_changes(sql.READ_CHANGES, (after, count))
-        return self._read_changes(sql.READ_CHANGES_IN, (after, int(state), count))
-
-    def count_changes(self, state: ChangeState) -> int:
-        """Return how many changes are in a state."""
-        ((count,),) = self._all(sql.COUNT_CHANGES, (int(state),))
-        return int(count)
-
-    def subscriptions(self) -> list[Subscription]:
-        """Return the subscriptions by collection."""
-        return [
-            Subscription(collection, filter_text, None if bind_vars is None else decode(bind_vars))
-            for collection, filter_text, bind_vars in self._all(sql.READ_SUBSCRIPTIONS)
-        ]
-
-    def backfills(self) -> dict[str, int]:
-        """Return the collections that are still catching up."""
-        return dict(self._all(sql.READ_BACKFILLS))
-
-    def conflicts(self) -> list[StoredConflict]:
-        """Return the conflict log, oldest first."""
-        return [StoredConflict(*row) for row in self._all(sql.READ_CONFLICTS)]
-
-    def indexes(self, collection: str | None = None) -> list[IndexDefinition]:
-        """Return the indexes of a collection, or of all."""
-        return [
-            IndexDefinition(name, field, bool(unique))
-            for name, field, unique in self._all(sql.READ_INDEXES)
-            if collection in (None, name)
-        ]
-
-    def field_values(self, collection: str, path: FieldPath) -> Iterator[tuple[str, Any]]:
-        """Yield key and value of the documents that have a field."""
-        return secondary_indexes.field_values(self._connection, self._number(collection), path)
-
-    def keys_with(self, index: IndexDefinition, value: Any) -> list[str]:
-        """Return the keys of the documents with a value, through the index."""
-        return secondary_indexes.keys_with(self._connection, self._number(index.collection), index.field, value)
-
-    @contextmanager
-    def snapshot(self) -> Iterator[None]:
-        """Hold one state in a read transaction; inside a transaction there is one already."""
-        if self._connection.in_transaction:
-            yield
-            return
-        self._all("BEGIN")
-        try:
-            yield
-        finally:
-            with contextlib.suppress(apsw.Error):  # nothing was written: how the reading ends changes nothing
-                self._all("ROLLBACK")
-
-    def damage(self) -> list[str]:
-        """Return what SQLite's own check finds."""
-        try:
-            found = [str(line) for (line,) in self._all("PRAGMA integrity_check")]
-        except apsw.Error as problem:
-            return [f"the check itself fails: {problem}"]
-        return [] if found == ["ok"] else found
-
-    def backup(self, path: str) -> None:
-        """Write a consistent copy with SQLite's online backup."""
-        backup_to(path, self._connection)
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
-
-    def _all(self, statement: str, parameters: tuple[object, ...] = ()) -> list[Any]:
-        return self._connection.execute(statement, parameters).fetchall()
-
-    def _do(self, statement: str, parameters: tuple[object, ...] = ()) -> None:
-        self._connection.execute(statement, parameters)  # without rows it runs to its end at once
-
-    def _each(self, statement: str, parameters: tuple[object, ...] = ()) -> Iterator[Any]:
-        return self._connection.execute(statement, parameters)
-
-    def _read_changes(self, statement: str, parameters: tuple[object, ...]) -> list[StoredChange]:
-        return [
-            StoredChange(
-                number, self._name(collection), key, _STATES[state], change_id, actor, counter,
-                transaction, bool(needs_full), wire, reason,
-            )
-            for number, collection, key, state, change_id, actor, counter, transaction, needs_full, wire, reason
-            in self._all(statement, parameters)
-        ]  # fmt: skip
-
-    def _load_collections(self) -> None:
-        for name, number in self._all(sql.READ_COLLECTIONS):
-            self._know(name, number)
-
-    def _know(self, name: str, number: int) -> None:
-        self._numbers[name] = number
-        self._names[number] = name
-        self._collections[name] = sql.CollectionStatements.of(number)
-
-    def _forget_collections(self) -> None:
-        self._numbers.clear()
-        self._names.clear()
-        self._collections.clear()
-
-    def _statements(self, collection: str) -> sql.CollectionStatements | None:
-        found = self._collections.get(collection)
-        if found is None:
-            self._load_collections()
-            found = self._collections.get(collection)
-        return found
-
-    def _number(self, collection: str) -> int:
-        if collection not in self._numbers:
-            self._load_collections()
-        return self._numbers.get(collection, -1)
-
-    def _name(self, number: int) -> str:
-        if number not in self._names:
-            self._load_collections()
-        return self._names[number]
 
 
 class SqliteEngine(SqliteReads, SqliteTransactions):
