@@ -147,6 +147,8 @@ def _apply_in_order(working: WorkingSet, changes: list[ProposedChange], own_entr
     outcome = PushOutcome([])
     scattered = scattered_transactions(changes)
     for unit in units(changes):
+        if unit[0].is_plain_insert and _take_plain_insert(working, unit[0], outcome):
+            continue
         try:
             verdicts = _judge_unit(working, unit, own_entry, scattered)
         except CounterReused as reused:
@@ -158,6 +160,16 @@ def _apply_in_order(working: WorkingSet, changes: list[ProposedChange], own_entr
             _record(working, verdict, outcome)
         working.flush_when_full()
     return outcome
+
+
+def _take_plain_insert(working: WorkingSet, change: ProposedChange, outcome: PushOutcome) -> bool:
+    seq = working.take_new_document(change)
+    if not seq:
+        return False
+    outcome.reported = (outcome.reported[0] or change.counter, change.counter)
+    outcome.results.append(ChangeResult(change.id, "applied", seq))
+    working.flush_when_full()
+    return True
 
 
 def units(changes: Sequence[ProposedChange]) -> Iterator[Sequence[ProposedChange]]:

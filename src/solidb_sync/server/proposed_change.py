@@ -40,6 +40,8 @@ class ProposedChange(msgspec.Struct, gc=False):
     transaction_size: int
     is_handwritten: bool
     error: ChangeError | None
+    is_plain_insert: bool = False
+    """True for the commonest change of all: a valid new document with id and counter, without base or transaction."""
 
     def edit(self, dot: Dot) -> Edit:
         """Return what is to be judged; only for a change without an error."""
@@ -68,6 +70,11 @@ def propose(at: int, wire: WireChange, client_id: str, names_checked: dict[str, 
     if not 0 < len(wire.id) <= CHANGE_ID_CHARACTERS_MAX or not 0 <= wire.counter <= COUNTER_MAX:
         _replace_identity(change, wire, client_id)
     change.error = change.error or _envelope_error(at, wire, names_checked) or _take_payload(change, wire)
+    change.is_plain_insert = (
+        change.operation is Operation.INSERT
+        and change.error is None
+        and not (change.is_handwritten or change.base or change.transaction)
+    )
     return change
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from solidb_sync.json_value import decode
+from solidb_sync.json_value import decode, encode
 from solidb_sync.model.field_dots import SERVER_ACTOR, FieldDots
 from solidb_sync.model.version_vector import Dot, VersionVector
 from solidb_sync.reconcile.decision import Version
@@ -38,6 +38,7 @@ class WorkingSet:
         self._head = head
         self._began_with = actor
         self.actor = actor.actor
+        self.actor_text = encode(actor.actor).decode()
         self.highest = actor.highest
         self.is_fenced = actor.is_fenced
         self.pushes = actor.pushes
@@ -102,6 +103,35 @@ class WorkingSet:
             return None, 0
         body = None if found.is_deleted else self._session.body(name[0], found.row)
         return _version(body, found.vector, found.dots), found.updated_ms
+
+    def take_new_document(self, change: ProposedChange) -> int:
+        """Take a plain insert of a document that has no record, and return its sequence; 0 when it is no such case.
+
+        It comes to the same as judging it: applied, its own dot in vector and field dots. It only costs less.
+        """
+        name, counter = change.name, change.counter
+        if (
+            counter <= self.highest
+            or change.id in self.known
+            or name in self._found
+            or name in self._pending
+            or name in self.blocked
+            or name in self._waiting
+        ):
+            return 0
+        self.highest = counter
+        self._has_news = True
+        self.newest = seq = self.newest + 1
+        actor, text, body = self.actor, self.actor_text, change.document
+        assert body is not None
+        vector, dots = f"{{{text}:{counter}}}", f'{{"":[{text},{counter},{seq}]}}'
+        self._pending[name] = DocumentWrite(
+            name[0], name[1], 0, 0, seq, body, vector, dots, actor, counter, True, self.now_ms
+        )
+        self.known[change.id] = outcome = Outcome(actor, counter, change.id, "applied", seq, "")
+        self.writes.new_outcomes.append(outcome)
+        self._held_bytes += len(body)
+        return seq
 
     def put(self, name: DocumentName, version: Version, dot: Dot, *, body: str | None, is_applied: bool) -> int:
         """Make this the document's newest version, under the next sequence, and return that."""
