@@ -1,0 +1,1 @@
+"""The facets of `SyncManager`: one file for each subject."""

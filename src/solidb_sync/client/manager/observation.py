@@ -1,0 +1,47 @@
+"""Looking at a manager: what changes, what waits, and how the sync stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from solidb_sync.client.events import ChangeEvent
+from solidb_sync.client.manager.syncing import SyncMethods
+from solidb_sync.client.notifications import ChangeStream
+from solidb_sync.client.results import SyncStatus
+from solidb_sync.client.status import sync_status
+from solidb_sync.storage.pending_change import PendingChange, public_change
+from solidb_sync.storage.records import ChangeState
+
+
+class ObservationMethods(SyncMethods):
+    """What changed, and what there is to know."""
+
+    def changes(self, col: str | None = None, key: str | None = None, source: str | None = None) -> ChangeStream:
+        """Return an async iterator of `ChangeEvent`s from now on, local and remote, after their commit, once each."""
+        return self._notifications.stream(col, key, source)
+
+    def on_change(self, callback: Callable[[ChangeEvent], Any]) -> Callable[[], None]:
+        """Call `callback` with every `ChangeEvent`; returns a function that ends it."""
+        return self._notifications.add_callback(callback)
+
+    async def pending_changes(self) -> list[PendingChange]:
+        """Return the changes that wait for the server, oldest first."""
+        return self._store.get_pending_changes()
+
+    async def rejected_changes(self) -> list[PendingChange]:
+        """Return the changes the server refused for good, with its reason."""
+        changes = self._view(lambda reader: reader.changes(state=ChangeState.REJECTED))
+        return [public_change(change) for change in changes]
+
+    async def status(self) -> SyncStatus:
+        """Return how the sync stands."""
+        return sync_status(
+            self._store,
+            self._server,
+            self._rounds,
+            is_running=self._commands is not None,
+            is_online=self.is_online(),
+            consecutive_failures=0 if self._loop is None else self._loop.consecutive_failures,
+            configured=self._config.collections,
+        )

@@ -1,0 +1,88 @@
+"""What every facet of a manager works with: the store, the server, the rounds, the loop, and who listens.
+
+`SyncManager` is made of facets, one file for each subject (`documents`, `queries`, `syncing` ...). A facet is a class over
+`ManagerParts` whose methods are a few lines over the module that does the work; a new subject is a new facet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import TypeVar
+
+from solidb_sync.client.background_loop import BackgroundLoop
+from solidb_sync.client.commands import CommandSender
+from solidb_sync.client.config import SyncConfig
+from solidb_sync.client.local_edits import LocalEdits
+from solidb_sync.client.notifications import Notifications
+from solidb_sync.client.retry import Backoff
+from solidb_sync.client.rounds import Rounds
+from solidb_sync.client.server_calls import ServerCalls
+from solidb_sync.client.sync_round import SyncRound
+from solidb_sync.client.transport.transport import Transport
+from solidb_sync.errors import ConfigError
+from solidb_sync.protocol.names import name_problem
+from solidb_sync.storage.engine import EngineReader
+from solidb_sync.storage.local_store import LocalStore
+
+Result = TypeVar("Result")
+
+
+class ManagerParts:
+    """The parts of one manager, and the few things that several facets do with them. Making one does no I/O."""
+
+    def __init__(
+        self,
+        store: LocalStore,
+        client: Transport,
+        config: SyncConfig | None = None,
+        *,
+        random_source: random.Random | None = None,
+    ) -> None:
+        self._config = config or SyncConfig()
+        database = self._config.database or client.database
+        if database is None:
+            raise ConfigError("database: name it in SyncConfig(database=...) or HttpClient(..., database=...)")
+        self._store = store
+        self._transport = client
+        self._owns_store = False
+        self._server = ServerCalls(client, database)
+        self._notifications = Notifications()
+        self._edits = LocalEdits(store, self._notifications, pending_max=self._config.max_pending_changes)
+        self._round = SyncRound(
+            store,
+            self._server,
+            self._notifications,
+            batch_size=self._config.batch_size,
+            collections=self._config.collections,
+        )
+        self._rounds = Rounds(store.clock)
+        self._backoff = Backoff(random_source or random.Random())  # noqa: S311 - jitter, not a secret
+        self._commands: CommandSender | None = None
+        self._loop: BackgroundLoop | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._online_by_hand = True
+
+    def _something_was_saved(self) -> None:
+        if self._loop is not None and self._online_by_hand:
+            self._loop.wake()
+
+    def _known_collections(self) -> set[str]:
+        subscribed = self._view(lambda reader: reader.subscriptions())
+        return {*self._config.collections, *(known.collection for known in subscribed)}
+
+    def _view(self, read: Callable[[EngineReader], Result]) -> Result:
+        return self._store.view(read)
+
+    async def _scan(self, read: Callable[[EngineReader], Result]) -> Result:
+        if not self._store.scans_in_threads:
+            return self._store.scan(read)
+        return await asyncio.to_thread(self._store.scan, read)
+
+
+def check_collection(name: str) -> None:
+    """Raise `ConfigError` for what is no collection's name."""
+    problem = name_problem(name) if isinstance(name, str) else f"{name!r} is not a string"
+    if problem:
+        raise ConfigError(f"collection: {problem}")

@@ -1,0 +1,113 @@
+"""Syncing by hand: rounds, the way to the server, being online, and which collections are synced."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from solidb_sync.client.background_loop import RoundReport
+from solidb_sync.client.live_updates import listen_for_news
+from solidb_sync.client.manager.parts import ManagerParts, check_collection
+from solidb_sync.client.results import SyncResult
+from solidb_sync.client.resync import Resync
+from solidb_sync.client.scope import exclude, include, purge
+from solidb_sync.errors import FilterError
+from solidb_sync.storage.engine import StorageEngine
+from solidb_sync.storage.records import ChangeState, Subscription
+
+
+class SyncMethods(ManagerParts):
+    """Rounds, now and then, and what they are about."""
+
+    async def sync_now(self) -> SyncResult:
+        """Push and pull until nothing is left; concurrent callers share one round.
+
+        Being offline is not an exception: the result says `success=False` and why, and nothing is lost.
+        """
+        if not self._online_by_hand:
+            return SyncResult(success=False, errors=["offline: set_online(True) takes it online again"])
+        report, began = await self._rounds.run(self._round.run)
+        if not began and report.result.success and self._view(lambda reader: reader.count_changes(ChangeState.PENDING)):
+            report, _ = await self._rounds.run(self._round.run)  # saved too late for the round that was shared
+        return report.result
+
+    sync = sync_now
+
+    async def _run_round(self) -> RoundReport:
+        report, _ = await self._rounds.run(self._round.run)
+        return report
+
+    async def full_resync(self, *, discard_local: bool = False) -> SyncResult:
+        """Fetch everything again; unsent edits are kept unless `discard_local`. Rows stay readable meanwhile."""
+        if not self._online_by_hand:
+            return SyncResult(success=False, errors=["offline: set_online(True) takes it online again"])
+        resync = Resync(self._store, self._server, self._round, discard_local=discard_local)
+        return (await self._rounds.run_alone(resync.run)).result
+
+    async def ping(self) -> float:
+        """Return the milliseconds a request takes there and back; raises `ConnectionError`."""
+        begun = self._store.clock.monotonic()
+        await self._server.health()
+        return (self._store.clock.monotonic() - begun) * 1000
+
+    def is_syncing(self) -> bool:
+        """Return whether a round is running."""
+        return self._rounds.is_running
+
+    def is_online(self) -> bool:
+        """Return whether the manager is online: not taken offline by hand, and the server was reachable last time."""
+        return self._online_by_hand and self._rounds.history.is_reachable
+
+    async def set_online(self, online: bool) -> None:
+        """Go offline (no network at all; a running round is broken off at a safe point) or online (syncs at once)."""
+        was_online, self._online_by_hand = self._online_by_hand, online
+        if not online:
+            doorbells = [task for task in self._tasks if task.get_name() == "sync doorbell"]
+            self._tasks = [task for task in self._tasks if task not in doorbells]
+            for task in doorbells:
+                task.cancel()
+            await self._rounds.cancel()
+        elif self._loop is not None and self._config.auto_sync:
+            self._loop.wake_now()
+            if not was_online:
+                self._listen()
+
+    def _listen(self) -> None:
+        if self._config.live and self._online_by_hand and self._loop is not None:
+            listening = listen_for_news(
+                self._transport,
+                self._server.database,
+                self._store.device_id,
+                ring=self._ring,
+                backoff=self._backoff,
+            )
+            self._tasks.append(asyncio.create_task(listening, name="sync doorbell"))
+
+    def _ring(self, seq: int | None) -> None:
+        if self._loop is not None and (seq is None or seq > self._view(lambda reader: reader.replica().cursor)):
+            self._loop.wake()
+
+    async def subscribe(self, col: str, filter: str | None = None, bind_vars: dict[str, Any] | None = None) -> None:
+        """Sync a collection from the next round on; filters are not available in this version."""
+        if filter is not None or bind_vars:
+            raise FilterError("filter: this version syncs whole collections only; leave it out")
+        check_collection(col)
+        await self._store.commit(lambda engine: _subscribe(engine, col))
+        self._something_was_saved()
+
+    async def unsubscribe(self, col: str, *, purge: bool = False) -> None:
+        """Stop syncing a collection. Its documents stay; `purge=True` drops those without unsent changes."""
+        check_collection(col)
+        await self._store.commit(lambda engine: _unsubscribe(engine, col, purge_rows=purge))
+
+
+def _subscribe(engine: StorageEngine, collection: str) -> None:
+    engine.put_subscription(Subscription(collection))
+    engine.add_collection(collection)
+    include(engine, collection)
+
+
+def _unsubscribe(engine: StorageEngine, collection: str, *, purge_rows: bool) -> None:
+    exclude(engine, collection)
+    if purge_rows:
+        purge(engine, collection)
