@@ -349,6 +349,22 @@ def test_a_failed_sync_fails_the_commit_and_is_never_made_good(files: CrashableF
     assert files.snapshot().files["raw"] == b"durable"
 
 
+def test_when_the_power_goes_at_any_operation_every_acknowledged_commit_survives(files: CrashableFiles) -> None:
+    """From the n-th operation on nothing succeeds, so nothing after it can be taken for done."""
+    for nth in range(1, 40):
+        connection = connect(files)
+        acknowledged: list[int] = []
+        files.lose_power_after(nth)
+        with suppress(apsw.Error):
+            write_many(connection, range(nth * 1000, nth * 1000 + 20), acknowledged)
+        assert files.is_dark()
+        with pytest.raises(apsw.Error):
+            note_ids(connection)
+        files.power_loss()
+        assert not files.is_dark()
+        assert set(acknowledged) <= set(note_ids(connect(files)))
+
+
 def test_a_full_disk_refuses_the_commit_and_keeps_the_others() -> None:
     """The one that met the full disk may have been committed before a checkpoint failed; no other is in doubt."""
     with CrashableFiles("small", random.Random(0), total_bytes_max=100_000) as files:

@@ -125,8 +125,21 @@ class CrashableFiles:
         self._disk.write_error = error
         self._disk.syncs_until_failure = syncs
 
+    def lose_power_after(self, operations: int) -> None:
+        """Let the power go at the n-th write, sync, truncation or deletion from now: that one and all after it fail.
+
+        What survives is settled by the `power_loss` that must follow. 0 or any crash takes it back.
+        """
+        self._disk.operations_until_dark = operations
+
+    def is_dark(self) -> bool:
+        """Whether the power has gone, as `lose_power_after` said: nothing can be read or written any more."""
+        return self._disk.is_dark
+
     def _begin_life(self, disk: "_Disk") -> None:
         self.close()
+        disk.is_dark = False
+        disk.operations_until_dark = 0
         self._disk = disk
         self._disk.release_locks()
         self.fail_after()
@@ -149,6 +162,8 @@ class _Disk:
         self.durable = dict(self.visible)
         self.total_bytes_max = total_bytes_max
         self.writes = 0
+        self.is_dark = False
+        self.operations_until_dark = 0
         self.writes_until_failure = 0
         self.write_error: type[apsw.Error] = apsw.IOError
         self.syncs_until_failure = 0
@@ -158,12 +173,20 @@ class _Disk:
         return file
 
     def delete(self, name: str, *, directory_is_synced: bool) -> None:
+        self.before_operation()
         if self.visible.pop(name, None) is None:
             raise _DiskError(f"{name}: no such file", apsw.SQLITE_IOERR_DELETE_NOENT)
         if directory_is_synced:
             self.durable = dict(self.visible)
 
+    def before_operation(self) -> None:
+        self.operations_until_dark -= 1
+        if self.operations_until_dark == 0 or self.is_dark:
+            self.is_dark = True
+            raise _DiskError("injected: the power has gone", apsw.SQLITE_IOERR)
+
     def before_write(self) -> None:
+        self.before_operation()
         self.writes += 1
         self.writes_until_failure -= 1
         if self.writes_until_failure == 0:
@@ -175,6 +198,7 @@ class _Disk:
             raise apsw.FullError(f"total_bytes_max: {self.total_bytes_max} bytes, {total_bytes} in use")
 
     def sync(self, name: str, file: "_StoredFile", *, with_directory: bool) -> None:
+        self.before_operation()
         self.syncs_until_failure -= 1
         if self.syncs_until_failure == 0:
             file.pending.clear()
@@ -282,7 +306,7 @@ class _Life(apsw.VFS):
         self.unregister()
 
     def require_alive(self) -> None:
-        if self.ended:
+        if self.ended or self.disk.is_dark:
             raise _ended_life_error()
 
     def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:  # noqa: N802
@@ -339,7 +363,7 @@ class _OpenFile:
         self._syncs_directory = bool(flags & apsw.SQLITE_OPEN_CREATE and flags & _ANY_JOURNAL)
 
     def xRead(self, amount: int, offset: int) -> bytes:  # noqa: N802
-        if self._life.ended:
+        if self._life.ended or self._disk.is_dark:
             raise _ended_life_error()
         return bytes(self._file.content[offset : offset + amount])
 
@@ -354,6 +378,7 @@ class _OpenFile:
 
     def xTruncate(self, newsize: int) -> None:  # noqa: N802
         self._life.require_alive()
+        self._disk.before_operation()
         self._file.change((newsize, None))
 
     def xSync(self, flags: int) -> None:  # noqa: N802
@@ -396,7 +421,8 @@ class _OpenFile:
 
     def xClose(self) -> None:  # noqa: N802
         self._file.locks.pop(self, None)
-        if self._is_temporary and not self._life.ended and self._disk.visible.get(self._name) is self._file:
+        is_alive = not self._life.ended and not self._disk.is_dark
+        if self._is_temporary and is_alive and self._disk.visible.get(self._name) is self._file:
             self._disk.delete(self._name, directory_is_synced=False)
 
 

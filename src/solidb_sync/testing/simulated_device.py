@@ -73,7 +73,7 @@ class SimulatedDevice:
 
     async def start(self) -> None:
         """Start the program: open the store as it is, look at it, and begin to sync if this device does so by itself."""
-        self.life = DeviceLife(self.observe)
+        self.life = DeviceLife(self.observe, self.files)
         self._context = Context()
         self._context.run(_LIFE.set, self.life)
         location = FileLocation(STORE_PATH, vfs=self.files.name, is_exclusive=True)
@@ -94,8 +94,8 @@ class SimulatedDevice:
         return asyncio.get_running_loop().create_task(work, context=self._context.copy())
 
     def observe(self) -> None:
-        """Compare the store with the truth, if anything was written since the last time."""
-        if self.files.writes == self._writes_seen:
+        """Compare the store with the truth, if anything was written since the last time and the power is on."""
+        if self.files.is_dark() or self.files.writes == self._writes_seen:
             return
         self._writes_seen = self.files.writes
         try:

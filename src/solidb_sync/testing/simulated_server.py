@@ -28,7 +28,7 @@ from solidb_sync.storage.committer import InlineCommitter
 from solidb_sync.storage.sqlite.connection import FileLocation
 from solidb_sync.testing.crashable_files import CrashableFiles
 from solidb_sync.testing.faulty_network import Answer, NetworkError, Request, asgi_send
-from solidb_sync.testing.invariants import ServerInvariants
+from solidb_sync.testing.invariants import FINAL, ServerInvariants
 from solidb_sync.testing.model_oracle import Ledger, Place, read_write
 from solidb_sync.testing.virtual_loop import VirtualClock
 
@@ -60,7 +60,7 @@ class SimulatedServer:
         """The pushes that were answered in full: to be sent again at the end."""
         self.pages: dict[str, list[Answer]] = {}
         """Answers to pure pulls that brought something, by client: to be seen once more at the end."""
-        self._clock = clock
+        self.clock = clock
         self._rng = rng
         self._ledger = ledger
         self._trace = trace
@@ -75,11 +75,11 @@ class SimulatedServer:
         self._backend = SqliteServerBackend(
             lambda name: FileLocation(name, vfs=self.files.name, is_exclusive=True),
             lambda transactions, _: InlineCommitter(transactions),
-            clock=self._clock,
+            clock=self.clock,
             random_bytes=self._rng.randbytes,
         )
         config = ServerConfig(Path("simulated"), admin_key=ADMIN_KEY)
-        app = build_app(config, self._backend, self._clock, random_bytes=self._rng.randbytes)
+        app = build_app(config, self._backend, self.clock, random_bytes=self._rng.randbytes)
         self.doorbell = app.state.context.doorbell
         self._send = asgi_send(app)
         await self._look_at(sorted({*self._in_doubt, *self._ledger.outcomes}))
@@ -99,36 +99,54 @@ class SimulatedServer:
 
     async def send(self, request: Request) -> Answer:
         """Let the running program answer a request."""
-        if self.doorbell is None:
+        if self.doorbell is None or self.files.is_dark():
             raise NetworkError("connection refused")
         answer = await self._send(request)
+        if self.files.is_dark():
+            self._note_unanswered(request)
+            raise NetworkError("the machine lost its power before the answer left")
         self._trace(f"{_digest(request.body)} {answer.status} {_digest(answer.body)}")
-        if request.path == endpoints.DELTA and request.method == "POST":
-            try:
-                await self._note(request, answer)
-            except AssertionError as problem:
-                self._findings.append(problem)
-                raise
+        try:
+            await self._note(request, answer)
+        except AssertionError as problem:
+            self._findings.append(problem)
+            raise
         return answer
 
     async def send_again(self, request: Request) -> Answer:
         """Deliver a request once more, behind the back of the tap."""
         return await self._send(request)
 
-    async def _note(self, request: Request, answer: Answer) -> None:
+    def _read_changes(self, request: Request) -> tuple[dict[str, Any], list[dict[str, Any]]] | None:
+        """Return a push or pull and its changes, whose places are remembered; None when it can't be read."""
+        if request.path != endpoints.DELTA or request.method != "POST":
+            return None
         try:
             asked: dict[str, Any] = _decode(request.body)
         except msgspec.DecodeError:
-            return
+            return None
         changes = asked.get("changes", [])
         for change in changes:
             self._places[change["id"]] = (change["collection"], change["key"])
+        return asked, changes
+
+    def _note_unanswered(self, request: Request) -> None:
+        """Remember the changes whose outcome only the server's tables will tell."""
+        _, changes = self._read_changes(request) or ({}, [])
+        for change in changes:
+            outcome = self._ledger.outcomes.get(change["id"])
+            if outcome is None or outcome.status not in FINAL:
+                self._ledger.sent[change["id"]] = read_write(change)
+            self._in_doubt.add(change["id"])
+
+    async def _note(self, request: Request, answer: Answer) -> None:
+        read = self._read_changes(request)
+        if read is None:
+            return
+        asked, changes = read
         ids = [change["id"] for change in changes]
         if answer.status != 200:
-            for change in changes:
-                if change["id"] not in self._ledger.outcomes:
-                    self._ledger.sent[change["id"]] = read_write(change)
-            self._in_doubt.update(ids)
+            self._note_unanswered(request)
             return
         told: dict[str, Any] = _decode(answer.body)
         for change, result in zip(changes, told["results"], strict=True):

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from solidb_sync.client.transport.transport import TransportAnswer
 from solidb_sync.errors import ConnectionError
+from solidb_sync.testing.crashable_files import CrashableFiles
 from solidb_sync.testing.faulty_network import Answer, FaultyNetwork, NetworkError, Request
 from solidb_sync.testing.simulated_server import DATABASE, HEADERS, SimulatedServer
 
@@ -19,8 +20,9 @@ from solidb_sync.testing.simulated_server import DATABASE, HEADERS, SimulatedSer
 class DeviceLife:
     """One life of a device's program: until it crashes."""
 
-    def __init__(self, observe: Callable[[], None]) -> None:
+    def __init__(self, observe: Callable[[], None], files: CrashableFiles) -> None:
         self.observe = observe
+        self.files = files
         self.is_over = False
         self.is_in_local_call = False
         self.requests = 0
@@ -34,7 +36,7 @@ class DeviceLife:
             raise ConnectionError("this program has ended")
         self.observe()
         self.dies_after_points -= 1
-        if self.dies_after_points == 0:
+        if self.dies_after_points == 0 or self.files.is_dark():
             self.death.set()
             await asyncio.Event().wait()
 

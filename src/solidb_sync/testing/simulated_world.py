@@ -16,6 +16,9 @@ from solidb_sync.testing.simulated_server import SimulatedServer
 from solidb_sync.testing.virtual_loop import VirtualClock, VirtualClockLoop
 
 STEPS_MIN, STEPS_MAX = 50, 130
+DEVICES = (2, 2, 2, 3, 3, 3, 4, 4, 5, 8)
+"""How many devices a world begins with: few of them meet more often."""
+
 ROUNDS_TO_QUIET_MAX = 12
 HEALTHY_REQUESTS_MAX = 20
 
@@ -30,6 +33,8 @@ class Weather:
     has_subscriptions: bool
     has_background: bool
     has_disk_faults: bool
+    has_power_losses: bool
+    devices: int
 
 
 def make_weather(rng: random.Random) -> Weather:
@@ -50,6 +55,8 @@ def make_weather(rng: random.Random) -> Weather:
         has_subscriptions=rng.random() < 0.25,
         has_background=rng.random() < 0.25,
         has_disk_faults=rng.random() < 0.5,
+        has_power_losses=rng.random() < 0.5,
+        devices=rng.choice(DEVICES),
     )
 
 
@@ -85,7 +92,7 @@ class World:
     async def begin(self) -> int:
         """Start the server and the first devices; returns how many steps this world will live."""
         await self.server.start()
-        for _ in range(self.rng.randint(2, 4)):
+        for _ in range(self.weather.devices):
             await self._add_device()
         return self.rng.randint(STEPS_MIN, STEPS_MAX)
 
