@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable
-from typing import Any
+from typing import Any, Protocol
 
+import sdbql
 from solidb_sync.client.events import ChangeEvent, change_event
+from solidb_sync.client.watching import Run, Watch
 from solidb_sync.errors import SyncError
 from solidb_sync.storage.edits import DocumentChanged
 
@@ -21,12 +23,22 @@ LISTENERS_MAX = 1_000
 _logger = logging.getLogger("solidb_sync")
 
 
+class Listener(Protocol):
+    """Somebody who is told of every change until the end."""
+
+    def offer(self, event: ChangeEvent) -> None:
+        """Take note of an event."""
+
+    def end(self) -> None:
+        """Learn that there will be no more."""
+
+
 class Notifications:
     """The listeners of one manager."""
 
     def __init__(self) -> None:
         self._callbacks: list[Callable[[ChangeEvent], Any]] = []
-        self._streams: list[ChangeStream] = []
+        self._streams: list[Listener] = []
 
     @property
     def has_listeners(self) -> bool:
@@ -68,12 +80,19 @@ class Notifications:
         self._streams.append(stream)
         return stream
 
+    def watch(self, run: Run, relevance: sdbql.Relevance) -> Watch:
+        """Return an iterator over the results of a query, now and whenever a change has altered them."""
+        self._check_room()
+        watch = Watch(run, relevance, self._forget)
+        self._streams.append(watch)
+        return watch
+
     def close(self) -> None:
         """End every stream."""
         for stream in list(self._streams):
             stream.end()
 
-    def _forget(self, stream: ChangeStream) -> None:
+    def _forget(self, stream: Listener) -> None:
         if stream in self._streams:
             self._streams.remove(stream)
 

@@ -14,6 +14,7 @@ from sdbql.errors import (
     UnsupportedOfflineError,
 )
 from sdbql.limits import Limits
+from sdbql.relevance import Relevance
 
 __all__ = [
     "Cancellation",
@@ -30,6 +31,7 @@ __all__ = [
     "QueryCancelledError",
     "QueryError",
     "QueryLimitError",
+    "Relevance",
     "SqlDataSource",
     "StoredTable",
     "UnsupportedOfflineError",

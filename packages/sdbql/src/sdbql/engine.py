@@ -33,6 +33,7 @@ from sdbql.interpreter import compile_plan, compile_query
 from sdbql.limits import NESTING_DEPTH_MAX, PARSED_QUERIES_MAX, Limits
 from sdbql.parser import parse_condition, parse_query
 from sdbql.planner import make_plan
+from sdbql.relevance import Relevance
 from sdbql.stored_query import StoredQuery
 from sdbql.syntax_tree import CollectionRead
 
@@ -122,6 +123,11 @@ class Query:
         """The bind parameters that a run must be given; a collection's starts with `@`."""
         names = {bind.name for bind in self._analysis.binds}
         return frozenset(names | {f"@{bind.name}" for bind in self._analysis.collection_binds})
+
+    def relevance(self, bind_vars: BindVars | None = None, *, limits: Limits | None = None) -> Relevance:
+        """Return what tells which changes of documents can alter the result with these binds. Raises QueryError."""
+        with _errors_within(self.text):
+            return Relevance(self.plan, self._analysis, bind_vars or {}, limits or Limits())
 
     def explain(self, bind_vars: BindVars | None = None, source: Source | None = None) -> str:
         """Return the steps of the query as text, after all rewriting.

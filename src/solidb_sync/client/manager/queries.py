@@ -9,6 +9,7 @@ from typing import Any
 
 import sdbql
 from solidb_sync.client.manager.parts import ManagerParts, check_collection
+from solidb_sync.client.watching import Watch
 from solidb_sync.storage.engine import EngineReader, IndexProgress, StorageEngine
 from solidb_sync.storage.local_indexes import create_index, index_definition
 from solidb_sync.storage.records import IndexDefinition
@@ -45,6 +46,19 @@ class QueryMethods(ManagerParts):
         except asyncio.CancelledError:
             cancellation.cancel()
             raise
+
+    def watch(
+        self, sdbql_text: str, bind_vars: dict[str, Any] | None = None, *, limits: sdbql.Limits | None = None
+    ) -> Watch:
+        """Return an async iterator of the query's results: those of now at once, then each time a change altered them.
+
+        The query runs again only after a change, local or remote, that can alter its result, and only while somebody waits
+        for the next one: changes that come in between are seen together. Results that are the same are not given twice.
+        What the query raises is raised by the iterator, which may be asked on. `aclose`, or the manager's `stop`, ends it.
+        Raises `sdbql.QueryError` for a query that can't be run, `SyncError` past 1,000 listeners.
+        """
+        relevance = sdbql.parse(sdbql_text).relevance(bind_vars, limits=limits)
+        return self._notifications.watch(lambda: self.query(sdbql_text, bind_vars, limits=limits), relevance)
 
     async def explain(self, sdbql_text: str, bind_vars: dict[str, Any] | None = None) -> str:
         """Return the steps of a query, which of them run inside SQLite, and the indexes they use; nothing is run.
