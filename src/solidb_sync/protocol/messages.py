@@ -24,8 +24,10 @@ class WireChange(Struct, omit_defaults=True, gc=False):
     """One edit on its way to the server.
 
     An insert carries `document`; an update `delta` and `unset`, and `document` beside them when the server asked for the
-    full copy; a delete nothing. `id` and `counter` make the edit recognisable when it is sent again. Changes that share
-    a `transaction` are applied all or none; they stand together in one request, and `transaction_size` is their number.
+    full copy; a delete nothing. `crdt` has operations on replicated fields, by their paths, beside those or alone
+    (operation `crdt`); `hlc` is the stamp of the author's clock, where an operation or a strategy needs one. `id` and
+    `counter` make the edit recognisable when it is sent again. Changes that share a `transaction` are applied all or none;
+    they stand together in one request, and `transaction_size` is their number.
     """
 
     collection: str
@@ -40,6 +42,8 @@ class WireChange(Struct, omit_defaults=True, gc=False):
     timestamp: str = ""
     transaction: str = ""
     transaction_size: int = 0
+    crdt: Raw | UnsetType = UNSET
+    hlc: str = ""
 
 
 class SyncRequest(Struct, omit_defaults=True):
@@ -147,7 +151,8 @@ class WireConflict(Struct, omit_defaults=True):
 class ServerChange(Struct, omit_defaults=True, gc=False):
     """The current state of one document on its way to a device: whole (`document`), or what changed since the cursor.
 
-    `operation`: `insert` (whole document), `update` (fields), `delete`.
+    `operation`: `insert` (whole document), `update` (fields), `delete`. `crdt` has the states of replicated fields, by
+    their paths: all of them, or those among the fields of an update.
     """
 
     collection: str
@@ -159,6 +164,7 @@ class ServerChange(Struct, omit_defaults=True, gc=False):
     version_vector: Raw = Raw(b"{}")
     seq: int = 0
     timestamp: str = ""
+    crdt: Raw | UnsetType = UNSET
 
 
 class Replica(Struct, omit_defaults=True):

@@ -99,7 +99,8 @@ def _canonical_request(body: bytes) -> SyncRequest | None:
         request = _tight.decode(body)
         if encode(request) != body:
             return None
-        values = [raw for change in request.changes for raw in (change.document, change.delta) if raw is not msgspec.UNSET]
+        parts = [raw for change in request.changes for raw in (change.document, change.delta, change.crdt)]
+        values = [raw for raw in parts if raw is not msgspec.UNSET]
         return request if are_canonical(values) else None
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None

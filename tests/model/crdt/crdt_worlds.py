@@ -19,6 +19,7 @@ from solidb_sync.model.crdt.observed_remove_map import ObservedRemoveMapOperatio
 from solidb_sync.model.crdt.observed_remove_set import ObservedRemoveSetOperation
 from solidb_sync.model.crdt.register import RegisterOperation
 from solidb_sync.model.crdt.registry import STATES, Operation, State, applied, joined
+from solidb_sync.model.hybrid_clock import stamp_text
 from solidb_sync.model.version_vector import EMPTY_VECTOR, Dot, VersionVector
 
 CASES_PER_WORLD = 50
@@ -28,7 +29,7 @@ WORLDS = 400
 REPLICAS = ("a", "b", "c")
 ELEMENTS: tuple[Any, ...] = (1, 1.0, True, None, "x", {"p": 1, "q": [2]}, {"q": [2], "p": 1}, [])
 NAMES = ("one", "two", "three")
-STAMPS = ("0001", "0002", "0003")
+STAMPS = (stamp_text(1), stamp_text(2), stamp_text(3))
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from solidb_sync.model.crdt.registry import (
     read_state,
     state_json,
 )
+from solidb_sync.model.hybrid_clock import stamp_text
 from solidb_sync.model.version_vector import COUNTER_MAX, EMPTY_VECTOR, Dot, VersionVector
 
 every_type = pytest.mark.parametrize("kind", OPERATIONS)
@@ -197,7 +198,7 @@ def test_a_plain_value_saved_over_a_state_is_what_it_shows_afterwards(kind: str)
             operation = state.operation_to(wanted)
             after = state
             if operation is not None:
-                author = Authorship(Dot("phone", number + 1), vector, "0002")
+                author = Authorship(Dot("phone", number + 1), vector, stamp_text(2))
                 after = applied(state, operation, author)
             if kind == "gset":
                 assert {*map(element_text, after.value())} == {*map(element_text, [*state.value(), *wanted])}

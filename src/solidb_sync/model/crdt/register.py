@@ -20,6 +20,7 @@ from typing import Any
 
 from solidb_sync.model.crdt.authorship import Authorship, OperationError
 from solidb_sync.model.crdt.elements import element_text, element_value
+from solidb_sync.model.hybrid_clock import next_stamp
 from solidb_sync.model.version_vector import Dot
 
 NOTHING_WRITTEN = Dot("", 0)
@@ -73,11 +74,11 @@ class Register:
     def delta(self, operation: RegisterOperation, author: Authorship) -> Register:
         """Return the little state whose join is the effect of an operation.
 
-        Its stamp is raised to that of a value which the author had seen, where a clock stood behind.
+        Its stamp is raised beyond that of a value which the author had seen, where a clock stood behind.
         """
         written = Register(element_text(operation.value), author.stamp, author.dot)
         if author.base.covers(self.dot) and _order(written) <= _order(self):
-            written = replace(written, stamp=self.stamp + "+")
+            written = replace(written, stamp=next_stamp(now_ms=0, seen=self.stamp))
         return written
 
     def applied(self, operation: RegisterOperation, author: Authorship) -> Register:
