@@ -69,10 +69,10 @@ def analyse(body: QueryBody) -> Analysis:
     return analyser.finish(analysed)
 
 
-def analyse_condition(condition: Expression, document: str) -> Analysis:
-    """Check a bare condition, whose unknown names are attributes of the variable `document`."""
+def analyse_condition(condition: Expression, document: str, names: Iterable[str] = ()) -> Analysis:
+    """Check a bare condition, whose unknown names are attributes of the variable `document`; `names` also mean it."""
     analyser = _Analyser(attributes_of=document)
-    analysed = analyser.expression(condition, {})
+    analysed = analyser.expression(condition, dict.fromkeys(names, document))
     return analyser.finish(QueryBody((), Return(analysed, distinct=False)))
 
 

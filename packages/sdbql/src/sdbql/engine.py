@@ -35,7 +35,7 @@ from sdbql.parser import parse_condition, parse_query
 from sdbql.planner import make_plan
 from sdbql.relevance import Relevance
 from sdbql.stored_query import StoredQuery
-from sdbql.syntax_tree import CollectionRead
+from sdbql.syntax_tree import CollectionRead, Expression
 
 BindVars = Mapping[str, Any]
 Source = DataSource | Mapping[str, Sequence[Document]]
@@ -93,7 +93,7 @@ def parse_filter(text: str) -> "Filter":
     A name in it is an attribute of the document, null when the document has none.
     """
     with _errors_within(text), _nesting_bounded():
-        return Filter(text, analyse_condition(parse_condition(text), _DOCUMENT))
+        return Filter(text, parse_condition(text))
 
 
 class Query:
@@ -175,14 +175,27 @@ class Query:
 
 
 class Filter:
-    """A condition on one document."""
+    """A condition on one document; the document itself may have a name in it. Raises QueryError."""
 
-    def __init__(self, text: str, analysis: Analysis) -> None:
+    def __init__(self, text: str, condition: Expression, *, document_name: str | None = None) -> None:
         self.text = text
-        self._analysis = analysis
+        names = () if document_name is None else (document_name,)
+        self._analysis = analysis = analyse_condition(condition, DOCUMENT, names)
         self._layout = Layout(compile_expression, compile_plan)
-        self._document = self._layout.slot(_DOCUMENT)
+        self._document = self._layout.slot(DOCUMENT)
         self._evaluate = compile_plan(make_plan(analysis.body), self._layout)
+
+    @property
+    def condition(self) -> Expression:
+        """The tree of the condition, over the variable `document`."""
+        returned = self._analysis.body.returned
+        assert returned is not None
+        return returned.value
+
+    @property
+    def bind_names(self) -> frozenset[str]:
+        """The bind parameters that a test must be given."""
+        return frozenset(bind.name for bind in self._analysis.binds)
 
     def __str__(self) -> str:
         return self.text
@@ -206,7 +219,8 @@ class Filter:
                 return bool(self._evaluate(frame)[0])
 
 
-_DOCUMENT = "document"
+DOCUMENT = "document"
+"""The variable of a filter that is the document."""
 
 
 _NO_SOURCE = DictSource({})
