@@ -14,6 +14,8 @@ from sdbql.values import equal
 from solidb_sync import LocalStore
 from solidb_sync.json_value import decode
 from solidb_sync.storage.records import IndexDefinition
+from solidb_sync.storage.sqlite.migrate import migrate, migrations_of
+from solidb_sync.storage.sqlite.sqlite_engine import MIGRATIONS
 from solidb_sync.storage.sqlite.statements import FieldStatements
 
 CHILD = Path(__file__).with_name("child_that_indexes.py")
@@ -97,12 +99,10 @@ def test_an_index_that_is_missing_or_made_otherwise_is_built_again_at_opening(da
 
 def test_a_store_of_the_first_format_gets_indexes(tmp_path):
     """It has no table for them until it is opened."""
-    store_with_users(tmp_path / "store.db").close()
     connection = apsw.Connection(str(tmp_path / "store.db"))
-    connection.execute("DROP TABLE indexes").fetchall()
-    connection.execute("PRAGMA user_version = 1").fetchall()
+    migrate(connection, migrations_of(MIGRATIONS)[:1], "store.db")
     connection.close()
-    with LocalStore.open(tmp_path / "store.db", "phone") as store:
+    with store_with_users(tmp_path / "store.db") as store:
         store.create_index("users", "email")
         assert store.list_indexes() == [EMAIL]
 

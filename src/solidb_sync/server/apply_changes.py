@@ -253,12 +253,13 @@ def _skip_together(verdicts: Sequence[Verdict]) -> None:
 def _record(working: WorkingSet, verdict: Verdict, outcome: PushOutcome) -> None:
     change, status = verdict.change, verdict.status
     if status == "duplicate":
-        if verdict.original == "rejected":
-            working.blocked.add(change.name)
+        is_rejected = verdict.original == "rejected"
     else:
         working.record(change, verdict.dot, status, verdict.seq, encode_error(verdict.error))
-        if status == "rejected":
-            working.blocked.add(change.name)
+        is_rejected = status == "rejected"
+    if is_rejected:
+        working.blocked.add(change.name)
+        working.refused.add(change.name)
     if verdict.conflict is not None:
         working.writes.conflicts.append(verdict.conflict)
         outcome.conflicts.append(verdict.conflict)

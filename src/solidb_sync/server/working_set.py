@@ -48,6 +48,8 @@ class WorkingSet:
         self.known: dict[str, Outcome] = {}
         self.blocked: set[DocumentName] = set()
         """Documents with a change of this request that is not settled."""
+        self.refused: set[DocumentName] = set()
+        """Documents with a change of this request that was rejected: their author sets aside what it made on top of it."""
         self.writes = Writes()
         self._waiting: dict[DocumentName, list[Unsettled]] = {}
         self._limits: dict[str, int] = {}
@@ -202,7 +204,7 @@ class WorkingSet:
         self.known[change.id] = outcome
         if status in UNSETTLED_STATUSES:
             self.blocked.add(change.name)
-            if not change.is_handwritten:
+            if not change.is_handwritten and change.name not in self.refused:
                 self.writes.unsettled.append(Unsettled(change.id, self.actor, change.counter or dot.counter, *change.name))
         elif before is not None:
             self.writes.settled.append(change.id)

@@ -10,7 +10,7 @@ from solidb_sync.json_value import Canonical, JsonDocument, check_size, decode, 
 from solidb_sync.model.delta import diff
 from solidb_sync.protocol.messages import WireChange
 from solidb_sync.storage.engine import StorageEngine
-from solidb_sync.storage.overlay import keep_base_apart
+from solidb_sync.storage.overlay import keep_base_apart, rebuild, without_refused
 from solidb_sync.storage.records import ChangeState, StoredChange, StoredRow
 from solidb_sync.storage.text_forms import delta_fields, encode_change, text_with_dot
 
@@ -41,6 +41,9 @@ def record_save(
     """Insert or update a document; None when it changes nothing."""
     collection, key = place
     row = engine.row(collection, key)
+    refused = engine.rejected_of(collection, key)
+    if refused:
+        return _save_over_refused(engine, minted, row, document, merge=merge, refused=refused)
     if row is None or row.body is None:
         change = WireChange(collection, key, "insert", document=msgspec.Raw(document.text))
         return _record(engine, minted, row, change, _Sides(None, document.value, document.text.decode()))
@@ -62,8 +65,44 @@ def record_delete(engine: StorageEngine, minted: Minted, place: tuple[str, str])
     row = engine.row(collection, key)
     if row is None or row.body is None:
         return None
+    refused = engine.rejected_of(collection, key)
+    under = without_refused(engine, place, refused) if refused else row
     change = WireChange(collection, key, "delete")
-    return _record(engine, minted, row, change, _Sides(decode(row.body), None, None))
+    fact = _record(engine, minted, under, change, _Sides(decode(row.body), None, None))
+    engine.drop_changes(taken.id for taken in refused)
+    return fact
+
+
+def _save_over_refused(
+    engine: StorageEngine,
+    minted: Minted,
+    row: StoredRow | None,
+    document: Canonical,
+    *,
+    merge: bool,
+    refused: list[StoredChange],
+) -> DocumentChanged | None:
+    """Save over refused changes: the new edit is all that differs from what the server may have, and takes them over."""
+    collection, key = place = refused[0].collection, refused[0].key
+    before: JsonDocument | None = None if row is None or row.body is None else decode(row.body)
+    after = {**(before or {}), **document.value} if merge else document.value
+    if before is not None and not diff(before, after):
+        return None
+    text = encode(after)
+    check_size(len(text), "document")
+    under = without_refused(engine, place, refused)
+    if under is None or under.body is None:
+        change = WireChange(collection, key, "insert", document=msgspec.Raw(text))
+    elif delta := diff(decode(under.body), after):
+        values, unset = delta_fields(delta)
+        change = WireChange(collection, key, "update", delta=values, unset=unset)
+    else:
+        engine.drop_changes(taken.id for taken in refused)
+        rebuild(engine, collection, key)
+        return DocumentChanged(collection, key, after, before, under.vector, "local")
+    fact = _record(engine, minted, under, change, _Sides(before, after, text.decode()))
+    engine.drop_changes(taken.id for taken in refused)
+    return fact
 
 
 class _Sides(Struct, frozen=True):

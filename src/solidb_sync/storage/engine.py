@@ -71,6 +71,9 @@ class EngineReader(Protocol):
     def changes_of(self, collection: str, key: str) -> list[StoredChange]:
         """Return the changes of one document, oldest first."""
 
+    def rejected_of(self, collection: str, key: str) -> list[StoredChange]:
+        """Return the changes of one document that the server refused, oldest first; quick when there are none."""
+
     def change_ids(self) -> list[int]:
         """Return the ids of all changes, oldest first."""
 

@@ -192,6 +192,10 @@ class MemoryEngine:
         with self._guard:
             return [self._changes[number] for number in self._change_ids.get((collection, key), ())]
 
+    def rejected_of(self, collection: str, key: str) -> list[StoredChange]:
+        """Return the refused changes of one document."""
+        return [change for change in self.changes_of(collection, key) if change.state is ChangeState.REJECTED]
+
     def change_ids(self) -> list[int]:
         """Return the ids of all changes, oldest first."""
         with self._guard:

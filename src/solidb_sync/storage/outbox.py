@@ -19,6 +19,7 @@ from solidb_sync.errors import ProtocolError
 from solidb_sync.json_value import encode
 from solidb_sync.model.version_vector import EMPTY_VECTOR, Dot, VersionVector
 from solidb_sync.protocol.messages import ChangeResult, WireChange
+from solidb_sync.storage.dependants import dependants
 from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.overlay import fold, rebuild
 from solidb_sync.storage.records import ChangeState, StoredBase, StoredChange
@@ -272,7 +273,7 @@ def _settle_document(engine: StorageEngine, place: Place, answers: list[_Answere
             case Outcome.NEEDS_FULL:
                 engine.replace_change(replace(change, needs_full=True))
             case Outcome.REJECTED:
-                settled.rejected.extend(_set_aside(engine, place, change, reason))
+                settled.rejected.extend(_set_aside(engine, change, reason))
                 return
             case Outcome.AGAIN:
                 pass
@@ -320,12 +321,12 @@ def settle_by_hand(engine: StorageEngine, number: int) -> bool:
     return False
 
 
-def _set_aside(engine: StorageEngine, place: Place, refused: StoredChange, reason: str) -> list[StoredChange]:
-    """Reject a change and the pending ones of its document that were made on top of it."""
+def _set_aside(engine: StorageEngine, refused: StoredChange, reason: str) -> list[StoredChange]:
+    """Reject a change and the pending ones that depend on it: made on top of it, or of one transaction with such a one."""
+    if refused.state is not ChangeState.PENDING:
+        return []
     aside = []
-    for change in engine.changes_of(*place):
-        if change.id < refused.id or change.state is not ChangeState.PENDING:
-            continue
+    for change in dependants(engine, refused):
         why = reason if change.id == refused.id else f"follows the rejected change {refused.change_id}"
         rejected = replace(change, state=ChangeState.REJECTED, reason=why)
         engine.replace_change(rejected)

@@ -30,6 +30,16 @@ def keep_base_apart(engine: StorageEngine, collection: str, key: str, row: Store
         engine.put_base(collection, key, StoredBase(row.body, row.body is None, row.vector, row.stamp))
 
 
+def without_refused(engine: EngineReader, place: tuple[str, str], refused: list[StoredChange]) -> StoredRow | None:
+    """Return the visible row as it would be without the changes the server refused."""
+    base = engine.base(*place)
+    kept = [change for change in engine.changes_of(*place) if change not in refused]
+    if base is None and not kept:
+        return None
+    document, vector, stamp = fold(base, kept)
+    return StoredRow(None if document is None else encode(document).decode(), vector_text(vector), stamp)
+
+
 def rebuild(engine: StorageEngine, collection: str, key: str) -> None:
     """Make the visible row from the base copy and the changes that are kept; with neither it is right already."""
     base = engine.base(collection, key)

@@ -222,8 +222,12 @@ class EngineConformance:
             assert [found.id for found in engine.changes(state=ChangeState.PENDING)] == pending
             assert [found.id for found in engine.changes(state=ChangeState.PENDING, after=ids[0], limit=2)] == ids[2:4]
             assert engine.changes(state=None, after=ids[0], limit=1) == [held]
+            refused = [replace(found, state=ChangeState.REJECTED) for found in engine.changes(state=None)[3:]]
+            for one in reversed(refused):
+                engine.replace_change(one)
+            assert (engine.rejected_of("notes", "k"), engine.rejected_of("notes", "other")) == (refused, [])
             assert engine.changes(state=None, limit=0) == []
-            assert [engine.count_changes(state) for state in ChangeState] == [4, 1, 0]
+            assert [engine.count_changes(state) for state in ChangeState] == [2, 1, 2]
 
     def test_a_replaced_change_keeps_its_place_in_the_order(self) -> None:
         """And replacing one that is gone adds nothing."""

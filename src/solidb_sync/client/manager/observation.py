@@ -10,8 +10,7 @@ from solidb_sync.client.manager.syncing import SyncMethods
 from solidb_sync.client.notifications import ChangeStream
 from solidb_sync.client.results import SyncStatus
 from solidb_sync.client.status import sync_status
-from solidb_sync.storage.pending_change import PendingChange, public_change
-from solidb_sync.storage.records import ChangeState
+from solidb_sync.storage.pending_change import PendingChange
 
 
 class ObservationMethods(SyncMethods):
@@ -28,11 +27,6 @@ class ObservationMethods(SyncMethods):
     async def pending_changes(self) -> list[PendingChange]:
         """Return the changes that wait for the server, oldest first."""
         return self._store.get_pending_changes()
-
-    async def rejected_changes(self) -> list[PendingChange]:
-        """Return the changes the server refused for good, with its reason."""
-        changes = self._view(lambda reader: reader.changes(state=ChangeState.REJECTED))
-        return [public_change(change) for change in changes]
 
     async def status(self) -> SyncStatus:
         """Return how the sync stands."""

@@ -103,6 +103,10 @@ class SqliteReads:
         """Return the changes of one document, oldest first."""
         return self._read_changes(sql.READ_CHANGES_OF, (self._number(collection), key))
 
+    def rejected_of(self, collection: str, key: str) -> list[StoredChange]:
+        """Return the refused changes of one document."""
+        return self._read_changes(sql.READ_REJECTED_OF, (self._number(collection), key))
+
     def change_ids(self) -> list[int]:
         """Return the ids of all changes, oldest first."""
         return [number for (number,) in self._all(sql.CHANGE_IDS)]
