@@ -37,7 +37,9 @@ class Resync:
         actor = actor_name(replica.device_id, replica.incarnation)
         pending = self._store.view(lambda reader: reader.changes(state=ChangeState.PENDING, limit=KNOWN_IDS_MAX))
         ids = [] if self._discard_local else [change.change_id for change in pending]
-        answer = await self._server.register(replica.device_id, actor=actor, reset=True, known=ids)
+        answer = await self._server.register(
+            replica.device_id, actor=actor, reset=True, known=ids, settings=self._round.wanted_settings().settings
+        )
         if replica.epoch and replica.epoch != answer.epoch and not self._discard_local:
             raise ResyncRequiredError(
                 "the server's database is another one than before, and documents may exist only here; "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from solidb_sync.client.transport.transport import Transport, TransportAnswer
 from solidb_sync.errors import (
     AuthError,
@@ -20,7 +22,13 @@ from solidb_sync.protocol.codec import (
     encode_sync_request,
 )
 from solidb_sync.protocol.limits import PROTOCOL
-from solidb_sync.protocol.messages import ReceivedAnswer, RegisterAnswer, RegisterRequest, SyncRequest
+from solidb_sync.protocol.messages import (
+    ClientSettings,
+    ReceivedAnswer,
+    RegisterAnswer,
+    RegisterRequest,
+    SyncRequest,
+)
 
 ERROR_KINDS: dict[int, type[ServerError]] = {403: ForbiddenError, 404: NotFoundError, 409: ConflictError}
 
@@ -41,9 +49,22 @@ class ServerCalls:
         answer = await self._post(endpoints.DELTA, encode_sync_request(request, changes))
         return decode_sync_answer(answer.body)
 
-    async def register(self, client_id: str, *, actor: str, reset: bool, known: list[str]) -> RegisterAnswer:
-        """Ask for a new incarnation in place of `actor`, and which of the `known` change ids the server has applied."""
-        request = RegisterRequest(client_id=client_id, protocol=PROTOCOL, actor=actor, reset=reset, known=known)
+    async def register(
+        self,
+        client_id: str,
+        *,
+        actor: str = "",
+        reset: bool = False,
+        known: Sequence[str] = (),
+        settings: ClientSettings | None = None,
+    ) -> RegisterAnswer:
+        """Tell the server this device's settings; None leaves those it has.
+
+        With `reset` ask for a new incarnation in place of `actor`, and which of the `known` change ids it has applied.
+        """
+        request = RegisterRequest(
+            client_id=client_id, protocol=PROTOCOL, actor=actor, reset=reset, known=list(known), settings=settings
+        )
         path = endpoints.path_for(endpoints.CLIENTS, self.database)
         answer = await self._post(path, encode_message(request))
         return decode_message(answer.body, RegisterAnswer)

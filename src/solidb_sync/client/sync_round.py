@@ -14,12 +14,15 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
+from solidb_sync.client.config import SyncConfig
 from solidb_sync.client.conflicts import record_conflicts
 from solidb_sync.client.notifications import Notifications
 from solidb_sync.client.scope import NOT_BEGUN, Scope, adopt_scope, begin_backfill, end_backfill, wanted_scope
 from solidb_sync.client.server_calls import ServerCalls
+from solidb_sync.client.wanted_settings import WantedSettings, wanted_settings
 from solidb_sync.errors import ProtocolError, ResyncRequiredError
 from solidb_sync.model.version_vector import Dot
+from solidb_sync.protocol.client_settings import DEFAULT_SETTINGS
 from solidb_sync.protocol.limits import KNOWN_IDS_MAX, PROTOCOL, PULL_CHANGES_DEFAULT
 from solidb_sync.protocol.messages import ReceivedAnswer, SyncRequest
 from solidb_sync.protocol.names import actor_name
@@ -32,6 +35,7 @@ from solidb_sync.storage.records import ChangeState, Replica, StoredChange, Stor
 
 REQUESTS_PER_ROUND_MAX = 100_000
 NEW_INCARNATIONS_PER_ROUND_MAX = 3
+REGISTRATIONS_PER_ROUND_MAX = 3
 NOTHING = Batch([], [], is_last=True)
 
 
@@ -106,23 +110,26 @@ class SyncRound:
         server: ServerCalls,
         notifications: Notifications,
         *,
-        batch_size: int,
-        collections: tuple[str, ...],
+        config: SyncConfig,
     ) -> None:
         self._store = store
         self._server = server
         self._notifications = notifications
-        self._batch_size = batch_size
-        self._configured = collections
+        self._config = config
+        self._batch_size = config.batch_size
+        self._configured = config.collections
+        self._wanted = WantedSettings(DEFAULT_SETTINGS, "")
         self._scope = Scope(None)
         self._outcome = RoundOutcome()
         self._incarnations = 0
+        self._registrations = 0
         self._pushes = 0
 
     async def run(self, outcome: RoundOutcome) -> None:
         """Drain the outbox and pull to the end, adding to `outcome`; raises whatever stopped it, with nothing lost."""
         self._outcome = outcome
-        self._incarnations = 0
+        self._incarnations = self._registrations = 0
+        self._wanted = self.wanted_settings()
         replica, self._scope, backfills = self._store.view(self._standing)
         self._pushes = replica.pushes
         if replica.covered != (None if self._scope.names is None else tuple(sorted(self._scope.names))):
@@ -135,6 +142,10 @@ class SyncRound:
         await self._drain()
         if replica.is_resyncing:
             await self._store.commit(_finish_resync)
+
+    def wanted_settings(self) -> WantedSettings:
+        """Return what this device asks the server for, as things stand now."""
+        return self._store.view(lambda reader: wanted_settings(reader, self._config))
 
     def _standing(self, reader: EngineReader) -> tuple[Replica, Scope, dict[str, int]]:
         return reader.replica(), wanted_scope(reader, self._configured), reader.backfills()
@@ -214,6 +225,9 @@ class SyncRound:
     async def _exchange(self, ask: _Ask) -> ReceivedAnswer:
         replica = self._store.view(lambda reader: reader.replica())
         answer = await self._server.sync(self._request(ask, replica), ask.changes)
+        while answer.register:
+            await self._register()
+            answer = await self._server.sync(self._request(ask, replica), ask.changes)
         if replica.epoch and answer.epoch != replica.epoch:
             raise ResyncRequiredError(
                 f"the server's database is another one than before (epoch {answer.epoch}, not {replica.epoch}); "
@@ -239,6 +253,7 @@ class SyncRound:
             full=ask.whole or replica.is_resyncing,
             caught_up=replica.caught_up,
             pushes=self._pushes if ask.collection is None else None,
+            settings=self._wanted.hash,
             stored=replica.cursor if replica.cursor != ask.cursor and ask.collection is None else None,
         )
         if ask.collection is not None:
@@ -265,6 +280,13 @@ class SyncRound:
         self._outcome.rejected += did.rejected
         return recorded
 
+    async def _register(self) -> None:
+        """Tell the server what this device asks for; it holds something else."""
+        self._registrations += 1
+        if self._registrations > REGISTRATIONS_PER_ROUND_MAX:
+            raise ProtocolError(f"the server did not take the settings it was told {REGISTRATIONS_PER_ROUND_MAX} times")
+        await self._server.register(self._store.device_id, settings=self._wanted.settings)
+
     async def _begin_incarnation(self) -> None:
         """Go on under a new actor: this store's history and the server's have parted (restored or copied store)."""
         self._incarnations += 1
@@ -277,7 +299,11 @@ class SyncRound:
         for start in range(0, len(pending) or 1, KNOWN_IDS_MAX):
             ids = [change.change_id for change in pending[start : start + KNOWN_IDS_MAX]]
             answer = await self._server.register(
-                replica.device_id, actor=actor_name(replica.device_id, replica.incarnation), reset=start == 0, known=ids
+                replica.device_id,
+                actor=actor_name(replica.device_id, replica.incarnation),
+                reset=start == 0,
+                known=ids,
+                settings=self._wanted.settings,
             )
             known.update({change_id: Dot(*dot) for change_id, dot in answer.known.items()})
             incarnation = max(incarnation, answer.incarnation)

@@ -20,6 +20,25 @@ from msgspec import UNSET, Raw, Struct, UnsetType, field
 from solidb_sync.protocol.limits import PROTOCOL
 
 
+class WireFilter(Struct, omit_defaults=True, frozen=True):
+    """Which documents of a collection a device wants: an SDBQL query, and the values of its parameters."""
+
+    query: str
+    bind_vars: dict[str, Any] = {}
+
+
+class ClientSettings(Struct, omit_defaults=True):
+    """What a device has asked the server to do for it, from its registration on.
+
+    `default_strategy` and `strategies` (by collection) say how its conflicts are decided; `filters` (by collection) which
+    documents it gets. A request names its settings by their hash (`protocol/client_settings.py`).
+    """
+
+    default_strategy: str = "last_write_wins"
+    strategies: dict[str, str] = {}
+    filters: dict[str, WireFilter] = {}
+
+
 class WireChange(Struct, omit_defaults=True, gc=False):
     """One edit on its way to the server.
 
@@ -55,8 +74,9 @@ class SyncRequest(Struct, omit_defaults=True):
     pull. `full` asks for whole documents instead of deltas. `caught_up` is the last cursor at which nothing was left to
     pull, which is what deltas are relative to. `stored` is the cursor the client has durably stored, when
     that is behind the one it reads from. `pushes` is how many requests with something new the server has taken from this
-    actor, as far as the device knows: another number means that the store went back in time, or lives twice. `changes` stand
-    last, because they are put behind the rest as text.
+    actor, as far as the device knows: another number means that the store went back in time, or lives twice. `settings` is
+    the hash of the settings it has registered with, empty for the defaults. `changes` stand last, because they are put
+    behind the rest as text.
     """
 
     client_id: str
@@ -73,6 +93,7 @@ class SyncRequest(Struct, omit_defaults=True):
     caught_up: int = 0
     stored: int | None = None
     pushes: int | None = None
+    settings: str = ""
     changes: list[WireChange] = []
 
 
@@ -93,6 +114,7 @@ class LooseSyncRequest(Struct):
     caught_up: int = 0
     stored: int | None = None
     pushes: int | None = None
+    settings: str = ""
     changes: list[Raw] = []
 
 
@@ -184,6 +206,7 @@ Changes = TypeVar("Changes")
 class SyncAnswer(Struct, Generic[Changes]):
     """The answer to a push, a pull, or both; every field is written, empty ones too.
 
+    `register`: the server holds other settings of this device than it names; nothing was done, it registers and asks again.
     `Changes` is `list[ServerChange]` for a device; a server may have their JSON text instead.
     """
 
@@ -199,6 +222,7 @@ class SyncAnswer(Struct, Generic[Changes]):
     protocol: int = PROTOCOL
     pushes: int = 0
     replica: Replica | None = None
+    register: bool = False
 
 
 SentAnswer = SyncAnswer[list[ServerChange] | Raw]
@@ -209,7 +233,8 @@ class RegisterRequest(Struct, omit_defaults=True):
     """Register a device.
 
     `reset` asks for a new incarnation in place of `actor`, which is fenced: a request of it that comes late has no effect.
-    `known` are pending change ids; the answer says which of them were applied already.
+    `known` are pending change ids; the answer says which of them were applied already. `settings` take the place of those
+    the server has; without them those stay.
     """
 
     client_id: str
@@ -217,6 +242,7 @@ class RegisterRequest(Struct, omit_defaults=True):
     actor: str = ""
     reset: bool = False
     known: list[str] = []
+    settings: ClientSettings | None = None
 
 
 class RegisterAnswer(Struct):

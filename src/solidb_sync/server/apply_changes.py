@@ -14,6 +14,7 @@ from itertools import groupby
 
 from solidb_sync.protocol.limits import PROTOCOL
 from solidb_sync.protocol.messages import ChangeError, ChangeResult, Replica
+from solidb_sync.server.client_settings import must_register
 from solidb_sync.server.judge_change import CounterReused, Verdict, encode_error, judge_change
 from solidb_sync.server.plain_batch import PlainBatch
 from solidb_sync.server.proposed_change import ProposedChange
@@ -43,6 +44,8 @@ class PushOutcome:
     pushes: int = 0
     is_news: bool = False
     """True when a document changed."""
+    must_register: bool = False
+    """True when nothing was done, because the device names other settings than the server holds of it."""
 
 
 def apply_changes(session: WriteSession, call: SyncCall, now_ms: int) -> PushOutcome:
@@ -50,6 +53,8 @@ def apply_changes(session: WriteSession, call: SyncCall, now_ms: int) -> PushOut
     head = session.head()
     actor = session.actor(call.actor) or ActorState(call.actor, call.client_id, 0, False)
     check_history(call, head, actor)
+    if must_register(session, call):
+        return PushOutcome([], must_register=True)
     if isinstance(call.changes, PlainBatch):
         outcome = _apply_plain(session, call, call.changes, head=head, actor=actor, now_ms=now_ms)
         if outcome is not None:

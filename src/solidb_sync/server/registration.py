@@ -8,6 +8,7 @@ from solidb_sync.clock import iso_text
 from solidb_sync.protocol.limits import CHANGE_ID_CHARACTERS_MAX, KNOWN_IDS_MAX, PROTOCOLS_SUPPORTED
 from solidb_sync.protocol.messages import RegisterAnswer, RegisterRequest
 from solidb_sync.protocol.names import actor_name
+from solidb_sync.server.client_settings import checked_settings, save_settings
 from solidb_sync.server.refusals import bad_request, too_large, unsupported_protocol
 from solidb_sync.server.storage.backend import WriteSession
 from solidb_sync.server.storage.records import ActorState
@@ -43,6 +44,7 @@ def read_registration(body: bytes) -> RegisterRequest:
 
 def register(session: WriteSession, request: RegisterRequest, now_ms: int) -> RegisterAnswer:
     """Return the incarnation to go on with, and which of the asked changes have had their effect."""
+    settings = None if request.settings is None else checked_settings(request.settings)
     incarnation = session.incarnation(request.client_id)
     if request.reset:
         incarnation += 1
@@ -50,6 +52,8 @@ def register(session: WriteSession, request: RegisterRequest, now_ms: int) -> Re
         left = session.actor(name) or ActorState(name, request.client_id, 0, False)
         session.save_actor(left._replace(is_fenced=True))
     session.save_incarnation(request.client_id, incarnation)
+    if settings is not None:
+        save_settings(session, request.client_id, settings)
     applied = {
         outcome.change_id: (outcome.actor, outcome.counter)
         for outcome in session.outcomes(request.known)

@@ -59,6 +59,7 @@ class SyncCall:
     is_full: bool
     pushes: int | None
     caught_up: int
+    settings: str
 
     @property
     def deltas_since(self) -> int:
@@ -186,6 +187,7 @@ def checked_call(request: SyncRequest | LooseSyncRequest, changes: list[Proposed
         is_full=request.full,
         pushes=request.pushes,
         caught_up=request.caught_up,
+        settings=request.settings,
     )
 
 

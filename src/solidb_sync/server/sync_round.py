@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import NamedTuple
 
 import msgspec
 from msgspec import UNSET
@@ -12,6 +13,7 @@ from solidb_sync.clock import Clock, iso_text
 from solidb_sync.json_value import decode
 from solidb_sync.protocol.messages import Replica, SentAnswer, SyncAnswer, WireConflict, WireVersion
 from solidb_sync.server.apply_changes import PushOutcome, apply_changes, check_history, replica_reset
+from solidb_sync.server.client_settings import must_register
 from solidb_sync.server.collect_changes import Page, PullQuery, collect_changes
 from solidb_sync.server.databases import SMALL_READ_ENTRIES, Database
 from solidb_sync.server.storage.backend import ReadSession
@@ -36,10 +38,12 @@ async def sync_round(database: Database, call: SyncCall, *, clock: Clock, ring: 
             ring(database.name, outcome.newest, call.client_id)
             if database.backend.reads_in_threads:
                 await asyncio.sleep(0)  # the listeners go first: the author's answer can wait for their few bytes
-    head, actor, replica, is_small = await database.read(lambda session: _standing(session, call))
-    replica = outcome.replica or replica
-    if not call.changes and actor is not None:
-        outcome.highest, outcome.pushes = actor.highest, actor.pushes
+    standing = await database.read(lambda session: _standing(session, call))
+    head, replica = standing.head, outcome.replica or standing.replica
+    if outcome.must_register or standing.must_register:
+        return _asking_to_register(call, head, clock)
+    if not call.changes and standing.actor is not None:
+        outcome.highest, outcome.pushes = standing.actor.highest, standing.actor.pushes
     if replica is not None:
         return _answer(call, head, Page([], call.cursor, False, head.newest), outcome, replica, clock)
     query = PullQuery(
@@ -51,7 +55,7 @@ async def sync_round(database: Database, call: SyncCall, *, clock: Clock, ring: 
         excluded=call.excluded,
         wants_both=not call.protocol,
     )
-    page = await _page(database, call.client_id, query, head, is_small=is_small or not query.limit)
+    page = await _page(database, call.client_id, query, head, is_small=standing.is_small or not query.limit)
     database.notes.note(call)
     await database.write_notes_when_due()
     return _answer(call, head, page, outcome, None, clock)
@@ -68,14 +72,32 @@ async def _page(database: Database, client_id: str, query: PullQuery, head: Head
     )
 
 
-def _standing(session: ReadSession, call: SyncCall) -> tuple[Head, ActorState | None, Replica | None, bool]:
-    """Return where database and device stand, and whether little has happened since the device's cursor."""
+class _Standing(NamedTuple):
+    """Where database and device stand before a pull; `is_small`: little has happened since the device's cursor."""
+
+    head: Head
+    actor: ActorState | None
+    replica: Replica | None
+    is_small: bool
+    must_register: bool
+
+
+def _standing(session: ReadSession, call: SyncCall) -> _Standing:
+    """Return where database and device stand; what a push has looked at already is not looked at again."""
     head = session.head()
     actor = session.actor(call.actor)
     check_history(call, head, actor)
-    replica = None if call.changes else replica_reset(call, actor)
     is_small = head.newest - call.cursor <= SMALL_READ_ENTRIES or call.limit <= SMALL_READ_ENTRIES // 4
-    return head, actor, replica, is_small
+    if call.changes:
+        return _Standing(head, actor, None, is_small, False)
+    return _Standing(head, actor, replica_reset(call, actor), is_small, must_register(session, call))
+
+
+def _asking_to_register(call: SyncCall, head: Head, clock: Clock) -> SentAnswer:
+    """Return the answer to a request that names other settings than the server holds of its device."""
+    answer = _answer(call, head, Page([], call.cursor, False, head.newest), PushOutcome([]), None, clock)
+    answer.register = True
+    return answer
 
 
 def _answer(

@@ -47,6 +47,8 @@ def copy_records(source: EngineReader, target: StorageEngine) -> None:
         target.put_index(index)
     for conflict in source.conflicts():
         target.put_conflict(conflict)
+    for name, value in source.settings().items():
+        target.put_setting(name, value)
     if replica.is_resyncing:  # a resync begun there begins again here
         replica = replace(replica, cursor=0, caught_up=0)
         target.mark_all_unseen()

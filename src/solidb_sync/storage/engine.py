@@ -92,6 +92,12 @@ class EngineReader(Protocol):
     def conflicts(self) -> list[StoredConflict]:
         """Return the conflict log, oldest first."""
 
+    def setting(self, name: str) -> str | None:
+        """Return a durable setting of this device, JSON text; None when it was never set."""
+
+    def settings(self) -> dict[str, str]:
+        """Return all durable settings by name."""
+
     def indexes(self, collection: str | None = None) -> list[IndexDefinition]:
         """Return the indexes of a collection, or of all, by collection and field."""
 
@@ -182,6 +188,9 @@ class StorageEngine(EngineReader, Transactions, Protocol):
 
     def put_conflict(self, conflict: StoredConflict) -> None:
         """Add to the conflict log, or replace the entry with this id."""
+
+    def put_setting(self, name: str, value: str | None) -> None:
+        """Set a durable setting, JSON text; None forgets it."""
 
     def put_index(self, index: IndexDefinition, progress: IndexProgress | None = None) -> None:
         """Keep an index that is not there yet, over the documents there are and all that come.

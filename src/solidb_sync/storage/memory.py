@@ -71,6 +71,7 @@ class MemoryEngine:
         self._backfills: dict[str, int] = {}
         self._unseen: dict[Place, bool] = {}
         self._conflicts: dict[str, StoredConflict] = {}
+        self._settings: dict[str, str] = {}
         self._indexes: dict[Place, IndexDefinition] = {}
 
     # transactions
@@ -230,6 +231,16 @@ class MemoryEngine:
         with self._guard:
             return list(self._conflicts.values())
 
+    def setting(self, name: str) -> str | None:
+        """Return a durable setting."""
+        with self._guard:
+            return self._settings.get(name)
+
+    def settings(self) -> dict[str, str]:
+        """Return all durable settings by name."""
+        with self._guard:
+            return dict(sorted(self._settings.items()))
+
     def indexes(self, collection: str | None = None) -> list[IndexDefinition]:
         """Return the indexes of a collection, or of all."""
         with self._guard:
@@ -260,7 +271,8 @@ class MemoryEngine:
     def close(self) -> None:
         """Forget everything."""
         for table in (
-            self._rows, self._bases, self._changes, self._subscriptions, self._backfills, self._conflicts, self._indexes
+            self._rows, self._bases, self._changes, self._subscriptions, self._backfills, self._conflicts, self._indexes,
+            self._settings,
         ):  # fmt: skip
             table.clear()
 
@@ -391,6 +403,10 @@ class MemoryEngine:
     def put_conflict(self, conflict: StoredConflict) -> None:
         """Add to the conflict log."""
         self._set(self._conflicts, conflict.id, conflict)
+
+    def put_setting(self, name: str, value: str | None) -> None:
+        """Set a durable setting."""
+        self._set(self._settings, name, _MISSING if value is None else value)
 
     def put_index(self, index: IndexDefinition, progress: IndexProgress | None = None) -> None:
         """Keep the definition of an index."""

@@ -53,6 +53,7 @@ def _checks(reader: EngineReader) -> Iterator[Check]:
     yield from _walk("changes", lambda: _change_checks(reader))
     yield "subscriptions", lambda: _read(reader.subscriptions)
     yield "conflict log", lambda: _read(reader.conflicts)
+    yield "settings", lambda: _read(reader.settings)
     yield "indexes", lambda: _read(reader.indexes)
 
 

@@ -350,6 +350,16 @@ class EngineConformance:
                 engine.put_conflict(entry)
             assert engine.conflicts() == [newer, conflict("b")]
 
+    def test_a_setting_is_found_again_by_its_name_until_it_is_forgotten(self) -> None:
+        """By name, in the order of names."""
+        with self.opened() as engine, transaction(engine):
+            for name, value in (("b", "1"), ("a", "{}"), ("b", "2")):
+                engine.put_setting(name, value)
+            assert (engine.setting("b"), engine.setting("c")) == ("2", None)
+            assert list(engine.settings().items()) == [("a", "{}"), ("b", "2")]
+            engine.put_setting("b", None)
+            assert engine.settings() == {"a": "{}"}
+
     def test_a_sound_engine_finds_no_damage(self) -> None:
         """With something in it."""
         with self.opened() as engine:
@@ -466,6 +476,7 @@ def _fill(engine: StorageEngine, name: str) -> None:
     engine.put_subscription(Subscription(name, name))
     engine.put_backfill(name, 5)
     engine.put_conflict(conflict(name))
+    engine.put_setting(name, "{}")
     engine.save_replica(replace(engine.replica(), epoch=name))
     engine.next_dot()
 
@@ -481,5 +492,6 @@ def _everything(engine: StorageEngine) -> list[object]:
         engine.subscriptions(),
         engine.backfills(),
         engine.conflicts(),
+        engine.settings(),
         sorted(engine.unseen()),
     ]

@@ -54,8 +54,7 @@ class ManagerParts:
             store,
             self._server,
             self._notifications,
-            batch_size=self._config.batch_size,
-            collections=self._config.collections,
+            config=self._config,
         )
         self._rounds = Rounds(store.clock)
         self._backoff = Backoff(random_source or random.Random())  # noqa: S311 - jitter, not a secret

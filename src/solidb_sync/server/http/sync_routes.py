@@ -69,6 +69,7 @@ async def pull_by_query(request: Request) -> SentAnswer:
         caught_up=query.whole_number(request, "caught_up") or 0,
         limit=query.whole_number(request, "limit"),
         full=query.boolean(request, "full"),
+        settings=request.query_params.get("settings", ""),
     )
     return await _round(request, principal, request.path_params["database"], checked_call(asked, []), can_pull=True)
 

@@ -24,6 +24,7 @@ from solidb_sync.server.storage.records import (
     LogEntry,
     Outcome,
     StoredDocument,
+    StoredSettings,
     Stretch,
     Unsettled,
     Writes,
@@ -84,6 +85,9 @@ class ReadSession(Protocol):
     def client(self, client_id: str) -> ClientNote | None:
         """Return what was last stored of a device."""
 
+    def settings(self, client_id: str) -> StoredSettings:
+        """Return the settings a device has registered with, the defaults when it has none."""
+
 
 class WriteSession(ReadSession, Protocol):
     """A view that can be written to, inside one transaction."""
@@ -129,6 +133,9 @@ class WriteSession(ReadSession, Protocol):
 
     def save_incarnation(self, client_id: str, incarnation: int) -> None:
         """Record that an incarnation has been given out."""
+
+    def save_settings(self, client_id: str, settings: StoredSettings) -> None:
+        """Set the settings of a device."""
 
     def forget_client(self, client_id: str) -> bool:
         """Drop what is known of a device except its incarnation, so that none is given out twice."""

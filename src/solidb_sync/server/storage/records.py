@@ -122,6 +122,13 @@ class ClientNote(NamedTuple):
     last_sync_ms: int | None
 
 
+class StoredSettings(NamedTuple):
+    """The settings a device has registered with, as canonical text, and their hash; both empty for the defaults."""
+
+    text: str
+    hash: str
+
+
 class ConflictRecord(NamedTuple):
     """A decided conflict; `fields`, `local` and `remote` are JSON text."""
 

@@ -260,6 +260,13 @@ class SqliteEngine(SqliteReads, SqliteTransactions):
             ),
         )  # fmt: skip
 
+    def put_setting(self, name: str, value: str | None) -> None:
+        """Set a durable setting."""
+        if value is None:
+            self._do(sql.DROP_SETTING, (name,))
+        else:
+            self._do(sql.WRITE_SETTING, (name, value))
+
     # The definitions are held in memory: every save asks for those of its collection, and only this engine writes them.
 
     def indexes(self, collection: str | None = None) -> list[IndexDefinition]:

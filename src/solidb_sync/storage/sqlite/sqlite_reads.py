@@ -138,6 +138,15 @@ class SqliteReads:
         """Return the conflict log, oldest first."""
         return [StoredConflict(*row) for row in self._all(sql.READ_CONFLICTS)]
 
+    def setting(self, name: str) -> str | None:
+        """Return a durable setting."""
+        found = self._all(sql.READ_SETTING, (name,))
+        return str(found[0][0]) if found else None
+
+    def settings(self) -> dict[str, str]:
+        """Return all durable settings by name."""
+        return dict(self._all(sql.READ_SETTINGS))
+
     def indexes(self, collection: str | None = None) -> list[IndexDefinition]:
         """Return the indexes of a collection, or of all."""
         return [

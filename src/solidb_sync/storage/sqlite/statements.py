@@ -76,6 +76,16 @@ MARK_SEEN = "DELETE FROM unseen WHERE collection = ? AND k = ?"
 READ_UNSEEN = "SELECT collection, k FROM unseen ORDER BY collection, k"
 CLEAR_UNSEEN = "DELETE FROM unseen"
 
+READ_SETTING = "SELECT value FROM settings WHERE name = ?"
+READ_SETTINGS = "SELECT name, value FROM settings ORDER BY name"
+WRITE_SETTING = """
+    INSERT INTO settings (name, value)
+    VALUES (?, ?)
+    ON CONFLICT (name) DO UPDATE
+    SET value = excluded.value
+"""
+DROP_SETTING = "DELETE FROM settings WHERE name = ?"
+
 READ_CONFLICTS = """
     SELECT id, collection, k, change_id, status, strategy, winner, fields, local, remote, base, at
     FROM conflicts

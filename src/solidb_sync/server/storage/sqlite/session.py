@@ -20,6 +20,7 @@ from solidb_sync.server.storage.records import (
     LogEntry,
     Outcome,
     StoredDocument,
+    StoredSettings,
     Stretch,
     Unsettled,
     Writes,
@@ -34,6 +35,7 @@ TEXT_PER_STORED_BYTE_MAX = 6
 """The most bytes of JSON text that one byte of a stored document becomes: `false` and its comma are one byte in JSONB."""
 
 COLLECTIONS_MAX = 10_000
+DEFAULT_SETTINGS = StoredSettings("", "")
 
 
 class SqliteReadSession:
@@ -138,6 +140,11 @@ class SqliteReadSession:
         """Return what was last stored of a device."""
         row = self._first(sql.CLIENT, client_id)
         return row and ClientNote._make(row)
+
+    def settings(self, client_id: str) -> StoredSettings:
+        """Return the settings a device has registered with, the defaults when it has none."""
+        row = self._first(sql.SETTINGS, client_id)
+        return StoredSettings(*row) if row else DEFAULT_SETTINGS
 
     def collection_id(self, name: str) -> int | None:
         """Return the number of a collection."""
@@ -244,6 +251,10 @@ class SqliteWriteSession(SqliteReadSession):
     def save_incarnation(self, client_id: str, incarnation: int) -> None:
         """Record that an incarnation has been given out."""
         self._connection.execute(sql.SAVE_INCARNATION, (client_id, incarnation))
+
+    def save_settings(self, client_id: str, settings: StoredSettings) -> None:
+        """Set the settings of a device."""
+        self._connection.execute(sql.SAVE_SETTINGS, (client_id, *settings))
 
     def forget_client(self, client_id: str) -> bool:
         """Drop what is known of a device except its incarnation, so that none is given out twice."""

@@ -39,8 +39,14 @@ VALUES (?, ?, '', 0, 0, '{"names":null,"excluded":[]}', NULL)
 ON CONFLICT (client_id) DO UPDATE SET incarnation = excluded.incarnation"""
 FORGET_CLIENT = """
 UPDATE clients
-SET actor = '', acknowledged = 0, cursor = 0, collections = '{"names":null,"excluded":[]}', last_sync_ms = NULL
+SET actor = '', acknowledged = 0, cursor = 0, collections = '{"names":null,"excluded":[]}', last_sync_ms = NULL,
+    settings = '', settings_hash = ''
 WHERE client_id = ?"""
+SETTINGS = "SELECT settings, settings_hash FROM clients WHERE client_id = ?"
+SAVE_SETTINGS = """
+INSERT INTO clients (client_id, incarnation, actor, acknowledged, cursor, collections, settings, settings_hash)
+VALUES (?, 0, '', 0, 0, '{"names":null,"excluded":[]}', ?, ?)
+ON CONFLICT (client_id) DO UPDATE SET settings = excluded.settings, settings_hash = excluded.settings_hash"""
 
 OUTCOMES = """
 SELECT actor, counter, change_id, status, seq, detail FROM outcomes

@@ -1,0 +1,57 @@
+"""What each device has asked for: checked when it registers, kept with it, and named by a hash in every request.
+
+A request that names other settings than the server holds is answered with `register` before anything is done, so that
+nothing is ever judged or filtered by settings the device no longer has. A request written by hand names none, and gets what
+its client has registered with.
+"""
+
+from __future__ import annotations
+
+from solidb_sync.protocol.client_settings import parse_settings, settings_hash, settings_text
+from solidb_sync.protocol.limits import SETTINGS_BYTES_MAX, SETTINGS_ENTRIES_MAX
+from solidb_sync.protocol.messages import ClientSettings
+from solidb_sync.protocol.names import name_problem
+from solidb_sync.reconcile.strategy import STRATEGY_NAMES
+from solidb_sync.server.refusals import bad_request, too_large
+from solidb_sync.server.storage.backend import ReadSession, WriteSession
+from solidb_sync.server.storage.records import StoredSettings
+from solidb_sync.server.sync_request import SyncCall
+
+
+def checked_settings(settings: ClientSettings) -> StoredSettings:
+    """Return settings as they are kept, or raise `RequestRefused` naming the field that is wrong."""
+    _check_strategy("settings.default_strategy", settings.default_strategy)
+    for field, entries in (("strategies", settings.strategies), ("filters", settings.filters)):
+        if len(entries) > SETTINGS_ENTRIES_MAX:
+            raise too_large(f"settings.{field}: {len(entries)} collections, at most {SETTINGS_ENTRIES_MAX} are kept")
+        for collection in entries:
+            problem = name_problem(collection)
+            if problem is not None:
+                raise bad_request(f"settings.{field}: {problem}")
+    for collection, strategy in settings.strategies.items():
+        _check_strategy(f"settings.strategies.{collection}", strategy)
+    text = settings_text(settings)
+    if len(text.encode()) > SETTINGS_BYTES_MAX:
+        raise too_large(f"settings: {len(text.encode())} bytes of JSON, at most {SETTINGS_BYTES_MAX} are kept")
+    return StoredSettings(text, settings_hash(text))
+
+
+def _check_strategy(field: str, strategy: str) -> None:
+    if strategy not in STRATEGY_NAMES:
+        raise bad_request(f"{field}: expected one of {', '.join(STRATEGY_NAMES)}, found {strategy[:40]!r}")
+
+
+def must_register(session: ReadSession, call: SyncCall) -> bool:
+    """Return whether a device names other settings than the server holds of it."""
+    return bool(call.protocol) and session.settings(call.client_id).hash != call.settings
+
+
+def save_settings(session: WriteSession, client_id: str, settings: StoredSettings) -> None:
+    """Keep the settings of a device."""
+    if session.settings(client_id) != settings:
+        session.save_settings(client_id, settings)
+
+
+def settings_of(session: ReadSession, client_id: str) -> ClientSettings:
+    """Return the settings a device has registered with."""
+    return parse_settings(session.settings(client_id).text)
