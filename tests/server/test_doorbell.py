@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
 
 from solidb_sync.server.live import doorbell
-from solidb_sync.server.live.doorbell import Doorbell
+from solidb_sync.server.live.doorbell import PAGES_WAITING_MAX, Doorbell, News
+from solidb_sync.server.news_page import NEWS_BYTES_MAX, NEWS_ENTRIES_MAX
 
 WAIT_SECONDS = 5.0
 
@@ -16,7 +18,9 @@ WAIT_SECONDS = 5.0
 class Stream:
     """An open event stream of an application."""
 
-    def __init__(self, server: Any, client_id: str, *, last_event_id: str = "", path: str = "/_api/sync/stream/db") -> None:
+    def __init__(
+        self, server: Any, client_id: str, *, last_event_id: str = "", path: str = "/_api/sync/stream/db", query: str = ""
+    ) -> None:
         self.parts: asyncio.Queue[bytes] = asyncio.Queue()
         self.status = 0
         self._leave = asyncio.Event()
@@ -27,7 +31,7 @@ class Stream:
             "type": "http",
             "method": "GET",
             "path": path,
-            "query_string": f"client_id={client_id}".encode(),
+            "query_string": f"client_id={client_id}{query}".encode(),
             "headers": headers,
             "app": server.app,
         }
@@ -121,10 +125,68 @@ def test_a_slow_listener_hears_many_rings_as_one() -> None:
         bell = Doorbell()
         with bell.listening("db", "laptop") as listener:
             for seq in range(1, 1001):
-                bell.ring("db", seq, "phone")
-            assert await listener.next_news() == 1000
+                bell.ring("db", News(seq), "phone")
+            assert await listener.next_news() == [News(1000)]
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(listener.next_news(), 0.01)
+
+    asyncio.run(scene())
+
+
+def ring_of(part: str) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(part.partition("data: ")[2])
+    return told
+
+
+def test_a_listener_that_asks_for_pages_is_rung_with_what_a_pull_would_bring(server: Any) -> None:
+    async def scene() -> None:
+        phone, laptop = server.device("phone"), server.device("laptop")
+        stream, plain = Stream(server, "laptop", query="&pages=true"), Stream(server, "tablet")
+        await stream.next(comments=True)
+        await push(server, phone, phone.insert("a", {"n": 1, "text": "a delta is shorter"}), phone.insert("b", {}))
+        ring = ring_of(await stream.next())
+        pulled = (await server.send("POST", "/_api/sync/delta", json=laptop.body(()))).json()
+        assert (ring["seq"], ring["from"], ring["page"]["cursor"]) == (2, 0, 2)
+        for name in ("server_changes", "cursor", "epoch", "has_more"):
+            assert ring["page"][name] == pulled[name]
+        await push(server, phone, phone.update("a", {"n": 2}, base={"phone": 1}))
+        ring = ring_of(await stream.next())
+        assert (ring["from"], [change["operation"] for change in ring["page"]["server_changes"]]) == (2, ["update"])
+        assert ring["page"]["server_changes"][0]["delta"] == {"n": 2}
+        assert ring_of(await plain.next()) == {"seq": 2}
+        await stream.leave()
+        await plain.leave()
+
+    server.run(scene())
+
+
+def test_long_news_and_many_pieces_of_news_come_without_a_page(server: Any) -> None:
+    async def scene() -> None:
+        phone = server.device("phone")
+        stream = Stream(server, "laptop", query="&pages=true")
+        await stream.next(comments=True)
+        await push(server, phone, phone.insert("a", {"text": "x" * NEWS_BYTES_MAX}))
+        assert ring_of(await stream.next()) == {"seq": 1}
+        await push(server, phone, *(phone.insert(f"b{number}", {}) for number in range(NEWS_ENTRIES_MAX + 1)))
+        assert ring_of(await stream.next()) == {"seq": NEWS_ENTRIES_MAX + 2}
+        await stream.leave()
+
+    server.run(scene())
+
+
+def test_a_slow_listener_gets_some_pages_in_order_and_past_that_only_the_newest_sequence() -> None:
+    async def scene() -> None:
+        bell = Doorbell()
+        with bell.listening("db", "laptop", wants_pages=True) as listener:
+            assert bell.wants_pages("db")
+            rings = [News(seq, seq - 1, b"{}") for seq in range(1, PAGES_WAITING_MAX + 2)]
+            for news in rings[:-1]:
+                bell.ring("db", news, "phone")
+            assert await listener.next_news() == rings[:-1]
+            for news in rings:
+                bell.ring("db", news, "phone")
+            assert await listener.next_news() == [News(PAGES_WAITING_MAX + 1)]
+        assert not bell.wants_pages("db")
 
     asyncio.run(scene())
 

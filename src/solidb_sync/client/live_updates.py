@@ -1,4 +1,6 @@
-"""Listen for the server's doorbell: a stream that says "news up to 17"; the data always comes by pull.
+"""Listen for the server's doorbell: a stream that says "news up to 17", and what the news is when it is short.
+
+A page in the stream is the answer to a pull that nobody had to ask for: it is applied as one, or not at all.
 
 A broken stream is opened again after a jittered delay. Each time it opens, one ring is given, because news may have come
 while nobody listened.
@@ -7,38 +9,64 @@ while nobody listened.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 import msgspec
 
 from solidb_sync.client.retry import Backoff
 from solidb_sync.client.transport.transport import Transport
 from solidb_sync.errors import SoliDBError
-from solidb_sync.json_value import decode
 from solidb_sync.protocol import endpoints
+from solidb_sync.protocol.messages import ReceivedAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """News up to a sequence (None: unknown), and maybe the page that leads there from the cursor `since`."""
+
+    seq: int | None
+    since: int = 0
+    page: ReceivedAnswer | None = None
 
 
 async def listen_for_news(
-    transport: Transport, database: str, client_id: str, *, ring: Callable[[int | None], None], backoff: Backoff
+    transport: Transport, database: str, client_id: str, *, ring: Callable[[Ring], Awaitable[None]], backoff: Backoff
 ) -> None:
-    """Call `ring` with the sequence of every piece of news (None: unknown), for ever; ends only by cancellation."""
+    """Call `ring` with every piece of news, one after the other, for ever; ends only by cancellation."""
     failures = 0
     while True:
         try:
-            async for line in transport.listen(endpoints.path_for(endpoints.STREAM, database), {"client_id": client_id}):
+            async for line in transport.listen(
+                endpoints.path_for(endpoints.STREAM, database), {"client_id": client_id, "pages": "true"}
+            ):
                 if line.startswith("data:"):
                     failures = 0
-                    ring(_sequence(line))
+                    await ring(read_ring(line))
         except SoliDBError:
             pass
         failures += 1
         await asyncio.sleep(backoff.delay_seconds(failures))
-        ring(None)
+        await ring(Ring(None))
 
 
-def _sequence(line: str) -> int | None:
-    """Return the number a ring carries, None when it can't be read: then the pull will tell."""
+def read_ring(line: str) -> Ring:
+    """Return what a line of the stream tells; what can't be read is a ring all the same: then the pull will tell.
+
+    >>> read_ring('data: {"seq": 17}')
+    Ring(seq=17, since=0, page=None)
+    """
     try:
-        return int(decode(line.removeprefix("data:"))["seq"])
-    except (msgspec.MsgspecError, KeyError, TypeError, ValueError):
-        return None
+        told = _decoder.decode(line.removeprefix("data:"))
+    except (msgspec.MsgspecError, UnicodeError):
+        return Ring(None)
+    return Ring(told.seq, told.since, told.page)
+
+
+class _Told(msgspec.Struct):
+    seq: int
+    since: int = msgspec.field(default=0, name="from")
+    page: ReceivedAnswer | None = None
+
+
+_decoder = msgspec.json.Decoder(_Told)

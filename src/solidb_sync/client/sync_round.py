@@ -9,6 +9,7 @@ change nor moves the cursor ends the round with an error instead of asking for e
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -20,7 +21,7 @@ from solidb_sync.client.notifications import Notifications
 from solidb_sync.client.scope import NOT_BEGUN, Scope, adopt_scope, begin_backfill, end_backfill, wanted_scope
 from solidb_sync.client.server_calls import ServerCalls
 from solidb_sync.client.wanted_settings import WantedSettings, wanted_settings
-from solidb_sync.errors import ProtocolError, ResyncRequiredError
+from solidb_sync.errors import ProtocolError, ResyncRequiredError, StorageError
 from solidb_sync.model.version_vector import Dot
 from solidb_sync.protocol.client_settings import DEFAULT_SETTINGS
 from solidb_sync.protocol.limits import KNOWN_IDS_MAX, PROTOCOL, PULL_CHANGES_DEFAULT
@@ -28,7 +29,7 @@ from solidb_sync.protocol.messages import ReceivedAnswer, SyncRequest
 from solidb_sync.protocol.names import actor_name
 from solidb_sync.storage.edits import DocumentChanged
 from solidb_sync.storage.engine import EngineReader, StorageEngine
-from solidb_sync.storage.inbox import Page, apply_page
+from solidb_sync.storage.inbox import Page, PageApplied, apply_page
 from solidb_sync.storage.local_store import LocalStore
 from solidb_sync.storage.outbox import Batch, has_pending, next_batch, readdress, settle
 from solidb_sync.storage.records import ChangeState, Replica, StoredChange, StoredConflict
@@ -124,9 +125,34 @@ class SyncRound:
         self._incarnations = 0
         self._registrations = 0
         self._pushes = 0
+        self._alone = asyncio.Lock()
 
     async def run(self, outcome: RoundOutcome) -> None:
         """Drain the outbox and pull to the end, adding to `outcome`; raises whatever stopped it, with nothing lost."""
+        async with self._alone:
+            await self._run(outcome)
+
+    async def take_news(self, since: int, answer: ReceivedAnswer) -> bool:
+        """Apply a page that came without being asked for, and return whether it was the right one.
+
+        It is when this device had everything up to `since`. While a round runs it is not looked at, because the round's own
+        pages begin where this one would.
+        """
+        if self._alone.locked():
+            return False
+        async with self._alone:
+            wants_facts = self._notifications.has_listeners
+            page = Page(since, answer.cursor, answer.server_changes, is_last=True)
+            try:
+                applied = await self._store.commit(lambda engine: apply_news(engine, page, answer, wants_facts=wants_facts))
+            except (StorageError, ProtocolError):
+                return False
+        if applied is None:
+            return False
+        self._notifications.publish(applied.facts)
+        return True
+
+    async def _run(self, outcome: RoundOutcome) -> None:
         self._outcome = outcome
         self._incarnations = self._registrations = 0
         self._wanted = self.wanted_settings()
@@ -309,6 +335,19 @@ class SyncRound:
             incarnation = max(incarnation, answer.incarnation)
         await self._store.commit(lambda engine: new_incarnation(engine, incarnation, known))
         self._pushes = 0
+
+
+def apply_news(engine: StorageEngine, page: Page, answer: ReceivedAnswer, *, wants_facts: bool) -> PageApplied | None:
+    """Apply a page with the news of all collections, if this device had all up to where it begins; otherwise nothing."""
+    replica = engine.replica()
+    had_all = replica.cursor == replica.caught_up == page.from_cursor and replica.epoch == answer.epoch
+    waits = replica.is_resyncing or engine.backfills() or any(known.filter for known in engine.subscriptions())
+    if not had_all or waits or answer.cursor <= page.from_cursor:
+        return None
+    scope = Scope(None if replica.covered is None else frozenset(replica.covered), frozenset(replica.excluded))
+    wanted = [change for change in page.changes if change.collection in scope]
+    applied = apply_page(engine, dataclasses.replace(page, changes=wanted), wants_facts=wants_facts)
+    return None if applied.needs_whole else applied
 
 
 def record_answer(

@@ -41,6 +41,7 @@ class PushOutcome:
     highest: int = 0
     reported: tuple[int, int] = (0, 0)
     newest: int = 0
+    newest_before: int = 0
     pushes: int = 0
     is_news: bool = False
     """True when a document changed."""
@@ -78,6 +79,7 @@ def apply_changes(session: WriteSession, call: SyncCall, now_ms: int) -> PushOut
     )
     working.finish(call.client_id)
     outcome.highest, outcome.newest, outcome.pushes = working.highest, working.newest, working.pushes
+    outcome.newest_before = head.newest
     outcome.is_news = working.newest > head.newest
     return outcome
 
@@ -103,6 +105,7 @@ def _apply_plain(
         highest=batch.last_counter,
         reported=(batch.first_counter, batch.last_counter),
         newest=newest,
+        newest_before=head.newest,
         pushes=pushes,
         is_news=True,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
@@ -16,6 +15,8 @@ from solidb_sync.server.apply_changes import PushOutcome, apply_changes, check_h
 from solidb_sync.server.client_settings import must_register
 from solidb_sync.server.collect_changes import Page, PullQuery, collect_changes
 from solidb_sync.server.databases import SMALL_READ_ENTRIES, Database
+from solidb_sync.server.live.doorbell import Doorbell, News
+from solidb_sync.server.news_page import NEWS_ENTRIES_MAX, news_page
 from solidb_sync.server.storage.backend import ReadSession
 from solidb_sync.server.storage.records import ActorState, ConflictRecord, Echo, Head
 from solidb_sync.server.sync_request import SyncCall
@@ -25,17 +26,16 @@ CONFLICT_BYTES_MAX = 8 * 1024 * 1024
 
 _versions = msgspec.json.Decoder(WireVersion)
 
-Ring = Callable[[str, int, str], None]
-"""Called after a commit with the database, its newest sequence and the author."""
 
-
-async def sync_round(database: Database, call: SyncCall, *, clock: Clock, ring: Ring, can_pull: bool = True) -> SentAnswer:
+async def sync_round(
+    database: Database, call: SyncCall, *, clock: Clock, doorbell: Doorbell, can_pull: bool = True
+) -> SentAnswer:
     """Push, then pull; each is left out when there is nothing to do for it."""
     outcome = PushOutcome([])
     if call.changes:
         outcome = await database.write(lambda session: apply_changes(session, call, clock.now_ms()))
         if outcome.is_news:
-            ring(database.name, outcome.newest, call.client_id)
+            doorbell.ring(database.name, await _news(database, outcome, doorbell, clock), call.client_id)
             if database.backend.reads_in_threads:
                 await asyncio.sleep(0)  # the listeners go first: the author's answer can wait for their few bytes
     standing = await database.read(lambda session: _standing(session, call))
@@ -59,6 +59,14 @@ async def sync_round(database: Database, call: SyncCall, *, clock: Clock, ring: 
     database.notes.note(call)
     await database.write_notes_when_due()
     return _answer(call, head, page, outcome, None, clock)
+
+
+async def _news(database: Database, outcome: PushOutcome, doorbell: Doorbell, clock: Clock) -> News:
+    """Return what to tell the others: short news to those who can use it at once, instead of another request by each."""
+    is_short = outcome.newest - outcome.newest_before <= NEWS_ENTRIES_MAX
+    if not is_short or not doorbell.wants_pages(database.name):
+        return News(outcome.newest)
+    return await database.read(lambda session: news_page(session, outcome.newest_before, clock.now_ms()))
 
 
 async def _page(database: Database, client_id: str, query: PullQuery, head: Head, *, is_small: bool) -> Page:

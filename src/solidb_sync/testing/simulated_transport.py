@@ -84,10 +84,11 @@ class SimulatedTransport:
         doorbell = self._server.doorbell
         if doorbell is None or self._network.is_partitioned:
             raise ConnectionError("nobody there")
-        with doorbell.listening(DATABASE, query["client_id"]) as listener:
-            while (seq := await listener.next_news()) and not self._life.is_over:
-                if not self._network.is_partitioned:
-                    yield f'data: {{"seq": {seq}}}'
+        with doorbell.listening(DATABASE, query["client_id"], wants_pages="pages" in query) as listener:
+            while (rings := await listener.next_news()) and not self._life.is_over:
+                for news in rings:
+                    if not self._network.is_partitioned:
+                        yield f"data: {news.text.decode()}"
 
     async def close(self) -> None:
         """Give back nothing: there are no connections."""

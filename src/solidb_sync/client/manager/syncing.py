@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from solidb_sync.client.background_loop import RoundReport
-from solidb_sync.client.live_updates import listen_for_news
+from solidb_sync.client.live_updates import Ring, listen_for_news
 from solidb_sync.client.manager.parts import ManagerParts, check_collection
 from solidb_sync.client.results import SyncResult
 from solidb_sync.client.resync import Resync
@@ -83,8 +83,11 @@ class SyncMethods(ManagerParts):
             )
             self._tasks.append(asyncio.create_task(listening, name="sync doorbell"))
 
-    def _ring(self, seq: int | None) -> None:
-        if self._loop is not None and (seq is None or seq > self._view(lambda reader: reader.replica().cursor)):
+    async def _ring(self, ring: Ring) -> None:
+        """Take the news if it came along and is all there is; otherwise let the loop ask for it."""
+        if ring.page is not None and await self._round.take_news(ring.since, ring.page):
+            return
+        if self._loop is not None and (ring.seq is None or ring.seq > self._view(lambda reader: reader.replica().cursor)):
             self._loop.wake()
 
     async def subscribe(self, col: str, filter: str | None = None, bind_vars: dict[str, Any] | None = None) -> None:

@@ -18,6 +18,7 @@ from solidb_sync.server.http import query
 from solidb_sync.server.http.answers import answered
 from solidb_sync.server.http.body import read_body
 from solidb_sync.server.http.context import context_of, open_database, principal_of
+from solidb_sync.server.live.doorbell import News
 from solidb_sync.server.live.event_stream import send_event_stream
 from solidb_sync.server.refusals import bad_request, not_found
 from solidb_sync.server.registration import read_registration, register
@@ -87,7 +88,7 @@ async def _round(
 ) -> SentAnswer:
     context = context_of(request)
     database = open_database(request, principal, name, is_write=is_write or bool(call.changes))
-    return await sync_round(database, call, clock=context.clock, ring=context.doorbell.ring, can_pull=can_pull)
+    return await sync_round(database, call, clock=context.clock, doorbell=context.doorbell, can_pull=can_pull)
 
 
 async def status(request: Request) -> StatusAnswer:
@@ -134,7 +135,7 @@ async def stream(request: Request) -> Response:
     try:  # listening has begun: whatever is committed from here on rings as well
         newest = (await database.read(lambda session: session.head())).newest
         if newest > seen:
-            answer.listener.ring(newest)
+            answer.listener.ring(News(newest))
     except BaseException:
         answer.stop_listening()
         raise
@@ -147,7 +148,8 @@ class _EventStream(Response):
     def __init__(self, request: Request, database: str, client_id: str) -> None:
         super().__init__()
         context = context_of(request)
-        self._listening = context.doorbell.listening(database, client_id)
+        wants_pages = query.boolean(request, "pages")
+        self._listening = context.doorbell.listening(database, client_id, wants_pages=wants_pages)
         self.listener = self._listening.__enter__()
         self._send = partial(send_event_stream, self.listener, context.config.heartbeat_seconds)
 

@@ -1,7 +1,7 @@
 """Who is listening to which database, and the bell that wakes them.
 
-The bell says only "there is news up to 17". A listener that is slow hears several rings as one, the newest. Everything
-happens on the event loop.
+The bell says "there is news up to 17", and to those who asked for it also what the news is, when it is short. A listener
+that is slow hears several rings as one, the newest. Everything happens on the event loop.
 """
 
 from __future__ import annotations
@@ -9,8 +9,31 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 LISTENERS_MAX = 10_000
+PAGES_WAITING_MAX = 16
+"""How many rings with a page wait for a slow listener; past that it is told the newest sequence only."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What one ring tells: the newest sequence, and maybe all that happened since `since`, as an answer's JSON."""
+
+    seq: int
+    since: int = 0
+    page: bytes = b""
+
+    @property
+    def text(self) -> bytes:
+        """The JSON of the ring.
+
+        >>> News(17).text, News(18, 17, b"{}").text
+        (b'{"seq": 17}', b'{"seq": 18, "from": 17, "page": {}}')
+        """
+        if not self.page:
+            return b'{"seq": %d}' % self.seq
+        return b'{"seq": %d, "from": %d, "page": %s}' % (self.seq, self.since, self.page)
 
 
 class TooManyListenersError(Exception):
@@ -18,29 +41,35 @@ class TooManyListenersError(Exception):
 
 
 class Listener:
-    """One device waiting for news."""
+    """One device waiting for news; `wants_pages` when it can use what happened itself."""
 
-    def __init__(self, client_id: str) -> None:
+    def __init__(self, client_id: str, *, wants_pages: bool = False) -> None:
         self.client_id = client_id
-        self._news = asyncio.Event()
-        self._seq = 0
+        self.wants_pages = wants_pages
+        self._rung = asyncio.Event()
+        self._news: list[News] = []
         self.is_closed = False
 
-    async def next_news(self) -> int:
-        """Wait for the next ring and return the newest sequence it told of; 0 when the bell was taken down."""
-        await self._news.wait()
-        self._news.clear()
-        return 0 if self.is_closed else self._seq
+    async def next_news(self) -> list[News]:
+        """Wait for a ring and return what it and those with it told, oldest first; nothing when the bell was taken down."""
+        await self._rung.wait()
+        self._rung.clear()
+        news, self._news = self._news, []
+        return [] if self.is_closed else news
 
-    def ring(self, seq: int) -> None:
+    def ring(self, news: News) -> None:
         """Wake the listener."""
-        self._seq = max(self._seq, seq)
-        self._news.set()
+        newest = max([news.seq, *(waiting.seq for waiting in self._news)])
+        if self.wants_pages and news.page and len(self._news) < PAGES_WAITING_MAX:
+            self._news.append(news)
+        else:
+            self._news = [News(newest)]
+        self._rung.set()
 
     def close(self) -> None:
         """Wake the listener for the last time."""
         self.is_closed = True
-        self._news.set()
+        self._rung.set()
 
 
 class Doorbell:
@@ -48,6 +77,7 @@ class Doorbell:
 
     def __init__(self) -> None:
         self._listeners: dict[str, dict[Listener, None]] = {}
+        self._want_pages: dict[str, int] = {}
         self._count = 0
         self._is_closed = False
 
@@ -56,28 +86,39 @@ class Doorbell:
         """How many are listening."""
         return self._count
 
-    def ring(self, database: str, seq: int, author: str) -> None:
+    def wants_pages(self, database: str) -> bool:
+        """Return whether anybody who listens to a database can use the news itself."""
+        return database in self._want_pages
+
+    def ring(self, database: str, news: News, author: str) -> None:
         """Wake every listener of a database but the author of the news; call it after the commit."""
         for listener in self._listeners.get(database, ()):
             if listener.client_id != author:
-                listener.ring(seq)
+                listener.ring(news)
 
     @contextmanager
-    def listening(self, database: str, client_id: str) -> Iterator[Listener]:
+    def listening(self, database: str, client_id: str, *, wants_pages: bool = False) -> Iterator[Listener]:
         """Listen while the block runs; raises `TooManyListenersError` at the bound."""
         if self._is_closed or self._count >= LISTENERS_MAX:
             raise TooManyListenersError(f"{self._count} listeners are connected, at most {LISTENERS_MAX} are served")
-        listener = Listener(client_id)
+        listener = Listener(client_id, wants_pages=wants_pages)
         self._listeners.setdefault(database, {})[listener] = None
         self._count += 1
+        self._count_pages(database, int(wants_pages))
         try:
             yield listener
         finally:
             self._count -= 1
+            self._count_pages(database, -int(wants_pages))
             others = self._listeners[database]
             others.pop(listener, None)
             if not others:
                 del self._listeners[database]
+
+    def _count_pages(self, database: str, more: int) -> None:
+        count = self._want_pages.pop(database, 0) + more
+        if count:
+            self._want_pages[database] = count
 
     def close(self) -> None:
         """Send every listener away, and take no new ones."""

@@ -10,7 +10,7 @@ import asyncio
 
 from starlette.types import Receive, Scope, Send
 
-from solidb_sync.server.live.doorbell import Listener
+from solidb_sync.server.live.doorbell import Listener, News
 
 HEADERS = [
     (b"content-type", b"text/event-stream"),
@@ -19,13 +19,13 @@ HEADERS = [
 ]
 
 
-def news_event(seq: int) -> bytes:
-    """Return the event that tells of news up to a sequence.
+def news_event(news: News) -> bytes:
+    """Return the event of a ring.
 
-    >>> news_event(17)
+    >>> news_event(News(17))
     b'event: news\\nid: 17\\ndata: {"seq": 17}\\n\\n'
     """
-    return f'event: news\nid: {seq}\ndata: {{"seq": {seq}}}\n\n'.encode()
+    return b"event: news\nid: %d\ndata: %s\n\n" % (news.seq, news.text)
 
 
 async def send_event_stream(
@@ -55,13 +55,13 @@ async def _ring_on(listener: Listener, heartbeat_seconds: float, send: Send) -> 
     while True:
         try:
             async with asyncio.timeout(heartbeat_seconds):
-                seq = await listener.next_news()
+                rings = await listener.next_news()
         except TimeoutError:
             await _send_part(send, b": still here\n\n")
             continue
         if listener.is_closed:
             return
-        await _send_part(send, news_event(seq))
+        await _send_part(send, b"".join(map(news_event, rings)))
 
 
 async def _send_part(send: Send, text: bytes) -> None:
