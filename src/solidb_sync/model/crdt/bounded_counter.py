@@ -161,6 +161,10 @@ class BoundedCounter:
             return None
         return BoundedCounterOperation(add=max(difference, 0), take=max(-difference, 0))
 
+    def greatest_stamp(self) -> str:
+        """Return nothing: no clock orders additions."""
+        return ""
+
     def folded(self, dot: Dot) -> BoundedCounter:
         """Return this state: totals are kept by actor, not by dot."""
         return self

@@ -103,6 +103,10 @@ class Counter:
             raise OperationError(f"a counter moves by whole numbers, and {wanted} is {difference} away from {self.value()}")
         return CounterOperation(int(difference)) if difference else None
 
+    def greatest_stamp(self) -> str:
+        """Return nothing: no clock orders additions."""
+        return ""
+
     def folded(self, dot: Dot) -> Counter:
         """Return this state: totals are kept by actor, not by dot."""
         return self

@@ -84,6 +84,10 @@ class GrowSet:
         new = frozenset(map(element_text, wanted)) - self.elements
         return GrowSetOperation(new) if new else None
 
+    def greatest_stamp(self) -> str:
+        """Return nothing: no clock orders additions."""
+        return ""
+
     def folded(self, dot: Dot) -> GrowSet:
         """Return this state: it has no dots."""
         return self

@@ -113,6 +113,10 @@ class ObservedRemoveMap:
         removed = frozenset(before.keys() - wanted.keys())
         return ObservedRemoveMapOperation(put, removed) if put or removed else None
 
+    def greatest_stamp(self) -> str:
+        """Return the greatest stamp of the puts there are."""
+        return max((payload.stamp for dots in self.kept.entries.values() for payload in dots.values()), default="")
+
     def folded(self, dot: Dot) -> ObservedRemoveMap:
         """Return this state with one dot in the place of all others."""
         return ObservedRemoveMap(self.kept.folded(dot))

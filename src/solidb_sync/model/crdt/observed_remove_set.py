@@ -99,6 +99,10 @@ class ObservedRemoveSet:
         after, before = frozenset(map(element_text, wanted)), frozenset(self.kept.entries)
         return ObservedRemoveSetOperation(after - before, before - after) if after != before else None
 
+    def greatest_stamp(self) -> str:
+        """Return nothing: no clock orders additions."""
+        return ""
+
     def folded(self, dot: Dot) -> ObservedRemoveSet:
         """Return this state with one dot in the place of all others."""
         return ObservedRemoveSet(self.kept.folded(dot))

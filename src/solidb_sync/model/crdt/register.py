@@ -97,6 +97,10 @@ class Register:
         """Return the operation by which a plain value is saved over this state, None when nothing changes."""
         return None if element_text(wanted) == self.text else RegisterOperation(wanted)
 
+    def greatest_stamp(self) -> str:
+        """Return the stamp of the write that is shown."""
+        return self.stamp
+
     def folded(self, dot: Dot) -> Register:
         """Return this state with another dot in the place of its own."""
         return replace(self, dot=dot)
