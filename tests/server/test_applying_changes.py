@@ -216,7 +216,7 @@ def test_one_bad_change_is_rejected_alone_and_names_its_field(server: Any) -> No
     assert [result["status"] for result in answer["results"]] == ["applied", *["rejected"] * 6, "applied"]
     messages = [result["error"]["message"] for result in answer["results"][1:-1]]
     assert messages[0].startswith("changes[1].key: ")
-    assert messages[1] == "changes[2].operation: expected insert, update or delete, found 'upsert'"
+    assert messages[1] == "changes[2].operation: expected insert, update, delete or crdt, found 'upsert'"
     assert messages[2] == "changes[3].delta: expected an object, found null"
     assert messages[3] == "changes[4].document: expected an object, found an array"
     assert messages[4].startswith("changes[5].collection: '_system'")

@@ -18,6 +18,7 @@ from solidb_sync.model.crdt.field_states import (
     FieldStates,
     Operations,
     apply_operations,
+    needs_stamp,
     with_shown_values,
     with_value,
 )
@@ -37,6 +38,14 @@ class FieldEdit:
     operations: Operations
     overruled: Mapping[Path, Any] = field(default_factory=dict)
     was_translated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """The stamp of an edit, and whether it is the one its author gave it."""
+
+    text: str
+    is_authors: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,21 +96,22 @@ def _separated(edit: Edit, current: Version, states: FieldStates, *, knows_all: 
 
 
 def put_fields_in(
-    decision: Decision, fields: FieldEdit, current: Version | None, states: FieldStates, *, stamp: str, seq: int
+    decision: Decision, fields: FieldEdit, current: Version | None, states: FieldStates, *, stamp: Stamp, seq: int
 ) -> FieldDecision:
     """Return the version and the states after the operations of an edit; raises `FieldProblem`."""
     edit, version = fields.edit, decision.version
     document = version.document
     if document is not None and (current is None or current.document is None):
         document = with_shown_values(document, states)
-    author = Authorship(edit.dot, edit.base, stamp)
+    author = Authorship(edit.dot, edit.base, stamp.text)
     applied = apply_operations(document, states, fields.operations, author, lambda path: version.dots.write_at(path).dot)
+    is_known = stamp.is_authors or not needs_stamp(fields.operations)
     dots = version.dots.written(fields.operations, edit.dot, seq) if document is not None else version.dots
     return FieldDecision(
         replace(
             decision,
             version=Version(applied.document, version.vector, dots),
-            is_fast_forward=decision.is_fast_forward and not applied.has_converted and not fields.was_translated,
+            is_fast_forward=decision.is_fast_forward and not (applied.has_converted or fields.was_translated) and is_known,
             overruled=_overruled(decision, fields, current),
         ),
         applied.states,

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from msgspec import Raw
+from msgspec import UNSET, Raw, UnsetType
 
 from solidb_sync.clock import iso_text
 from solidb_sync.json_value import decode, encode
-from solidb_sync.model.delta import path_text, value_at
+from solidb_sync.model.delta import parse_path, path_text, value_at
 from solidb_sync.model.field_dots import FieldDots
 from solidb_sync.protocol.limits import PULL_BYTES_MAX
 from solidb_sync.protocol.messages import ServerChange
@@ -117,7 +117,7 @@ def _fill_with_text(
 ) -> bool:
     """Fill the page with whole documents of a single collection, if it is one and they fit; the same at a lower cost."""
     stretch = session.stretch_after(query.cursor, wanted=wanted, echo=query.echo, limit=query.limit)
-    if stretch.collection is None:
+    if stretch.collection is None or session.has_crdt_states(stretch.collection):
         return False
     text = session.page_text(stretch, names[stretch.collection], echo=query.echo, bytes_max=PULL_BYTES_MAX)
     if text is None:
@@ -141,10 +141,19 @@ def _documents(session: ReadSession, entries: Sequence[LogEntry]) -> Iterator[tu
         for entry in chunk:
             rows.setdefault(entry.collection, []).append(entry.row)
         found = {
-            stored.seq: stored for collection, wanted in rows.items() for stored in session.documents_at(collection, wanted)
+            stored.seq: stored for collection, wanted in rows.items() for stored in _stored(session, collection, wanted)
         }
         for entry in chunk:
             yield entry, found[entry.seq]
+
+
+def _stored(session: ReadSession, collection: int, rows: Sequence[int]) -> list[StoredDocument]:
+    """Return documents with the states of their replicated fields."""
+    found = session.documents_at(collection, rows)
+    if not session.has_crdt_states(collection):
+        return found
+    states = session.crdt_states(collection, rows)
+    return [stored._replace(crdt=states.get(stored.row, "")) for stored in found]
 
 
 def server_change(collection: str, stored: StoredDocument, *, since: int) -> tuple[ServerChange, int]:
@@ -157,7 +166,9 @@ def server_change(collection: str, stored: StoredDocument, *, since: int) -> tup
         seq=stored.seq,
         timestamp=iso_text(stored.updated_ms),
     )
-    envelope = len(stored.vector) + len(stored.key)
+    envelope = len(stored.vector) + len(stored.key) + len(stored.crdt)
+    if stored.crdt:
+        change.crdt = Raw(stored.crdt.encode())
     if stored.body is None:
         return change, envelope
     body = stored.body.encode()
@@ -165,10 +176,19 @@ def server_change(collection: str, stored: StoredDocument, *, since: int) -> tup
         fields = _fields_since(stored, body, since)
         if fields is not None:
             delta, change.unset = fields
+            if stored.crdt:
+                change.crdt = _states_since(stored, since)
             change.operation, change.delta = "update", Raw(delta)
             return change, envelope + len(delta)
     change.operation, change.document = "insert", Raw(body)
     return change, envelope + len(body)
+
+
+def _states_since(stored: StoredDocument, since: int) -> Raw | UnsetType:
+    """Return the states of the replicated fields written after `since`."""
+    dots = FieldDots.from_json(stored.dots)
+    states = {path: state for path, state in decode(stored.crdt).items() if dots.write_at(parse_path(path)).seq > since}
+    return Raw(encode(states)) if states else UNSET
 
 
 def _fields_since(stored: StoredDocument, body: bytes, since: int) -> tuple[bytes, list[str]] | None:

@@ -12,9 +12,12 @@ from msgspec import Raw
 
 from solidb_sync.clock import iso_text
 from solidb_sync.json_value import DEPTH_MAX, DOCUMENT_BYTES_MAX, decode, depth_exceeds, encode
+from solidb_sync.model.crdt.field_states import FieldProblem, states_text, with_value
 from solidb_sync.model.delta import path_text
+from solidb_sync.model.hybrid_clock import clamped, stamp_text
 from solidb_sync.model.version_vector import COUNTER_MAX, Dot
 from solidb_sync.protocol.messages import ChangeError, WireVersion
+from solidb_sync.reconcile.crdt_merge import FieldEdit, Stamp, put_fields_in, take_fields_out
 from solidb_sync.reconcile.decision import Decision, Edit, Operation, Overruled, Version, decide
 from solidb_sync.server.proposed_change import ProposedChange, too_large_text
 from solidb_sync.server.refusals import bad_request
@@ -82,23 +85,35 @@ def _decided(working: WorkingSet, change: ProposedChange, dot: Dot) -> Verdict:
     edit = change.edit(dot)
     edit = replace(edit, base=working.known_base(change.name, edit.base))
     seq = working.newest + 1
-    decision = decide(current, edit, seq=seq, trusted_base=working.trusted(edit.base))
-    if decision is None:
-        return Verdict(change, dot, "need_full")
+    try:
+        states = working.crdt_states(change.name)
+        fields = take_fields_out(edit, current, states, change.operations)
+        decision = decide(current, fields.edit, seq=seq, trusted_base=working.trusted(edit.base))
+        if decision is None:
+            return Verdict(change, dot, "need_full")
+        crdt = ""
+        if states or change.operations:
+            stamp = clamped(change.stamp or stamp_text(working.now_ms), now_ms=working.now_ms)
+            done = put_fields_in(decision, fields, current, states, stamp=Stamp(stamp, stamp == change.stamp), seq=seq)
+            decision, crdt = done.decision, states_text(done.states) if fields.operations else ""
+    except FieldProblem as problem:
+        return Verdict(change, dot, "rejected", error=ChangeError(problem.kind, f"changes[{change.at}].crdt.{problem}"))
     body = None if decision.version.document is None else encode(decision.version.document).decode()
     error = _result_error(change, decision, body)
     if error is not None:
         return Verdict(change, dot, "rejected", error=error)
-    working.put(change.name, decision.version, dot, body=body, is_applied=decision.is_fast_forward)
+    working.put(change.name, decision.version, dot, body=body, is_applied=decision.is_fast_forward, crdt=crdt)
     if decision.overruled is not None:
         conflict = _conflict_record(change, edit, decision, decision.overruled, current_ms, working.now_ms)
+        if fields.overruled:
+            conflict = _field_conflict(conflict, fields, decision)
         return Verdict(change, dot, "conflict", seq=seq, conflict=conflict)
     return Verdict(change, dot, "applied" if decision.is_fast_forward else "merged", seq=seq)
 
 
 def _result_error(change: ProposedChange, decision: Decision, body: str | None) -> ChangeError | None:
     """Return why the document that would come out can't be kept; a whole document was measured when it came in."""
-    if body is None or (change.operation is Operation.INSERT and decision.created):
+    if body is None or (change.operation is Operation.INSERT and decision.created and not change.operations):
         return None
     size = len(body.encode())
     if size > DOCUMENT_BYTES_MAX:
@@ -124,6 +139,22 @@ def _conflict_record(
         remote=encode(_wire_version(overruled.version, iso_text(current_ms))).decode(),
         at_ms=now_ms,
     )
+
+
+def _field_conflict(conflict: ConflictRecord, fields: FieldEdit, decision: Decision) -> ConflictRecord:
+    """Return the record of a conflict about plain values that gave way to replicated fields their author had not seen.
+
+    Both sides of it are shown as they were: the values overruled are nowhere else any more.
+    """
+    assert decision.overruled is not None
+    local = decode(conflict.local)
+    document = local.get("document")
+    if document is not None:
+        for path, value in fields.overruled.items():
+            document = with_value(document, path, value)
+        local["document"] = document
+    winner = "remote" if set(decision.overruled.paths) <= set(fields.overruled) else conflict.winner
+    return conflict._replace(winner=winner, local=encode(local).decode())
 
 
 def _wire_version(version: Version, timestamp: str) -> WireVersion:

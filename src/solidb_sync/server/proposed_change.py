@@ -12,7 +12,10 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from solidb_sync.json_value import DEPTH_MAX, DOCUMENT_BYTES_MAX, decode, depth_exceeds, encode, type_name
+from solidb_sync.model.crdt.authorship import OperationError
+from solidb_sync.model.crdt.field_states import Operations, read_operations
 from solidb_sync.model.delta import Delta, Path, parse_path
+from solidb_sync.model.hybrid_clock import is_stamp
 from solidb_sync.model.version_vector import COUNTER_MAX, Dot, VersionVector
 from solidb_sync.protocol.limits import CHANGE_ID_CHARACTERS_MAX, VECTOR_ENTRIES_MAX
 from solidb_sync.protocol.messages import ChangeError, WireChange
@@ -21,7 +24,8 @@ from solidb_sync.reconcile.decision import Edit, Operation
 from solidb_sync.server.storage.records import DocumentName
 
 TIMESTAMP_CHARACTERS_MAX = 64
-_OPERATIONS = {operation.value: operation for operation in Operation}
+CRDT_OPERATION = "crdt"
+_OPERATIONS = {**{operation.value: operation for operation in Operation}, CRDT_OPERATION: Operation.UPDATE}
 
 
 class ProposedChange(msgspec.Struct, gc=False):
@@ -40,6 +44,9 @@ class ProposedChange(msgspec.Struct, gc=False):
     transaction_size: int
     is_handwritten: bool
     error: ChangeError | None
+    operations: Operations = {}
+    """What is done to replicated fields."""
+    stamp: str = ""
     is_plain_insert: bool = False
     """True for the commonest change of all: a valid new document with id and counter, without base or transaction."""
 
@@ -69,11 +76,16 @@ def propose(at: int, wire: WireChange, client_id: str, names_checked: dict[str, 
     )
     if not 0 < len(wire.id) <= CHANGE_ID_CHARACTERS_MAX or not 0 <= wire.counter <= COUNTER_MAX:
         _replace_identity(change, wire, client_id)
-    change.error = change.error or _envelope_error(at, wire, names_checked) or _take_payload(change, wire)
+    change.error = (
+        change.error
+        or _envelope_error(at, wire, names_checked)
+        or _take_operations(change, wire)
+        or _take_payload(change, wire)
+    )
     change.is_plain_insert = (
         change.operation is Operation.INSERT
         and change.error is None
-        and not (change.is_handwritten or change.base or change.transaction)
+        and not (change.is_handwritten or change.base or change.transaction or change.operations)
     )
     return change
 
@@ -118,6 +130,7 @@ def handwritten_id(client_id: str, wire: WireChange) -> str:
         wire.timestamp,
         _raw_text(wire.document),
         _raw_text(wire.delta),
+        *([_raw_text(wire.crdt)] if wire.crdt is not UNSET else []),
         wire.unset,
         sorted(wire.base_version.items()),
     ]
@@ -135,7 +148,7 @@ def _envelope_error(at: int, wire: WireChange, names_checked: dict[str, str | No
         return _error(at, "InvalidKey", "key", problem)
     if wire.operation not in _OPERATIONS:
         return _error(
-            at, "InvalidOperation", "operation", f"expected insert, update or delete, found {wire.operation[:40]!r}"
+            at, "InvalidOperation", "operation", f"expected insert, update, delete or crdt, found {wire.operation[:40]!r}"
         )
     if wire.base_version:
         wrong = vector_problem(wire.base_version)
@@ -158,6 +171,29 @@ def vector_problem(vector: dict[str, int]) -> tuple[str, str] | None:
     return None
 
 
+def _take_operations(change: ProposedChange, wire: WireChange) -> ChangeError | None:
+    """Put the operations on replicated fields into the change, or return why they can't be taken."""
+    if wire.hlc and not is_stamp(wire.hlc):
+        return _error(change.at, "InvalidChange", "hlc", f"expected 12 and 4 hexadecimal digits, found {wire.hlc[:40]!r}")
+    change.stamp = wire.hlc
+    if wire.crdt is UNSET:
+        if wire.operation == CRDT_OPERATION:
+            return _error(change.at, "InvalidChange", "crdt", "expected an object, found nothing")
+        return None
+    if change.operation is Operation.DELETE:
+        return _error(change.at, "InvalidChange", "crdt", "a delete carries no operations; send them before it")
+    try:
+        change.operations = read_operations(decode(memoryview(wire.crdt)))
+    except OperationError as problem:
+        return ChangeError("InvalidChange", f"changes[{change.at}].crdt{problem}")
+    if wire.operation == CRDT_OPERATION:
+        if change.base:
+            change.delta = Delta()
+        else:
+            change.operation, change.document = Operation.INSERT, "{}"  # a document to begin with, if there is none
+    return None
+
+
 def _take_payload(change: ProposedChange, wire: WireChange) -> ChangeError | None:
     """Put document and delta into the change, or return why they can't be taken."""
     if change.operation is Operation.DELETE:
@@ -169,7 +205,7 @@ def _take_payload(change: ProposedChange, wire: WireChange) -> ChangeError | Non
             return error
     if change.operation is Operation.UPDATE and (wire.delta is not UNSET or wire.unset):
         return _take_delta(change, wire)
-    if change.document is None:
+    if change.document is None and change.delta is None:
         field = "document" if change.operation is Operation.INSERT else "delta"
         return _error(change.at, "InvalidChange", field, "expected an object, found nothing")
     return None

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from solidb_sync.json_value import decode, encode
+from solidb_sync.model.crdt.field_states import NO_STATES, FieldStates, read_states
 from solidb_sync.model.field_dots import SERVER_ACTOR, FieldDots
 from solidb_sync.model.version_vector import Dot, VersionVector
 from solidb_sync.reconcile.decision import Version
@@ -60,6 +61,7 @@ class WorkingSet:
         self._newest_before_group = head.newest
         self._passed: set[str] = set()
         self._aliases: dict[DocumentName, list[tuple[Dot, Dot]]] = {}
+        self._with_states: dict[str, bool] = {}
 
     def load(self, changes: Sequence[ProposedChange]) -> None:
         """Read what these changes are about."""
@@ -106,6 +108,22 @@ class WorkingSet:
         body = None if found.is_deleted else self._session.body(name[0], found.row)
         return _version(body, found.vector, found.dots), found.updated_ms
 
+    def crdt_states(self, name: DocumentName) -> FieldStates:
+        """Return the states of the replicated fields of a document, a deleted one too."""
+        pending, found = self._pending.get(name), self._found.get(name)
+        if pending is not None and pending.crdt:
+            return read_states(pending.crdt)
+        if found is None or not self._has_crdt_states(name[0]):
+            return NO_STATES
+        return read_states(self._session.crdt_state(name[0], found.row))
+
+    def _has_crdt_states(self, collection: str) -> bool:
+        known = self._with_states.get(collection)
+        if known is None:
+            numbers = self._session.collection_ids([collection])
+            known = self._with_states[collection] = any(map(self._session.has_crdt_states, numbers))
+        return known
+
     def take_new_document(self, change: ProposedChange) -> int:
         """Take a plain insert of a document that has no record, and return its sequence; 0 when it is no such case.
 
@@ -135,8 +153,13 @@ class WorkingSet:
         self._held_bytes += len(body)
         return seq
 
-    def put(self, name: DocumentName, version: Version, dot: Dot, *, body: str | None, is_applied: bool) -> int:
-        """Make this the document's newest version, under the next sequence, and return that."""
+    def put(
+        self, name: DocumentName, version: Version, dot: Dot, *, body: str | None, is_applied: bool, crdt: str = ""
+    ) -> int:
+        """Make this the document's newest version, under the next sequence, and return that.
+
+        `crdt` has the states of its replicated fields, empty when they are what they were.
+        """
         before, found = self._pending.get(name), self._found.get(name)
         if self._undo is not None:
             self._undo.append((name, before))
@@ -155,8 +178,9 @@ class WorkingSet:
             is_applied=is_applied,
             updated_ms=self.now_ms,
             version=version,
+            crdt=crdt or (before.crdt if before else ""),
         )
-        self._held_bytes += len(body or "")
+        self._held_bytes += len(body or "") + len(crdt)
         return self.newest
 
     def note_alias(self, name: DocumentName, sent: Dot, recorded: Dot) -> None:
@@ -227,6 +251,7 @@ class WorkingSet:
         if self._held_bytes > HELD_BYTES_MAX:
             written = self._pending
             self._flush()
+            self._with_states.clear()
             for name, write in written.items():
                 self._found[name] = FoundDocument(
                     write.row, write.key, write.seq, write.updated_ms, write.vector, write.dots, write.body is None

@@ -1,7 +1,8 @@
 """Take plain writes apart where they touch replicated fields: what is left is plain, the rest is wanted of the fields.
 
 A plain write of a field's own value, or of something in it, asks for a new value of it. One that writes around a field
-asks for whatever it has in the field's place; the field itself stays where it is. Removing a field asks for nothing: it stays.
+asks for whatever it has in the field's place; the field itself stays where it is. Removing a field asks for nothing: it
+stays.
 """
 
 from __future__ import annotations

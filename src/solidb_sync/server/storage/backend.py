@@ -73,6 +73,12 @@ class ReadSession(Protocol):
         None when keys, vectors and documents are longer than `bytes_max`, however few they are.
         """
 
+    def has_crdt_states(self, collection: int) -> bool:
+        """Return whether any document of a collection has a replicated field."""
+
+    def crdt_states(self, collection: int, rows: Sequence[int]) -> dict[int, str]:
+        """Return the states of the replicated fields of the documents at these rows that have any, as JSON text."""
+
     def document(self, collection: str, key: str) -> StoredDocument | None:
         """Return one document, a tombstone too."""
 
@@ -106,6 +112,9 @@ class WriteSession(ReadSession, Protocol):
 
     def body(self, collection: str, row: int) -> str | None:
         """Return the text of a document, None for a tombstone."""
+
+    def crdt_state(self, collection: str, row: int) -> str:
+        """Return the states of a document's replicated fields, empty when it has none."""
 
     def conflicts_of(self, change_ids: Sequence[str]) -> list[ConflictRecord]:
         """Return the recorded conflicts of these changes."""

@@ -65,7 +65,7 @@ class FoundDocument(NamedTuple):
 
 
 class StoredDocument(NamedTuple):
-    """A document as it is read out; a tombstone has no body."""
+    """A document as it is read out; a tombstone has no body. `crdt` has the states of its replicated fields."""
 
     row: int
     key: str
@@ -74,6 +74,7 @@ class StoredDocument(NamedTuple):
     vector: str
     dots: str
     body: str | None
+    crdt: str = ""
 
 
 class Stretch(NamedTuple):
@@ -158,7 +159,8 @@ class DocumentWrite(Struct, gc=False):
     """The next version of a document on its way into the database.
 
     `row` 0 means the document has no record yet; `old_seq` is its entry in the log that this one takes the place of (0:
-    none). `version` is the decoded form, kept while the same request may go on editing the document.
+    none). `version` is the decoded form, kept while the same request may go on editing the document. `crdt` has the states
+    of its replicated fields, as JSON text, where the request changes them.
     """
 
     collection: str
@@ -174,6 +176,7 @@ class DocumentWrite(Struct, gc=False):
     is_applied: bool
     updated_ms: int
     version: Version | None = None
+    crdt: str = ""
 
 
 @dataclass(slots=True)

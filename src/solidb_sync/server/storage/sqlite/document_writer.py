@@ -22,6 +22,9 @@ def write_documents(connection: apsw.Connection, collection: int, writes: Sequen
         sql.ADD_LATEST,
         [(write.seq, collection, write.row, write.author, write.counter, write.is_applied) for write in writes],
     )
+    states = [(collection, write.row, write.crdt) for write in writes if write.crdt]
+    if states:
+        connection.executemany(sql.SAVE_CRDT_STATE, states)
 
 
 def _insert(connection: apsw.Connection, collection: int, writes: Sequence[DocumentWrite]) -> None:

@@ -76,7 +76,7 @@ class SqliteReadSession:
     def documents_at(self, collection: int, rows: Sequence[int]) -> list[StoredDocument]:
         """Return the documents at these rows, in any order."""
         statement = sql.for_collection(sql.DOCUMENTS_AT, collection)
-        return [StoredDocument._make(row) for row in self._connection.execute(statement, (json_list(rows),))]
+        return [StoredDocument(*row) for row in self._connection.execute(statement, (json_list(rows),))]
 
     def stretch_after(self, cursor: int, *, wanted: Sequence[int] | None, echo: Echo, limit: int) -> Stretch:
         """Return how the first wanted log entries after the cursor lie."""
@@ -115,13 +115,21 @@ class SqliteReadSession:
     def _of_stretch(self, statement: str, collection: int, bindings: dict[str, Any]) -> Iterable[Any]:
         return self._connection.execute(sql.for_collection(statement, collection), bindings)
 
+    def has_crdt_states(self, collection: int) -> bool:
+        """Return whether any document of a collection has a replicated field."""
+        return self._first(sql.HAS_CRDT_STATES, collection) is not None
+
+    def crdt_states(self, collection: int, rows: Sequence[int]) -> dict[int, str]:
+        """Return the states of the replicated fields of the documents at these rows that have any."""
+        return dict(self._connection.execute(sql.CRDT_STATES, (collection, json_list(rows))))
+
     def document(self, collection: str, key: str) -> StoredDocument | None:
         """Return one document, a tombstone too."""
         number = self.collection_id(collection)
         if number is None:
             return None
         row = self._first(sql.for_collection(sql.DOCUMENT, number), key)
-        return row and StoredDocument._make(row)
+        return row and StoredDocument(*row)
 
     def live_documents(self, collection: str, *, after: str, limit: int) -> list[StoredDocument]:
         """Return the documents with a key beyond `after`, by key, without tombstones."""
@@ -129,7 +137,7 @@ class SqliteReadSession:
         if number is None:
             return []
         rows = self._connection.execute(sql.for_collection(sql.LIVE_DOCUMENTS, number), (after, limit))
-        return [StoredDocument._make(row) for row in rows]
+        return [StoredDocument(*row) for row in rows]
 
     def collections(self) -> list[Collection]:
         """Return every collection, by name."""
@@ -189,6 +197,11 @@ class SqliteWriteSession(SqliteReadSession):
         assert number is not None
         text: str | None = self._one(sql.for_collection(sql.BODY, number), row)[0]
         return text
+
+    def crdt_state(self, collection: str, row: int) -> str:
+        """Return the states of a document's replicated fields, empty when it has none."""
+        number = self.collection_id(collection)
+        return "" if number is None else self.crdt_states(number, [row]).get(row, "")
 
     def conflicts_of(self, change_ids: Sequence[str]) -> list[ConflictRecord]:
         """Return the recorded conflicts of these changes."""

@@ -191,6 +191,12 @@ INSERT INTO outcomes (actor, counter, change_id, status, seq, detail)
 SELECT :actor, value ->> '$.counter', value ->> '$.id', 'applied', :newest + 1 + key, ''
 FROM jsonb_each(:changes)"""
 
+HAS_CRDT_STATES = "SELECT 1 FROM crdt_states WHERE collection = ? LIMIT 1"
+CRDT_STATES = """
+SELECT doc, state FROM crdt_states
+WHERE collection = ? AND doc IN (SELECT value FROM json_each(?))"""
+SAVE_CRDT_STATE = "INSERT OR REPLACE INTO crdt_states (collection, doc, state) VALUES (?, ?, ?)"
+
 DATABASES = "SELECT name FROM databases ORDER BY name"
 COUNT_DATABASES = "SELECT count(*) FROM databases"
 DATABASE_ID = "SELECT id FROM databases WHERE name = ?"
