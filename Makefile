@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help setup demo test lint types contracts reference bench soak clean
+.PHONY: help setup demo test lint types contracts reference bench simulation soak clean
 
 help:
 	@echo "make demo       a server and two devices: edit, go offline, conflict, converge"
@@ -12,7 +12,8 @@ help:
 	@echo "make lint types contracts    the other stages of .ci/run"
 	@echo "make reference  the pages of docs/sdbql that are made from tables in the code"
 	@echo "make bench      the figures in docs/BENCHMARKS.md, measured on this machine"
-	@echo "make soak       the simulation for longer (SEEDS=5000)"
+	@echo "make simulation the simulated worlds of .ci/run: 300,000 steps"
+	@echo "make soak       worlds from random seeds for hours (HOURS=8)"
 
 setup: $(STAMP)
 
@@ -44,8 +45,11 @@ reference: setup
 bench: setup
 	$(BIN)/python -m benchmarks
 
+simulation: setup
+	$(BIN)/python -m solidb_sync.testing.simulation --seeds 1150 --twice-every 5 --steps-min 300000 --jobs 2
+
 soak: setup
-	$(BIN)/python -m solidb_sync.testing.simulation --seeds $${SEEDS:-5000}
+	$(BIN)/python -m solidb_sync.testing.simulation --hours $${HOURS:-8} --twice-every 5
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -14,13 +14,12 @@ import msgspec
 from solidb_sync.storage.engine import EngineReader
 from solidb_sync.storage.records import ChangeState, StoredBase, StoredChange, StoredRow
 from solidb_sync.testing.invariants import broken
+from solidb_sync.testing.model_judgement import Body, Write
 from solidb_sync.testing.model_oracle import (
-    Body,
     Edit,
     Ledger,
     Place,
     Version,
-    Write,
     read_write,
     shown,
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from solidb_sync.client.transport.transport import TransportAnswer
-from solidb_sync.testing.invariants import broken, check_provenance
+from solidb_sync.testing.invariants import broken, check_conflict_log, check_provenance
 
 if TYPE_CHECKING:
     from solidb_sync.testing.simulated_device import SimulatedDevice
@@ -31,6 +31,7 @@ async def check_everything(world: World) -> None:
         await _check_old_pages(world, device)
         _check_equal(device, documents)
     conflicts = await world.server.conflicts(sorted(world.ledger.outcomes))
+    check_conflict_log(world.ledger, conflicts)
     check_provenance(world.ledger, {record.change_id for record in conflicts})
     await _check_replay(world)
 

@@ -6,14 +6,15 @@ raises `InvariantBrokenError`, which names the promise.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import msgspec
 
+from solidb_sync.server.storage.records import ConflictRecord, StoredDocument
 from solidb_sync.server.storage.records import Outcome as StoredOutcome
-from solidb_sync.server.storage.records import StoredDocument
-from solidb_sync.testing.model_oracle import ACCEPTED, Ledger, Outcome, Path, Place, Version
+from solidb_sync.testing.model_judgement import WHOLE, Path
+from solidb_sync.testing.model_oracle import ACCEPTED, Ledger, Outcome, Place, Version, parse_path
 
 FINAL = ACCEPTED | {"rejected"}
 
@@ -55,8 +56,7 @@ class ServerInvariants:
             self._ledger.outcomes[stored.change_id] = outcome
             if stored.status in ACCEPTED:
                 self._check_sequence(stored)
-                self._check_verdict(stored, places[stored.change_id])
-                self._ledger.accept(stored.change_id, places[stored.change_id], outcome)
+                self._check_verdict(stored, outcome, places[stored.change_id])
 
     def _check_not_lost(self, change_id: str) -> None:
         """1 no lost acknowledged write: an outcome that was ever seen is still recorded."""
@@ -85,16 +85,21 @@ class ServerInvariants:
                 f"and {self._ledger.newest} as a sequence",
             )
 
-    def _check_verdict(self, stored: StoredOutcome, place: Place) -> None:
-        """9 no false conflict, 10 no missed conflict: the verdict agrees with who had really seen what."""
+    def _check_verdict(self, stored: StoredOutcome, outcome: Outcome, place: Place) -> None:
+        """9 no false conflict, 10 no missed conflict: the verdict agrees with who had really seen and written what."""
         edit = self._ledger.edits.get(stored.change_id)
         if edit is None:
             broken("3 exactly once", f"{stored.change_id} was accepted, but no device ever made it")
         unseen = self._ledger.newest_version(place).ids - edit.knew
-        if not unseen and stored.status != "applied":
-            broken("9 no false conflict", f"{stored.change_id} at {place} knew everything and was {stored.status}")
-        if unseen and stored.status == "applied":
-            broken("10 no missed conflict", f"{stored.change_id} at {place} was applied without knowing {sorted(unseen)}")
+        judgement = self._ledger.accept(stored.change_id, place, outcome)
+        if stored.status == judgement.status:
+            return
+        told = (
+            f"{stored.change_id} at {place} was {stored.status}, it should be {judgement.status}; unseen: {sorted(unseen)}"
+        )
+        if judgement.status == "applied" or stored.status == "conflict":
+            broken("9 no false conflict", told)
+        broken("10 no missed conflict", f"{told}; both wrote {judgement.overlap}")
 
     def check_documents(self, documents: Mapping[Place, StoredDocument]) -> None:
         """1 no lost acknowledged write, 13 vector honesty: each document is what its accepted edits make of it."""
@@ -154,6 +159,28 @@ def check_provenance(ledger: Ledger, logged: set[str]) -> None:
         for path, value in edit.write.values.items():
             if not _is_in(final, path, value) and not any(_writes(ledger, other, path) for other in later):
                 broken("1 no lost acknowledged write", f"{change_id} wrote {path}={value!r} at {edit.place}; it is gone")
+
+
+def check_conflict_log(ledger: Ledger, logged: Iterable[ConflictRecord]) -> None:
+    """25 conflict closure: every conflict is in the log once, with its winner and the paths both sides wrote."""
+    records = {record.change_id: record for record in logged}
+    for change_id, judgement in ledger.judgements.items():
+        record = records.pop(change_id, None)
+        if judgement.status != "conflict":
+            if record is not None:
+                broken("9 no false conflict", f"{change_id} was {judgement.status}, and is in the log of conflicts")
+            continue
+        if record is None:
+            broken("25 conflict closure", f"{change_id} was a conflict that is not in the log")
+        paths = {parse_path(text) for text in _decode(record.fields)} or {WHOLE}
+        if (record.winner, paths) != (judgement.winner, set(judgement.overlap)):
+            broken(
+                "25 conflict closure",
+                f"{change_id}: the log says {record.winner!r} won over {sorted(paths)}, it should be {judgement.winner!r} "
+                f"over {sorted(judgement.overlap)}",
+            )
+    if records:
+        broken("9 no false conflict", f"in the log of conflicts, and never accepted: {sorted(records)}")
 
 
 def _is_in(version: Version, path: Path, value: object) -> bool:

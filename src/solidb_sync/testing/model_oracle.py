@@ -11,33 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
+from solidb_sync.testing.model_judgement import Body, Held, Judgement, Path, Write, judge, laid_over
 
 Place = tuple[str, str]
 """A collection and a key."""
 
-Path = tuple[str, ...]
-Body = dict[str, Any]
+STRATEGY = "last_write_wins"
 
 ACCEPTED = frozenset({"applied", "merged", "conflict"})
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """What one change does to its document, as its bytes said."""
-
-    operation: str
-    document: Body | None
-    values: Mapping[Path, Any]
-    unset: Sequence[Path]
-
-    def paths(self) -> list[Path]:
-        """Return every path written; the empty one is the whole document."""
-        if self.operation == "delete":
-            return [()]
-        if self.operation == "insert":
-            return [(name,) for name in self.document or {}]
-        return [*self.values, *self.unset]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +34,17 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A version of a document at the server; `ids` are the edits in it, `vector` the join of their dots."""
+    """A version of a document at the server; `ids` are the edits in it, `vector` the join of their dots.
+
+    `writers` are the edits that wrote its fields last.
+    """
 
     seq: int
     change_id: str
     body: Body | None
     vector: Mapping[str, int]
     ids: frozenset[str]
+    writers: Mapping[Path, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,19 +71,23 @@ class Ledger:
     acknowledged: dict[str, Outcome] = field(default_factory=dict)
     sent: dict[str, Write] = field(default_factory=dict)
     """The changes as the server last got them: an edit sent again may carry the whole document."""
+    judgements: dict[str, Judgement] = field(default_factory=dict)
     newest: int = 0
     highest_cursor: int = 0
     """The highest cursor that any answer gave out."""
 
-    def accept(self, change_id: str, place: Place, outcome: Outcome) -> Version:
-        """Add the version that an accepted change makes of its document."""
+    def accept(self, change_id: str, place: Place, outcome: Outcome) -> Judgement:
+        """Add the version that an accepted change makes of its document; returns what should become of it."""
         before = self.newest_version(place)
-        body = after(before, self.sent[change_id], is_fast_forward=outcome.status == "applied")
+        held = Held(before.body, before.writers, before.ids)
+        judgement = judge(held, change_id, self.sent[change_id], self.edits[change_id].knew, STRATEGY)
+        self.judgements[change_id] = judgement
         vector = {**before.vector, outcome.actor: max(outcome.counter, before.vector.get(outcome.actor, 0))}
-        version = Version(outcome.seq, change_id, body, vector, before.ids | {change_id})
+        ids = before.ids | {change_id}
+        version = Version(outcome.seq, change_id, judgement.body, vector, ids, judgement.writers)
         self.versions.setdefault(place, []).append(version)
         self.newest = max(self.newest, outcome.seq)
-        return version
+        return judgement
 
     def newest_version(self, place: Place) -> Version:
         """Return the newest version of a document."""
@@ -143,20 +132,6 @@ def parse_path(text: str) -> Path:
     return tuple(part.replace("~1", "/").replace("~0", "~") for part in text[1:].split("/"))
 
 
-def after(before: Version, write: Write, *, is_fast_forward: bool) -> Body | None:
-    """Return what the server should make of a document: the fields of the edit that arrived last."""
-    match write.operation:
-        case "delete":
-            return None
-        case "insert":
-            keeps_fields = before.body is not None and not is_fast_forward
-            return {**(before.body or {}), **(write.document or {})} if keeps_fields else write.document
-        case _ if before.body is None:
-            return write.document
-        case _:
-            return laid_over(before.body, write, whole=write.document or {})
-
-
 def shown(base: Version, writes: Sequence[Write]) -> Body | None:
     """Return what a device should show: a version of the server's with its own writes over it, oldest first."""
     body = base.body
@@ -167,55 +142,5 @@ def shown(base: Version, writes: Sequence[Write]) -> Body | None:
             case "insert":
                 body = {**(body or {}), **(write.document or {})}
             case _:
-                body = laid_over(body or {}, write, whole=None)
+                body, _ = laid_over(body or {}, write, whole=None)
     return body
-
-
-def laid_over(body: Body, write: Write, *, whole: Body | None) -> Body:
-    """Return a document with fields written; where a parent is missing, take the author's `whole` value for it.
-
-    Without `whole` a missing parent becomes an empty object.
-    """
-    changed: Body = msgspec.json.decode(msgspec.json.encode(body))
-    for path in write.unset:
-        holder = _holder(changed, path)
-        if holder is not None:
-            holder.pop(path[-1], None)
-    for path, value in write.values.items():
-        holder = _holder(changed, path)
-        if holder is not None:
-            holder[path[-1]] = value
-        elif whole is not None:
-            _copy_missing(changed, path, whole)
-        else:
-            _make_holder(changed, path)[path[-1]] = value
-    return changed
-
-
-def _holder(body: Body, path: Path) -> Body | None:
-    here: Any = body
-    for name in path[:-1]:
-        here = here.get(name)
-        if not isinstance(here, dict):
-            return None
-    return here if isinstance(here, dict) else None
-
-
-def _make_holder(body: Body, path: Path) -> Body:
-    here = body
-    for name in path[:-1]:
-        if not isinstance(here.get(name), dict):
-            here[name] = {}
-        here = here[name]
-    return here
-
-
-def _copy_missing(body: Body, path: Path, whole: Body) -> None:
-    here, there = body, whole
-    for name in path[:-1]:
-        if isinstance(here.get(name), dict):
-            here, there = here[name], there.get(name, {})
-            continue
-        if name in there:
-            here[name] = there[name]
-        return

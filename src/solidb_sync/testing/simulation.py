@@ -5,6 +5,7 @@ the promises were kept; they are also checked after every request and every step
 
     python -m solidb_sync.testing.simulation --seeds 200
     python -m solidb_sync.testing.simulation --trace 17
+    python -m solidb_sync.testing.simulation --hours 2
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ import argparse
 import gc
 import multiprocessing
 import os
+import random
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice, zip_longest
 
 from solidb_sync.testing.final_checks import check_everything
 from solidb_sync.testing.simulated_server import quiet_server_log
@@ -28,6 +31,7 @@ ITERATIONS_MAX = 300_000
 """How often the loop of one world may go round: more is a world that asks for ever."""
 
 SEEDS_PER_PROCESS = 200
+BATCH_SEEDS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +83,60 @@ def simulate(seed: int) -> Report:
     return Report(seed, world.actions_done, world.messages(), tuple(world.trace), problem)
 
 
-def simulate_many(seeds: Sequence[int], *, jobs: int = 1) -> Iterator[Report]:
-    """Run one world after the other and yield their reports in order; with several `jobs`, in as many processes."""
+def simulate_twice(seed: int) -> Report:
+    """Run one world twice; that the two runs are the same to the last message is one more promise."""
+    report = simulate(seed)
+    again = simulate(seed)
+    if report.broken or again.trace == report.trace:
+        return report
+    at = next(at for at, lines in enumerate(zip_longest(report.trace, again.trace)) if lines[0] != lines[1])
+    return replace(report, broken=f"23 determinism: two runs part at line {at} of the trace")
+
+
+def simulate_many(seeds: Iterable[int], *, jobs: int = 1, twice_every: int = 0) -> Iterator[Report]:
+    """Run one world after the other and yield their reports in order; with several `jobs`, in as many processes.
+
+    Every so many worlds, `twice_every`, one is run twice.
+    """
+    tasks = ((seed, twice_every > 0 and at % twice_every == 0) for at, seed in enumerate(seeds))
     if jobs == 1:
-        yield from map(simulate, seeds)
+        yield from map(_simulate_task, tasks)
         return
     with multiprocessing.get_context("fork").Pool(jobs, maxtasksperchild=SEEDS_PER_PROCESS) as pool:
-        yield from pool.imap(simulate, seeds)
+        while batch := list(islice(tasks, BATCH_SEEDS)):  # a pool takes all it is given at once, and seeds may have no end
+            yield from pool.imap(_simulate_task, batch)
+
+
+def _simulate_task(task: tuple[int, bool]) -> Report:
+    seed, is_twice = task
+    return simulate_twice(seed) if is_twice else simulate(seed)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What many worlds came to."""
+
+    worlds: int = 0
+    actions: int = 0
+    steps: int = 0
+    failed: list[int] = field(default_factory=list)
+    _begun: float = field(default_factory=time.perf_counter)
+
+    def add(self, report: Report) -> None:
+        """Count one world, and say at once when a promise was broken in it."""
+        self.worlds += 1
+        self.actions += report.actions
+        self.steps += report.steps
+        if report.broken:
+            self.failed.append(report.seed)
+            _say(f"seed {report.seed}: {report.broken}")
+
+    def __str__(self) -> str:
+        seconds = time.perf_counter() - self._begun
+        return (
+            f"{self.worlds} seeds, {len(self.failed)} failed; {self.steps} steps, {self.actions} of them actions; "
+            f"{seconds:.1f} s, {self.steps / seconds:.0f} steps a second"
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -95,24 +146,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--trace", type=int, help="run one seed and print its trace")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many processes")
+    parser.add_argument("--twice-every", type=int, default=0, help="run every n-th seed twice and compare the traces")
+    parser.add_argument("--steps-min", type=int, default=0, help="fail when all seeds together come to fewer steps")
+    parser.add_argument("--hours", type=float, help="run random seeds for so long; the failing ones are printed")
     asked = parser.parse_args(arguments)
-    begun = time.perf_counter()
-    seeds = range(asked.first, asked.first + asked.seeds) if asked.trace is None else [asked.trace]
-    steps = actions = failed = 0
-    for report in simulate_many(seeds, jobs=asked.jobs if len(seeds) > 1 else 1):
-        if asked.trace is not None:
-            _say("\n".join(report.trace))
-        if report.broken:
-            _say(f"seed {report.seed}: {report.broken}")
-        failed += bool(report.broken)
-        steps += report.steps
-        actions += report.actions
-    seconds = time.perf_counter() - begun
-    _say(
-        f"{len(seeds)} seeds, {failed} failed; {steps} steps, {actions} of them actions; "
-        f"{seconds:.1f} s, {steps / seconds:.0f} steps a second"
-    )
-    return 1 if failed else 0
+    tally = Tally()
+    if asked.trace is not None:
+        report = simulate(asked.trace)
+        _say("\n".join(report.trace))
+        tally.add(report)
+    else:
+        seeds = range(asked.first, asked.first + asked.seeds) if asked.hours is None else _random_seeds(asked.hours)
+        for report in simulate_many(seeds, jobs=asked.jobs, twice_every=asked.twice_every):
+            tally.add(report)
+    _say(str(tally))
+    if tally.failed:
+        _say(f"failed: {' '.join(map(str, tally.failed))}")
+    if tally.steps < asked.steps_min:
+        _say(f"{tally.steps} steps, at least {asked.steps_min} were asked for")
+    return 1 if tally.failed or tally.steps < asked.steps_min else 0
+
+
+def _random_seeds(hours: float) -> Iterator[int]:
+    """Yield seeds that nobody has tried, until the time is over."""
+    source = random.SystemRandom()
+    end = time.monotonic() + hours * 3600
+    while time.monotonic() < end:
+        yield source.randrange(1_000_000, 2**53)
 
 
 def _say(text: str) -> None:
