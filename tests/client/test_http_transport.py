@@ -173,6 +173,45 @@ def test_the_lines_of_a_stream_come_as_they_end_and_are_bounded(monkeypatch: pyt
     assert asyncio.run(scenario()) == ["event: a", "data: é", "", "a line of the stream is longer than 100 bytes"]
 
 
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n"])
+def test_a_stream_whose_first_line_does_not_come_in_time_is_a_connection_error(head: bytes) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(head)
+        await reader.read()  # until the client gives up
+        writer.close()
+
+    async def scenario() -> str:
+        async with serving(serve) as port:
+            client = HttpClient(f"127.0.0.1:{port}", 50)
+            with pytest.raises(ConnectionError) as raised:
+                await anext(client.listen("/x", {}))
+            await client.close()
+        return str(raised.value)
+
+    assert "no line of the stream within 50 ms" in asyncio.run(scenario())
+
+
+def test_a_stream_may_be_silent_for_longer_than_a_request_may_take() -> None:
+    """The time to answer in bounds the first line only."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n: listening\n")
+        await asyncio.sleep(0.2)
+        writer.write(b"data: 1\n")
+        writer.close()
+
+    async def scenario() -> list[str]:
+        async with serving(serve) as port:
+            client = HttpClient(f"127.0.0.1:{port}", 100)
+            lines = [line async for line in client.listen("/x", {})]
+            await client.close()
+        return lines
+
+    assert asyncio.run(scenario()) == [": listening", "data: 1"]
+
+
 def test_an_encrypted_connection_needs_a_certificate_that_is_trusted() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"{}")

@@ -2,8 +2,9 @@
 
 A page in the stream is the answer to a pull that nobody had to ask for: it is applied as one, or not at all.
 
-A broken stream is opened again after a jittered delay. Each time it opens, one ring is given, because news may have come
-while nobody listened.
+A broken stream is opened again after a jittered delay. When the first line of the new one is heard, one ring without a
+number is given: the server can be reached again, and whatever waits for that may go. Delays double until a stream has
+lasted: one that opens and breaks at once, behind a proxy that ends streams, is no reason to ask several times a second.
 """
 
 from __future__ import annotations
@@ -20,10 +21,13 @@ from solidb_sync.errors import SoliDBError
 from solidb_sync.protocol import endpoints
 from solidb_sync.protocol.messages import ReceivedAnswer
 
+STREAM_LASTED_SECONDS = 30.0
+"""After how long a stream counts as one that lasts, so that the next delay is short again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """News up to a sequence (None: unknown), and maybe the page that leads there from the cursor `since`."""
+    """News up to a sequence (None: unknown, or a stream that was opened again), and maybe the page that leads there from the cursor `since`."""
 
     seq: int | None
     since: int = 0
@@ -34,20 +38,24 @@ async def listen_for_news(
     transport: Transport, database: str, client_id: str, *, ring: Callable[[Ring], Awaitable[None]], backoff: Backoff
 ) -> None:
     """Call `ring` with every piece of news, one after the other, for ever; ends only by cancellation."""
+    clock = asyncio.get_running_loop()
+    path, query = endpoints.path_for(endpoints.STREAM, database), {"client_id": client_id, "pages": "true"}
     failures = 0
     while True:
+        opened: float | None = None
         try:
-            async for line in transport.listen(
-                endpoints.path_for(endpoints.STREAM, database), {"client_id": client_id, "pages": "true"}
-            ):
+            async for line in transport.listen(path, query):
+                if opened is None:
+                    opened = clock.time()
+                    if failures:
+                        await ring(Ring(None))
                 if line.startswith("data:"):
-                    failures = 0
                     await ring(read_ring(line))
         except SoliDBError:
             pass
-        failures += 1
+        has_lasted = opened is not None and clock.time() - opened >= STREAM_LASTED_SECONDS
+        failures = 1 if has_lasted else failures + 1
         await asyncio.sleep(backoff.delay_seconds(failures))
-        await ring(Ring(None))
 
 
 def read_ring(line: str) -> Ring:

@@ -65,6 +65,7 @@ class ProxyTraffic:
     """
 
     connections: int = 0
+    refused: int = 0
     requests: int = 0
     answers: int = 0
     bytes_up: int = 0
@@ -139,6 +140,7 @@ class FaultyProxy:
         task = asyncio.current_task()
         assert task is not None
         if self.partition is Partition.REFUSING or len(self._connections) >= CONNECTIONS_MAX:
+            self.traffic.refused += 1
             writer.transport.abort()
             return
         self.traffic.connections += 1

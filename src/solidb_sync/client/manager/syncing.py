@@ -87,7 +87,11 @@ class SyncMethods(ManagerParts):
         """Take the news if it came along and is all there is; otherwise let the loop ask for it."""
         if ring.page is not None and await self._round.take_news(ring.since, ring.page):
             return
-        if self._loop is not None and (ring.seq is None or ring.seq > self._view(lambda reader: reader.replica().cursor)):
+        if self._loop is None:
+            return
+        if ring.seq is None and not self._rounds.history.is_reachable:
+            self._loop.wake_now()  # what made the last round fail is over
+        elif ring.seq is None or ring.seq > self._view(lambda reader: reader.replica().cursor):
             self._loop.wake()
 
     async def subscribe(self, col: str, filter: str | None = None, bind_vars: dict[str, Any] | None = None) -> None:

@@ -102,15 +102,22 @@ class HttpClient:
             raise ConnectionError(f"{self.base_url}: {_reason(problem)}") from problem
 
     async def listen(self, path: str, query: Mapping[str, str]) -> AsyncIterator[str]:
-        """Yield the lines of a stream until it ends; silence for 45 seconds counts as broken."""
+        """Yield the lines of a stream until it ends; broken by 45 seconds of silence, or `timeout_ms` before the first."""
         timeouts = self._timeouts(STREAM_SILENCE_SECONDS_MAX)
         pool, url = self._open(), self._url(path, query)
+        headers = list(self._credentials.items())
         try:
-            async with pool.stream("GET", url, headers=list(self._credentials.items()), extensions=timeouts) as response:
+            async with (
+                asyncio.timeout(self.timeout_ms / 1000) as opening,
+                pool.stream("GET", url, headers=headers, extensions=timeouts) as response,
+            ):
                 if response.status != 200:
                     raise ConnectionError(f"{self.base_url}: the stream answered {response.status}")
                 async for line in _lines(response):
+                    opening.reschedule(None)
                     yield line
+        except TimeoutError as problem:
+            raise ConnectionError(f"{self.base_url}: no line of the stream within {self.timeout_ms} ms") from problem
         except _failures() as problem:
             raise ConnectionError(f"{self.base_url}: {_reason(problem)}") from problem
 
