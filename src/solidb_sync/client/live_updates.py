@@ -27,7 +27,10 @@ STREAM_LASTED_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """News up to a sequence (None: unknown, or a stream that was opened again), and maybe the page that leads there from the cursor `since`."""
+    """News up to a sequence, and maybe the page that leads there from the cursor `since`.
+
+    Without a sequence: a stream that was opened again, or news that can't be read.
+    """
 
     seq: int | None
     since: int = 0
