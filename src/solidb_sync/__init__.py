@@ -13,6 +13,7 @@ from solidb_sync.client.config import SyncConfig
 from solidb_sync.client.conflicts import Conflict, ConflictResolution, ConflictStrategy, DocumentVersion
 from solidb_sync.client.events import ChangeEvent
 from solidb_sync.client.results import SyncResult
+from solidb_sync.client.sync_events import SyncEvent, SyncEventKind
 from solidb_sync.client.sync_manager import SyncManager
 from solidb_sync.client.sync_manager import SyncManager as OfflineSyncManager
 from solidb_sync.client.transport.http_transport import HttpClient
@@ -79,6 +80,8 @@ __all__ = [
     "SyncCommand",
     "SyncConfig",
     "SyncError",
+    "SyncEvent",
+    "SyncEventKind",
     "SyncManager",
     "SyncResult",
     "SyncStoppedError",

@@ -1,23 +1,22 @@
 """Tell listeners what changed, once each, after the commit, in order.
 
-A listener that reads slower than changes come is not allowed to hold up the others or to fill the memory: past
-`WAITING_EVENTS_MAX` its iterator ends with an error that says so, and it reads the collection again.
+A listener that reads slower than changes come is not allowed to hold up the others or to fill the memory: its iterator
+ends with an error that says so (`event_stream`), and it reads the collection again.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 import sdbql
+from solidb_sync.client.event_stream import EventStream
 from solidb_sync.client.events import ChangeEvent, change_event
 from solidb_sync.client.watching import Run, Watch
 from solidb_sync.errors import SyncError
 from solidb_sync.storage.edits import DocumentChanged
 
-WAITING_EVENTS_MAX = 10_000
 LISTENERS_MAX = 1_000
 
 _logger = logging.getLogger("solidb_sync")
@@ -101,8 +100,8 @@ class Notifications:
             raise SyncError(f"{LISTENERS_MAX} listeners already; end those that are not used any more")
 
 
-class ChangeStream(AsyncIterator[ChangeEvent]):
-    """An async iterator of events, listening from the moment it is made; `aclose` ends it."""
+class ChangeStream(EventStream[ChangeEvent]):
+    """An async iterator of the events that match, listening from the moment it is made; `aclose` ends it."""
 
     def __init__(
         self,
@@ -111,40 +110,11 @@ class ChangeStream(AsyncIterator[ChangeEvent]):
         key: str | None,
         source: str | None,
     ) -> None:
-        self._forget = forget
+        super().__init__(forget, advice="read the documents again")
         self._wanted = (collection, key, source)
-        self._queue: asyncio.Queue[ChangeEvent | None] = asyncio.Queue()
-        self._overflowed = False
-        self._ended = False
 
     def offer(self, event: ChangeEvent) -> None:
         """Queue an event if it is wanted."""
         found = (event.collection, event.key, event.source)
-        if any(wanted is not None and wanted != given for wanted, given in zip(self._wanted, found, strict=True)):
-            return
-        if self._queue.qsize() >= WAITING_EVENTS_MAX:
-            self._overflowed = True
-            self.end()
-            return
-        self._queue.put_nowait(event)
-
-    def end(self) -> None:
-        """End the iteration after what is queued."""
-        if not self._ended:
-            self._ended = True
-            self._forget(self)
-            self._queue.put_nowait(None)
-
-    async def __anext__(self) -> ChangeEvent:
-        if self._ended and self._queue.empty():
-            raise StopAsyncIteration
-        event = await self._queue.get()
-        if event is not None:
-            return event
-        if self._overflowed:
-            raise SyncError(f"more than {WAITING_EVENTS_MAX} changes waited to be read; read the documents again")
-        raise StopAsyncIteration
-
-    async def aclose(self) -> None:
-        """Stop listening."""
-        self.end()
+        if all(wanted is None or wanted == given for wanted, given in zip(self._wanted, found, strict=True)):
+            super().offer(event)

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from solidb_sync.client.background_loop import RoundReport
 from solidb_sync.client.conflicts import public_conflict
+from solidb_sync.client.connectivity import Connectivity
 from solidb_sync.client.results import SyncProblem, SyncResult
+from solidb_sync.client.sync_events import SyncEventKind, SyncEvents
 from solidb_sync.client.sync_round import RoundOutcome
 from solidb_sync.clock import Clock
 from solidb_sync.errors import (
@@ -29,18 +31,21 @@ class RoundHistory:
 
     rounds: int = 0
     failed: int = 0
+    consecutive_failures: int = 0
     last_duration_ms: float | None = None
     last_success_ms: int | None = None
     last_error: str | None = None
     state: str = "idle"
-    is_reachable: bool = True
 
 
 class Rounds:
     """Runs one round at a time; a second caller shares the one that is running."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, events: SyncEvents, connectivity: Connectivity, *, max_retries: int) -> None:
         self._clock = clock
+        self._events = events
+        self._connectivity = connectivity
+        self._max_retries = max_retries
         self._running: asyncio.Task[RoundReport] | None = None
         self.history = RoundHistory()
 
@@ -67,6 +72,7 @@ class Rounds:
     async def cancel(self) -> None:
         """Break off the running round where nothing is half done; those who wait for it get its result so far."""
         if self._running is not None and not self._running.done():
+            await asyncio.sleep(0)  # one that was only just asked for begins, so that it can say how it ended
             self._running.cancel()
             await asyncio.wait([self._running])
 
@@ -74,27 +80,53 @@ class Rounds:
         begun = self._clock.monotonic()
         outcome = RoundOutcome()
         problem: Exception | None = None
+        self._events.tell(SyncEventKind.SYNC_STARTED)
         try:
             await body(outcome)
         except asyncio.CancelledError:
-            problem = ConnectionError("the round was broken off: stopped, or taken offline")
+            problem = _BrokenOffError("the round was broken off: stopped, or taken offline")
         except (SoliDBError, OSError) as raised:
             problem = raised
         report = _report(outcome, problem)
-        self._note(report, problem, (self._clock.monotonic() - begun) * 1000)
+        needed_credentials = self.history.state == "auth_required"
+        self._note(problem, (self._clock.monotonic() - begun) * 1000)
+        if not isinstance(problem, _BrokenOffError):
+            self._connectivity.observe(is_reachable=not isinstance(problem, ConnectionError))
+        self._tell(report.result, problem, needed_credentials=needed_credentials)
         return report
 
-    def _note(self, report: RoundReport, problem: Exception | None, duration_ms: float) -> None:
+    def _note(self, problem: Exception | None, duration_ms: float) -> None:
         history = self.history
         history.rounds += 1
         history.last_duration_ms = duration_ms
-        history.is_reachable = not isinstance(problem, ConnectionError)
         history.state = _state_after(problem)
         history.last_error = None if problem is None else str(problem)
         if problem is None:
             history.last_success_ms = self._clock.now_ms()
+            history.consecutive_failures = 0
         else:
             history.failed += 1
+            history.consecutive_failures += not isinstance(problem, (_BrokenOffError, AuthError))
+
+    def _tell(self, result: SyncResult, problem: Exception | None, *, needed_credentials: bool) -> None:
+        if problem is None:
+            self._events.tell(SyncEventKind.SYNC_FINISHED, result=result)
+            return
+        failures = self.history.consecutive_failures
+        self._events.tell(
+            SyncEventKind.SYNC_FAILED,
+            message=str(problem),
+            reason=_kind(problem),
+            result=result,
+            consecutive_failures=failures,
+            retries_exhausted=failures > self._max_retries,
+        )
+        if isinstance(problem, AuthError) and not needed_credentials:
+            self._events.tell(SyncEventKind.AUTH_REQUIRED, message=str(problem))
+
+
+class _BrokenOffError(ConnectionError):
+    """A round was ended by hand; that says nothing of the network."""
 
 
 def _state_after(problem: Exception | None) -> str:
@@ -119,7 +151,7 @@ def _report(outcome: RoundOutcome, problem: Exception | None) -> RoundReport:
         for change in outcome.rejected
     ]
     if problem is not None:
-        problems.append(SyncProblem(type(problem).__name__, str(problem), is_retryable(problem)))
+        problems.append(SyncProblem(_kind(problem), str(problem), is_retryable(problem)))
     result = SyncResult(
         success=not problems,
         pulled=outcome.pulled,
@@ -134,6 +166,10 @@ def _report(outcome: RoundOutcome, problem: Exception | None) -> RoundReport:
         is_retryable=problem is not None and is_retryable(problem),
         retry_after_seconds=problem.retry_after_seconds if isinstance(problem, ServerError) else None,
     )
+
+
+def _kind(problem: Exception) -> str:
+    return ConnectionError.__name__ if isinstance(problem, _BrokenOffError) else type(problem).__name__
 
 
 def is_retryable(problem: Exception) -> bool:

@@ -18,7 +18,6 @@ def sync_status(
     *,
     is_running: bool,
     is_online: bool,
-    consecutive_failures: int,
     configured: tuple[str, ...],
 ) -> SyncStatus:
     """Return the present state of a manager; `collections` is empty when all are synced."""
@@ -40,7 +39,7 @@ def sync_status(
         last_error=history.last_error,
         rounds=history.rounds,
         failed_rounds=history.failed,
-        consecutive_failures=consecutive_failures,
+        consecutive_failures=history.consecutive_failures,
         requests=server.requests,
         bytes_sent=server.bytes_sent,
         bytes_received=server.bytes_received,

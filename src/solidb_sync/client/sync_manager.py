@@ -59,7 +59,7 @@ class SyncManager(DocumentMethods, QueryMethods, ConflictMethods, QuarantineMeth
             interval_seconds=self._config.sync_interval_secs,
             max_retries=self._config.max_retries,
             backoff=self._backoff,
-            is_online_by_hand=lambda: self._online_by_hand,
+            is_online_by_hand=lambda: self._connectivity.is_on,
         )
         self._tasks = [asyncio.create_task(self._serve_commands(self._commands), name="sync commands")]
         if self._config.auto_sync:
@@ -80,6 +80,7 @@ class SyncManager(DocumentMethods, QueryMethods, ConflictMethods, QuarantineMeth
         if ending:
             await asyncio.wait(ending, timeout=STOP_SECONDS_MAX)
         self._notifications.close()
+        self._events.close()
         await self._transport.close()
         if self._owns_store:
             self._store.close()
@@ -102,7 +103,7 @@ class SyncManager(DocumentMethods, QueryMethods, ConflictMethods, QuarantineMeth
         """Do what a command says; returns whether it was the last."""
         match command:
             case SyncNow():
-                if self._online_by_hand:
+                if self._connectivity.is_on:
                     await self.sync_now()
             case Subscribe(collection, filter_text, bind_vars):
                 await self.subscribe(collection, filter_text, bind_vars)

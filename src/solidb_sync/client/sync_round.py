@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from msgspec.structs import replace
 
 from solidb_sync.client.config import SyncConfig
-from solidb_sync.client.conflicts import record_conflicts
+from solidb_sync.client.conflicts import public_conflict, record_conflicts
 from solidb_sync.client.notifications import Notifications
 from solidb_sync.client.scope import NOT_BEGUN, Scope, adopt_scope, begin_backfill, end_backfill, wanted_scope
 from solidb_sync.client.server_calls import ServerCalls
+from solidb_sync.client.sync_events import SyncEventKind, SyncEvents
 from solidb_sync.client.wanted_settings import WantedSettings, wanted_settings
 from solidb_sync.errors import ProtocolError, ResyncRequiredError, StorageError
 from solidb_sync.model.version_vector import Dot
@@ -32,6 +33,7 @@ from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.inbox import Page, PageApplied, apply_page
 from solidb_sync.storage.local_store import LocalStore
 from solidb_sync.storage.outbox import Batch, has_pending, next_batch, readdress, settle
+from solidb_sync.storage.pending_change import public_change
 from solidb_sync.storage.records import ChangeState, Replica, StoredChange, StoredConflict
 
 REQUESTS_PER_ROUND_MAX = 100_000
@@ -110,12 +112,14 @@ class SyncRound:
         store: LocalStore,
         server: ServerCalls,
         notifications: Notifications,
+        events: SyncEvents,
         *,
         config: SyncConfig,
     ) -> None:
         self._store = store
         self._server = server
         self._notifications = notifications
+        self._events = events
         self._config = config
         self._batch_size = config.batch_size
         self._configured = config.collections
@@ -304,7 +308,16 @@ class SyncRound:
         self._outcome.pushed += did.pushed
         self._outcome.conflicts += did.conflicts
         self._outcome.rejected += did.rejected
+        if self._events.has_listeners:
+            self._tell(did)
         return recorded
+
+    def _tell(self, did: RoundOutcome) -> None:
+        """Tell of what one answer brought that somebody may have to look at."""
+        for conflict in did.conflicts:
+            self._events.tell(SyncEventKind.CONFLICT, conflict=public_conflict(conflict))
+        for change in did.rejected:
+            self._events.tell(SyncEventKind.REJECTED, message=change.reason, change=public_change(change))
 
     async def _register(self) -> None:
         """Tell the server what this device asks for; it holds something else."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from solidb_sync.client.event_stream import EventStream
 from solidb_sync.client.events import ChangeEvent
 from solidb_sync.client.manager.syncing import SyncMethods
 from solidb_sync.client.notifications import ChangeStream
 from solidb_sync.client.results import SyncStatus
 from solidb_sync.client.status import sync_status
+from solidb_sync.client.sync_events import SyncEvent
 from solidb_sync.storage.pending_change import PendingChange
 
 
@@ -24,6 +26,14 @@ class ObservationMethods(SyncMethods):
         """Call `callback` with every `ChangeEvent`; returns a function that ends it."""
         return self._notifications.add_callback(callback)
 
+    def events(self) -> EventStream[SyncEvent]:
+        """Return an async iterator of `SyncEvent`s from now on: how the sync fares, as it happens."""
+        return self._events.stream()
+
+    def on_event(self, callback: Callable[[SyncEvent], Any]) -> Callable[[], None]:
+        """Call `callback` with every `SyncEvent`; returns a function that ends it."""
+        return self._events.add_callback(callback)
+
     async def pending_changes(self) -> list[PendingChange]:
         """Return the changes that wait for the server, oldest first."""
         return self._store.get_pending_changes()
@@ -36,6 +46,5 @@ class ObservationMethods(SyncMethods):
             self._rounds,
             is_running=self._commands is not None,
             is_online=self.is_online(),
-            consecutive_failures=0 if self._loop is None else self._loop.consecutive_failures,
             configured=self._config.collections,
         )

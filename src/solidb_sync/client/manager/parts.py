@@ -14,11 +14,13 @@ from typing import TypeVar
 from solidb_sync.client.background_loop import BackgroundLoop
 from solidb_sync.client.commands import CommandSender
 from solidb_sync.client.config import SyncConfig
+from solidb_sync.client.connectivity import Connectivity
 from solidb_sync.client.local_edits import LocalEdits
 from solidb_sync.client.notifications import Notifications
 from solidb_sync.client.retry import Backoff
 from solidb_sync.client.rounds import Rounds
 from solidb_sync.client.server_calls import ServerCalls
+from solidb_sync.client.sync_events import SyncEvents
 from solidb_sync.client.sync_round import SyncRound
 from solidb_sync.client.transport.transport import Transport
 from solidb_sync.errors import ConfigError
@@ -49,22 +51,24 @@ class ManagerParts:
         self._owns_store = False
         self._server = ServerCalls(client, database)
         self._notifications = Notifications()
+        self._events = SyncEvents(store.clock)
+        self._connectivity = Connectivity(self._events)
         self._edits = LocalEdits(store, self._notifications, pending_max=self._config.max_pending_changes)
         self._round = SyncRound(
             store,
             self._server,
             self._notifications,
+            self._events,
             config=self._config,
         )
-        self._rounds = Rounds(store.clock)
+        self._rounds = Rounds(store.clock, self._events, self._connectivity, max_retries=self._config.max_retries)
         self._backoff = Backoff(random_source or random.Random())  # noqa: S311 - jitter, not a secret
         self._commands: CommandSender | None = None
         self._loop: BackgroundLoop | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._online_by_hand = True
 
     def _something_was_saved(self) -> None:
-        if self._loop is not None and self._online_by_hand:
+        if self._loop is not None and self._connectivity.is_on:
             self._loop.wake()
 
     def _known_collections(self) -> set[str]:

@@ -11,9 +11,11 @@ from solidb_sync.client.manager.parts import ManagerParts, check_collection
 from solidb_sync.client.results import SyncResult
 from solidb_sync.client.resync import Resync
 from solidb_sync.client.scope import exclude, include, purge
-from solidb_sync.errors import FilterError
+from solidb_sync.errors import ConnectionError, FilterError
 from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.records import ChangeState, Subscription
+
+OFFLINE_BY_HAND = "offline: set_online(True) takes it online again"
 
 
 class SyncMethods(ManagerParts):
@@ -24,8 +26,8 @@ class SyncMethods(ManagerParts):
 
         Being offline is not an exception: the result says `success=False` and why, and nothing is lost.
         """
-        if not self._online_by_hand:
-            return SyncResult(success=False, errors=["offline: set_online(True) takes it online again"])
+        if not self._connectivity.is_on:
+            return SyncResult(success=False, errors=[OFFLINE_BY_HAND])
         report, began = await self._rounds.run(self._round.run)
         if not began and report.result.success and self._view(lambda reader: reader.count_changes(ChangeState.PENDING)):
             report, _ = await self._rounds.run(self._round.run)  # saved too late for the round that was shared
@@ -39,15 +41,25 @@ class SyncMethods(ManagerParts):
 
     async def full_resync(self, *, discard_local: bool = False) -> SyncResult:
         """Fetch everything again; unsent edits are kept unless `discard_local`. Rows stay readable meanwhile."""
-        if not self._online_by_hand:
-            return SyncResult(success=False, errors=["offline: set_online(True) takes it online again"])
+        if not self._connectivity.is_on:
+            return SyncResult(success=False, errors=[OFFLINE_BY_HAND])
         resync = Resync(self._store, self._server, self._round, discard_local=discard_local)
         return (await self._rounds.run_alone(resync.run)).result
 
     async def ping(self) -> float:
-        """Return the milliseconds a request takes there and back; raises `ConnectionError`."""
+        """Return the milliseconds a request takes there and back; raises `ConnectionError`, also while offline by hand.
+
+        What it finds is what `is_online` says from then on.
+        """
+        if not self._connectivity.is_on:
+            raise ConnectionError(OFFLINE_BY_HAND)
         begun = self._store.clock.monotonic()
-        await self._server.health()
+        try:
+            await self._server.health()
+        except ConnectionError:
+            self._connectivity.observe(is_reachable=False)
+            raise
+        self._connectivity.observe(is_reachable=True)
         return (self._store.clock.monotonic() - begun) * 1000
 
     def is_syncing(self) -> bool:
@@ -56,11 +68,12 @@ class SyncMethods(ManagerParts):
 
     def is_online(self) -> bool:
         """Return whether the manager is online: not taken offline by hand, and the server was reachable last time."""
-        return self._online_by_hand and self._rounds.history.is_reachable
+        return self._connectivity.is_online
 
     async def set_online(self, online: bool) -> None:
         """Go offline (no network at all; a running round is broken off at a safe point) or online (syncs at once)."""
-        was_online, self._online_by_hand = self._online_by_hand, online
+        was_on = self._connectivity.is_on
+        self._connectivity.switch(is_on=online)
         if not online:
             doorbells = [task for task in self._tasks if task.get_name() == "sync doorbell"]
             self._tasks = [task for task in self._tasks if task not in doorbells]
@@ -69,11 +82,11 @@ class SyncMethods(ManagerParts):
             await self._rounds.cancel()
         elif self._loop is not None and self._config.auto_sync:
             self._loop.wake_now()
-            if not was_online:
+            if not was_on:
                 self._listen()
 
     def _listen(self) -> None:
-        if self._config.live and self._online_by_hand and self._loop is not None:
+        if self._config.live and self._connectivity.is_on and self._loop is not None:
             listening = listen_for_news(
                 self._transport,
                 self._server.database,
@@ -89,7 +102,7 @@ class SyncMethods(ManagerParts):
             return
         if self._loop is None:
             return
-        if ring.seq is None and not self._rounds.history.is_reachable:
+        if ring.seq is None and not self._connectivity.is_reachable:
             self._loop.wake_now()  # what made the last round fail is over
         elif ring.seq is None or ring.seq > self._view(lambda reader: reader.replica().cursor):
             self._loop.wake()
