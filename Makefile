@@ -49,6 +49,7 @@ simulation: setup
 	$(BIN)/python -m solidb_sync.testing.simulation --seeds 1150 --twice-every 5 --steps-min 300000 --jobs 2
 
 soak: setup
+	$(BIN)/python -m benchmarks flaky
 	$(BIN)/python -m solidb_sync.testing.simulation --hours $${HOURS:-8} --twice-every 5
 
 clean:

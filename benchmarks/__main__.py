@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import bulk, doorbell, interpreter, local, queries, wire
+from benchmarks import bulk, doorbell, flaky, interpreter, local, queries, wire
 
 MEASUREMENTS = {
     "local": local.measure,
@@ -13,6 +13,7 @@ MEASUREMENTS = {
     "wire": wire.measure,
     "queries": queries.measure,
     "interpreter": interpreter.measure,
+    "flaky": flaky.measure,
 }
 
 

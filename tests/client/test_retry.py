@@ -46,8 +46,8 @@ class Rounds:
         return self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
 
 
-def report(*, failed: bool, retryable: bool = True, retry_after: float | None = None) -> RoundReport:
-    return RoundReport(SyncResult(success=not failed), failed, retryable, retry_after)
+def report(*, failed: bool, retryable: bool = True, retry_after: float | None = None, pushed: int = 0) -> RoundReport:
+    return RoundReport(SyncResult(success=not failed, pushed=pushed), failed, retryable, retry_after)
 
 
 def loop_over(rounds: Rounds, *, online: bool = True, max_retries: int = 5) -> BackgroundLoop:
@@ -113,6 +113,20 @@ def test_success_ends_the_backoff_and_saves_are_sent_at_once_again() -> None:
         running.cancel()
 
     run(scenario())
+
+
+def test_rounds_that_fail_after_getting_somewhere_are_tried_again_soon() -> None:
+    """On a network that loses every third request a long backlog must not wait for the interval again and again."""
+    rounds = Rounds([report(failed=True, pushed=100)])
+
+    async def scenario() -> None:
+        loop = loop_over(rounds)
+        await let_run(loop, 100)
+        assert loop.consecutive_failures == 1
+
+    run(scenario())
+    assert len(rounds.times) > 100 / BASE_SECONDS
+    assert all(later - earlier <= BASE_SECONDS for earlier, later in zip(rounds.times, rounds.times[1:], strict=False))
 
 
 def test_retry_after_is_honoured_by_the_loop() -> None:

@@ -85,6 +85,8 @@ class BackgroundLoop:
             self.consecutive_failures = 0
             self._not_before = 0.0
             return self._interval
+        if report.result.pushed or report.result.pulled:
+            self.consecutive_failures = 0  # it got somewhere: this failure is the first of a new row
         self.consecutive_failures += 1
         delay = self._backoff.delay_seconds(self.consecutive_failures, report.retry_after_seconds)
         if self.consecutive_failures > self._max_retries or not report.is_retryable:

@@ -102,11 +102,13 @@ class EditingDevice:
         return f"note-{self._rng.randrange(NOTES_COUNT)}"
 
 
-async def answer_requests(store_path: str, device_id: str, address: str, timeout_ms: str) -> None:
+async def answer_requests(store_path: str, device_id: str, address: str, *settings: str) -> None:
     """Answer until the input ends; the API key comes in SOLIDB_API_KEY."""
+    timeout_ms, interval_seconds = settings
     client = HttpClient(address, int(timeout_ms), database="flaky", api_key=os.environ["SOLIDB_API_KEY"])
+    config = SyncConfig(sync_interval_secs=float(interval_seconds))
     with LocalStore.open(store_path, device_id) as store:
-        async with SyncManager(store, client, SyncConfig()) as manager:
+        async with SyncManager(store, client, config) as manager:
             device = EditingDevice(manager, device_id)
             calls: dict[str, Callable[[dict[str, Any]], Awaitable[Any]]] = {
                 "edit": device.edit,

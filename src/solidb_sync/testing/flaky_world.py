@@ -37,6 +37,7 @@ class Story:
     partition_seconds: float = 30
     edits_in_partition: int = 50
     timeout_ms: int = 5_000
+    interval_seconds: float = 30
     patience_seconds: float = 90
     faults: ProxyFaults = FAULTS
 
@@ -113,7 +114,8 @@ async def _device(
 ) -> AsyncIterator[FlakyDevice]:
     rng = random.Random(seed)  # noqa: S311
     async with FaultyProxy(server, rng, story.faults) as proxy:
-        arguments = (str(directory / f"{name}.db"), name, proxy.address, str(story.timeout_ms))
+        settings = (str(story.timeout_ms), str(story.interval_seconds))
+        arguments = (str(directory / f"{name}.db"), name, proxy.address, *settings)
         log = directory / f"{name}.log"
         async with child(name, log, "solidb_sync.testing.editing_process", *arguments, api_key=api_key) as process:
             await process.next_line()
