@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from solidb_sync.protocol.messages import SyncRequest
+from solidb_sync.server.client_notes import ClientNotes
 from solidb_sync.server.sync_request import checked_call
-from solidb_sync.server.sync_status import ClientNotes
 
 
 def register(server: Any, **fields: Any) -> dict[str, Any]:

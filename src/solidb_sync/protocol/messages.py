@@ -65,6 +65,19 @@ class WireChange(Struct, omit_defaults=True, gc=False):
     hlc: str = ""
 
 
+class ViewBase(Struct, omit_defaults=True, frozen=True):
+    """What a device holds of a collection whose filter has changed, when it begins to catch up with the new one.
+
+    `view`: the documents of this view; `whole`: all documents up to `cursor`; neither: nothing. `cursor` is that of its
+    ordinary pulls; `settled` says that it had caught up with `view`.
+    """
+
+    view: int = 0
+    whole: bool = False
+    cursor: int = 0
+    settled: bool = False
+
+
 class SyncRequest(Struct, omit_defaults=True):
     """Push and pull in one: the body of `/delta`, `/push` and (without changes) `/pull`.
 
@@ -75,8 +88,9 @@ class SyncRequest(Struct, omit_defaults=True):
     pull, which is what deltas are relative to. `stored` is the cursor the client has durably stored, when
     that is behind the one it reads from. `pushes` is how many requests with something new the server has taken from this
     actor, as far as the device knows: another number means that the store went back in time, or lives twice. `settings` is
-    the hash of the settings it has registered with, empty for the defaults. `changes` stand last, because they are put
-    behind the rest as text.
+    the hash of the settings it has registered with, empty for the defaults. `views` names, by collection, the server's
+    records of what this device holds by its filters, 0 to begin one; `view_base` is set while the device catches up with a
+    new filter. `changes` stand last, because they are put behind the rest as text.
     """
 
     client_id: str
@@ -94,6 +108,8 @@ class SyncRequest(Struct, omit_defaults=True):
     stored: int | None = None
     pushes: int | None = None
     settings: str = ""
+    views: dict[str, int] = {}
+    view_base: ViewBase | None = None
     changes: list[WireChange] = []
 
 
@@ -115,6 +131,8 @@ class LooseSyncRequest(Struct):
     stored: int | None = None
     pushes: int | None = None
     settings: str = ""
+    views: dict[str, int] = {}
+    view_base: ViewBase | None = None
     changes: list[Raw] = []
 
 
@@ -173,8 +191,8 @@ class WireConflict(Struct, omit_defaults=True):
 class ServerChange(Struct, omit_defaults=True, gc=False):
     """The current state of one document on its way to a device: whole (`document`), or what changed since the cursor.
 
-    `operation`: `insert` (whole document), `update` (fields), `delete`. `crdt` has the states of replicated fields, by
-    their paths: all of them, or those among the fields of an update.
+    `operation`: `insert` (whole document), `update` (fields), `delete`, `remove` (no longer in this device's part).
+    `crdt` has the states of replicated fields, by their paths: all of them, or those among the fields of an update.
     """
 
     collection: str
@@ -207,6 +225,8 @@ class SyncAnswer(Struct, Generic[Changes]):
     """The answer to a push, a pull, or both; every field is written, empty ones too.
 
     `register`: the server holds other settings of this device than it names; nothing was done, it registers and asks again.
+    `views`: the numbers of the views that this answer begins. `views_lost`: the views of these collections can't be gone by;
+    nothing was pulled, the device begins new ones.
     `Changes` is `list[ServerChange]` for a device; a server may have their JSON text instead.
     """
 
@@ -223,6 +243,8 @@ class SyncAnswer(Struct, Generic[Changes]):
     pushes: int = 0
     replica: Replica | None = None
     register: bool = False
+    views: dict[str, int] = {}
+    views_lost: list[str] = []
 
 
 SentAnswer = SyncAnswer[list[ServerChange] | Raw]

@@ -22,6 +22,7 @@ from solidb_sync.server.refusals import resync_required
 from solidb_sync.server.storage.backend import WriteSession
 from solidb_sync.server.storage.records import ActorState, ConflictRecord, Head
 from solidb_sync.server.sync_request import SyncCall, proposed_changes
+from solidb_sync.server.views.selection import take_into_views
 from solidb_sync.server.working_set import APPLIED_STATUSES, UNSETTLED_STATUSES, WorkingSet
 
 ANSWERS_LOST_MAX = 2
@@ -59,6 +60,7 @@ def apply_changes(session: WriteSession, call: SyncCall, now_ms: int) -> PushOut
     if isinstance(call.changes, PlainBatch):
         outcome = _apply_plain(session, call, call.changes, head=head, actor=actor, now_ms=now_ms)
         if outcome is not None:
+            take_into_views(session, call.client_id, after=head.newest)
             return outcome
         changes = proposed_changes(call.changes.wires, call.client_id)
     else:
@@ -81,6 +83,8 @@ def apply_changes(session: WriteSession, call: SyncCall, now_ms: int) -> PushOut
     outcome.highest, outcome.newest, outcome.pushes = working.highest, working.newest, working.pushes
     outcome.newest_before = head.newest
     outcome.is_news = working.newest > head.newest
+    if outcome.is_news:
+        take_into_views(session, call.client_id, after=head.newest)
     return outcome
 
 

@@ -7,12 +7,14 @@ its client has registered with.
 
 from __future__ import annotations
 
+from solidb_sync.errors import FilterError
+from solidb_sync.filters.row_filter import row_filter
 from solidb_sync.protocol.client_settings import parse_settings, settings_hash, settings_text
 from solidb_sync.protocol.limits import SETTINGS_BYTES_MAX, SETTINGS_ENTRIES_MAX
 from solidb_sync.protocol.messages import ClientSettings
 from solidb_sync.protocol.names import name_problem
 from solidb_sync.reconcile.strategy import STRATEGY_NAMES
-from solidb_sync.server.refusals import bad_request, too_large
+from solidb_sync.server.refusals import bad_request, filter_refused, too_large
 from solidb_sync.server.storage.backend import ReadSession, WriteSession
 from solidb_sync.server.storage.records import StoredSettings
 from solidb_sync.server.sync_request import SyncCall
@@ -33,7 +35,16 @@ def checked_settings(settings: ClientSettings) -> StoredSettings:
     text = settings_text(settings)
     if len(text.encode()) > SETTINGS_BYTES_MAX:
         raise too_large(f"settings: {len(text.encode())} bytes of JSON, at most {SETTINGS_BYTES_MAX} are kept")
+    _check_filters(settings)
     return StoredSettings(text, settings_hash(text))
+
+
+def _check_filters(settings: ClientSettings) -> None:
+    for collection, wire in settings.filters.items():
+        try:
+            row_filter(wire.query, wire.bind_vars, collection=collection)
+        except FilterError as problem:
+            raise filter_refused(f"settings.filters.{collection}: {problem}") from problem
 
 
 def _check_strategy(field: str, strategy: str) -> None:

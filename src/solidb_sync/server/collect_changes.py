@@ -98,7 +98,7 @@ def _fill(session: ReadSession, page: Page, entries: Sequence[LogEntry], names: 
     bytes_sent, last_seq = 0, 0
     changes: list[ServerChange] = []
     page.changes = changes
-    for entry, stored in _documents(session, entries):
+    for entry, stored in documents_of(session, entries):
         change, size = server_change(names[entry.collection], stored, since=query.since)
         if query.wants_both and change.operation == "update" and stored.body is not None:
             change.document = Raw(stored.body.encode())
@@ -134,7 +134,8 @@ def _fill_with_text(
     return True
 
 
-def _documents(session: ReadSession, entries: Sequence[LogEntry]) -> Iterator[tuple[LogEntry, StoredDocument]]:
+def documents_of(session: ReadSession, entries: Sequence[LogEntry]) -> Iterator[tuple[LogEntry, StoredDocument]]:
+    """Yield the documents of log entries, in their order."""
     for begin in range(0, len(entries), CHUNK_ENTRIES):
         chunk = entries[begin : begin + CHUNK_ENTRIES]
         rows: dict[int, list[int]] = {}

@@ -8,9 +8,9 @@ from typing import TypeVar
 
 from solidb_sync.clock import Clock
 from solidb_sync.errors import StorageError
+from solidb_sync.server.client_notes import ClientNotes
 from solidb_sync.server.pages_ahead import PagesAhead
 from solidb_sync.server.storage.backend import DatabaseBackend, ReadSession, ServerBackend, WriteSession
-from solidb_sync.server.sync_status import ClientNotes
 
 Result = TypeVar("Result")
 

@@ -26,6 +26,11 @@ def bad_request(message: str) -> RequestRefused:
     return RequestRefused(400, "BadRequest", message)
 
 
+def filter_refused(message: str) -> RequestRefused:
+    """400: a filter that can't be one; the message says why."""
+    return RequestRefused(400, "FilterError", message)
+
+
 def unsupported_protocol(asked: int, supported: tuple[int, int]) -> RequestRefused:
     """400: a protocol version this server does not speak."""
     lowest, highest = supported

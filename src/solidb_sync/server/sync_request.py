@@ -23,7 +23,7 @@ from solidb_sync.protocol.limits import (
     PULL_CHANGES_DEFAULT,
     PULL_CHANGES_MAX,
 )
-from solidb_sync.protocol.messages import LooseSyncRequest, SyncRequest, WireChange
+from solidb_sync.protocol.messages import LooseSyncRequest, SyncRequest, ViewBase, WireChange
 from solidb_sync.protocol.names import actor_belongs_to, client_id_problem
 from solidb_sync.server.plain_batch import PlainBatch, plain_batch
 from solidb_sync.server.proposed_change import ProposedChange, propose, unreadable, vector_problem
@@ -60,6 +60,8 @@ class SyncCall:
     pushes: int | None
     caught_up: int
     settings: str
+    views: Mapping[str, int]
+    view_base: ViewBase | None
 
     @property
     def deltas_since(self) -> int:
@@ -170,6 +172,10 @@ def checked_call(request: SyncRequest | LooseSyncRequest, changes: list[Proposed
         raise bad_request(f"collections: {len(request.collections)} names, at most {COLLECTIONS_ASKED_MAX} are read")
     if len(request.excluded) > COLLECTIONS_ASKED_MAX:
         raise bad_request(f"excluded: {len(request.excluded)} names, at most {COLLECTIONS_ASKED_MAX} are read")
+    if len(request.views) > COLLECTIONS_ASKED_MAX:
+        raise bad_request(f"views: {len(request.views)} of them, at most {COLLECTIONS_ASKED_MAX} are read")
+    if request.view_base is not None and (request.collections is None or len(request.collections) != 1):
+        raise bad_request("view_base: collections must name the one collection that is caught up with")
     cursor = request.version_vector.get("server", 0)
     return SyncCall(
         client_id=request.client_id,
@@ -188,6 +194,8 @@ def checked_call(request: SyncRequest | LooseSyncRequest, changes: list[Proposed
         pushes=request.pushes,
         caught_up=request.caught_up,
         settings=request.settings,
+        views=request.views,
+        view_base=request.view_base,
     )
 
 

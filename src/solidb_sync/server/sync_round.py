@@ -20,6 +20,8 @@ from solidb_sync.server.news_page import NEWS_ENTRIES_MAX, news_page
 from solidb_sync.server.storage.backend import ReadSession
 from solidb_sync.server.storage.records import ActorState, ConflictRecord, Echo, Head
 from solidb_sync.server.sync_request import SyncCall
+from solidb_sync.server.views.pull import Pulled, pull_selected, view_call
+from solidb_sync.server.views.selection import ViewCall
 
 CONFLICT_BYTES_MAX = 8 * 1024 * 1024
 """How much conflict text one answer carries; later conflicts come without their documents, which are in the log."""
@@ -55,10 +57,16 @@ async def sync_round(
         excluded=call.excluded,
         wants_both=not call.protocol,
     )
-    page = await _page(database, call.client_id, query, head, is_small=standing.is_small or not query.limit)
+    if standing.views is not None and query.limit:
+        pulled = await pull_selected(database, standing.views, query, caught_up=call.caught_up)
+    else:
+        is_small = standing.is_small or not query.limit
+        pulled = Pulled(await _page(database, call.client_id, query, head, is_small=is_small))
     database.notes.note(call)
     await database.write_notes_when_due()
-    return _answer(call, head, page, outcome, None, clock)
+    answer = _answer(call, head, pulled.page, outcome, None, clock)
+    answer.views, answer.views_lost = pulled.views, pulled.lost
+    return answer
 
 
 async def _news(database: Database, outcome: PushOutcome, doorbell: Doorbell, clock: Clock) -> News:
@@ -88,6 +96,7 @@ class _Standing(NamedTuple):
     replica: Replica | None
     is_small: bool
     must_register: bool
+    views: ViewCall | None = None
 
 
 def _standing(session: ReadSession, call: SyncCall) -> _Standing:
@@ -97,8 +106,10 @@ def _standing(session: ReadSession, call: SyncCall) -> _Standing:
     check_history(call, head, actor)
     is_small = head.newest - call.cursor <= SMALL_READ_ENTRIES or call.limit <= SMALL_READ_ENTRIES // 4
     if call.changes:
-        return _Standing(head, actor, None, is_small, False)
-    return _Standing(head, actor, replica_reset(call, actor), is_small, must_register(session, call))
+        return _Standing(head, actor, None, is_small, False, view_call(session, call))
+    return _Standing(
+        head, actor, replica_reset(call, actor), is_small, must_register(session, call), view_call(session, call)
+    )
 
 
 def _asking_to_register(call: SyncCall, head: Head, clock: Clock) -> SentAnswer:

@@ -1,70 +1,48 @@
-"""What is known of each device: how far it has come, when it was last here, what it still has to fetch.
-
-These notes are for people and dashboards; no decision depends on them. They are kept in memory and written along with
-the next push, or when a sync comes some seconds after they were last written, or at the end.
-"""
+"""What is known of one device: how far it has come, when it was last here, what it still has to fetch."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import Any
 
-from solidb_sync.clock import Clock, iso_text
-from solidb_sync.json_value import decode, encode
+from solidb_sync.clock import iso_text
+from solidb_sync.json_value import decode
+from solidb_sync.protocol.client_settings import parse_settings
+from solidb_sync.protocol.limits import PULL_CHANGES_MAX
 from solidb_sync.protocol.messages import StatusAnswer
-from solidb_sync.server.collect_changes import asked_collections
+from solidb_sync.server.collect_changes import PullQuery, asked_collections
 from solidb_sync.server.storage.backend import ReadSession
 from solidb_sync.server.storage.records import ClientNote, Echo
-from solidb_sync.server.sync_request import SyncCall
+from solidb_sync.server.views.selected_changes import count_selected
+from solidb_sync.server.views.selection import ViewCall, standing
 
-WRITE_AFTER_SECONDS = 5.0
-NOTES_HELD_MAX = 10_000
 EVERYTHING = '{"names":null,"excluded":[]}'
 
 
-class ClientNotes:
-    """The notes of one database that may be newer than what is stored."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._unwritten: dict[str, ClientNote] = {}
-        self._written_at = clock.monotonic()
-
-    def note(self, call: SyncCall) -> None:
-        """Remember what a sync says of its device."""
-        self._unwritten[call.client_id] = ClientNote(
-            client_id=call.client_id,
-            actor=call.actor,
-            acknowledged=call.acknowledged,
-            cursor=call.stored,
-            collections=encode({"names": call.collections, "excluded": call.excluded}).decode(),
-            last_sync_ms=self._clock.now_ms(),
+def _pending(session: ReadSession, note: ClientNote, asked: Mapping[str, Any], wanted: list[int] | None) -> int:
+    """Return how many documents a pull to the end would bring, as things stand."""
+    cursor, echo = min(note.cursor, session.head().newest), Echo(note.actor, note.acknowledged)
+    filters = parse_settings(session.settings(note.client_id).text).filters
+    if filters:
+        call = ViewCall(
+            client_id=note.client_id,
+            filters=filters,
+            asked=None if asked["names"] is None else frozenset(asked["names"]),
+            excluded=frozenset(asked["excluded"]),
+            numbers=asked.get("views", {}),
+            base=None,
+            cursor=cursor,
+            stored=cursor,
         )
-
-    @property
-    def is_due(self) -> bool:
-        """True when the notes have waited long enough, or are many."""
-        if len(self._unwritten) >= NOTES_HELD_MAX:
-            return True
-        return bool(self._unwritten) and self._clock.monotonic() - self._written_at >= WRITE_AFTER_SECONDS
-
-    def unwritten(self) -> list[ClientNote]:
-        """Return the notes that are to be written."""
-        return list(self._unwritten.values())
-
-    def wrote(self, notes: Sequence[ClientNote]) -> None:
-        """Forget notes that have been committed, unless a newer one has come since."""
-        for note in notes:
-            if self._unwritten.get(note.client_id) is note:
-                del self._unwritten[note.client_id]
-        self._written_at = self._clock.monotonic()
-
-    def forget(self, client_id: str) -> bool:
-        """Drop the note of a device."""
-        return self._unwritten.pop(client_id, None) is not None
-
-    def newest(self, client_id: str) -> ClientNote | None:
-        """Return the note of a device that is not written yet."""
-        return self._unwritten.get(client_id)
+        query = PullQuery(cursor, PULL_CHANGES_MAX, asked["names"], echo, excluded=asked["excluded"])
+        return count_selected(session, query, standing(session, call, is_trial=True), caught_up=asked.get("caught_up", 0))
+    count, at = 0, cursor
+    while True:
+        count += session.count_after(at, wanted=wanted, echo=echo)
+        bound = session.scanned_to(at)
+        if bound is None:
+            return count
+        at = bound
 
 
 def sync_status(session: ReadSession, client_id: str, unwritten: ClientNote | None) -> StatusAnswer:
@@ -75,7 +53,7 @@ def sync_status(session: ReadSession, client_id: str, unwritten: ClientNote | No
     asked = decode(note.collections)
     found = asked_collections(session, asked["names"], asked["excluded"])
     wanted = list(found) if asked["names"] is not None or asked["excluded"] else None
-    pending = session.count_after(min(note.cursor, newest), wanted=wanted, echo=Echo(note.actor, note.acknowledged))
+    pending = _pending(session, note, asked, wanted)
     synced = sorted(found.values()) if asked["names"] is None else asked["names"]
     own = {note.actor: actor.highest} if actor is not None else {}
     return StatusAnswer(

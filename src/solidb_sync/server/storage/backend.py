@@ -29,11 +29,12 @@ from solidb_sync.server.storage.records import (
     Unsettled,
     Writes,
 )
+from solidb_sync.server.storage.views import ViewReads, ViewWrites
 
 Result = TypeVar("Result")
 
 
-class ReadSession(Protocol):
+class ReadSession(ViewReads, Protocol):
     """One consistent view of a database."""
 
     def head(self) -> Head:
@@ -95,7 +96,7 @@ class ReadSession(Protocol):
         """Return the settings a device has registered with, the defaults when it has none."""
 
 
-class WriteSession(ReadSession, Protocol):
+class WriteSession(ReadSession, ViewWrites, Protocol):
     """A view that can be written to, inside one transaction."""
 
     def outcomes(self, change_ids: Sequence[str]) -> list[Outcome]:

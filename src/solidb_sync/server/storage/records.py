@@ -87,13 +87,14 @@ class Stretch(NamedTuple):
 
 
 class LogEntry(NamedTuple):
-    """An entry of the change log: where the latest change of a document stands, and whose it is."""
+    """An entry of the change log: where the latest change of a document stands, whose it is, and whether as it was made."""
 
     seq: int
     collection: int
     row: int
     author: str
     counter: int
+    is_applied: int
 
 
 class Echo(NamedTuple):

@@ -27,6 +27,7 @@ from solidb_sync.server.storage.records import (
 )
 from solidb_sync.server.storage.sqlite import statements as sql
 from solidb_sync.server.storage.sqlite.document_writer import write_documents
+from solidb_sync.server.storage.sqlite.view_session import SqliteViewReads, SqliteViewWrites
 
 SCAN_ROWS_MAX = 20_000
 """How many log entries one pull looks at when none of them is wanted."""
@@ -38,7 +39,7 @@ COLLECTIONS_MAX = 10_000
 DEFAULT_SETTINGS = StoredSettings("", "")
 
 
-class SqliteReadSession:
+class SqliteReadSession(SqliteViewReads):
     """Implements `ReadSession`."""
 
     def __init__(self, connection: apsw.Connection) -> None:
@@ -168,7 +169,7 @@ class SqliteReadSession:
         return tuple(row)
 
 
-class SqliteWriteSession(SqliteReadSession):
+class SqliteWriteSession(SqliteReadSession, SqliteViewWrites):
     """Implements `WriteSession`."""
 
     def outcomes(self, change_ids: Sequence[str]) -> list[Outcome]:
@@ -273,6 +274,7 @@ class SqliteWriteSession(SqliteReadSession):
         """Drop what is known of a device except its incarnation, so that none is given out twice."""
         is_known = self.client(client_id) is not None
         self._connection.execute(sql.FORGET_CLIENT, (client_id,))
+        self.drop_views([view.number for view in self.views_of(client_id)])
         return is_known
 
     def _existing_collection(self, name: str) -> int:

@@ -79,7 +79,7 @@ ADD_COLLECTION = "INSERT INTO collections (name) VALUES (?) RETURNING id"
 
 # The inner LIMIT bounds the scan, the outer one the answer; the inner query yields its rows one by one.
 LOG_AFTER = """
-SELECT seq, collection, doc, author, counter FROM (
+SELECT seq, collection, doc, author, counter, is_applied FROM (
     SELECT seq, collection, doc, author, counter, is_applied FROM latest
     WHERE seq > :cursor
     ORDER BY seq
