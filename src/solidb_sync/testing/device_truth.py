@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import msgspec
 
@@ -64,13 +65,20 @@ class DeviceTruth:
     """For each document, the server's version it must have as base copy."""
     kept: dict[str, Edit] = field(default_factory=dict)
     cursor: int = 0
+    released: Literal["", "let go", "retried"] = ""
+    """What the app may be doing to refused edits: until the next look, those of this device may leave the outbox."""
     has_twin: bool = False
     """True when another device counts under the same name: until that is noticed, dots do not tell edits apart."""
     _checked: dict[Place, object] = field(default_factory=dict)
+    _refused: set[str] = field(default_factory=set)
+    _retried: dict[Place, list[Edit]] = field(default_factory=dict)
+    _renamed: dict[str, str] = field(default_factory=dict)
 
     def copy(self, device: str) -> DeviceTruth:
         """Return the same knowledge for another device."""
-        return DeviceTruth(device, dict(self.held), dict(self.kept), self.cursor, self.has_twin)
+        return DeviceTruth(
+            device, dict(self.held), dict(self.kept), self.cursor, has_twin=self.has_twin, _refused=set(self._refused)
+        )
 
     def forget(self, collection: str) -> None:
         """The app dropped the documents of a collection that have no unsent edits."""
@@ -83,9 +91,7 @@ class DeviceTruth:
         self._take_in_settled(view, ledger)
         self._take_in_cursor(view, ledger)
         self._take_in_edits(view, ledger)
-        for change in view.changes:
-            if change.state is ChangeState.REJECTED:
-                broken("2 no lost local write", f"{self.device}: a valid edit was refused: {change.reason}")
+        self._take_in_refusals(view, ledger)
         places = {*view.rows, *view.bases, *self.held, *(edit.place for edit in self.kept.values())}
         for place in sorted(places):
             self._check_place(place, view, ledger)
@@ -96,9 +102,23 @@ class DeviceTruth:
         for change_id in [change_id for change_id in self.kept if change_id not in present]:
             edit = self.kept.pop(change_id)
             seq = ledger.accepted_seq(change_id)
+            if seq is None and self.released and change_id in self._refused:
+                self._retried.setdefault(edit.place, []).append(edit)
+                continue
             if seq is None:
                 broken("2 no lost local write", f"{self.device} forgot {change_id} at {edit.place}; it was never accepted")
             self._advance(edit.place, seq, ledger)
+
+    def _take_in_refusals(self, view: DeviceView, ledger: Ledger) -> None:
+        """17 isolation of failure: an edit is set aside only because the server refused it, or one that it depends on."""
+        self._refused = {change.change_id for change in view.changes if change.state is ChangeState.REJECTED}
+        for change in view.changes:
+            if change.state is not ChangeState.REJECTED:
+                continue
+            root = change.reason.removeprefix("follows the rejected change ")
+            outcome = ledger.outcomes.get(change.change_id if root == change.reason else root)
+            if outcome is None or outcome.status != "rejected":
+                broken("17 isolation of failure", f"{self.device}: {change.change_id} is set aside: {change.reason}")
 
     def _take_in_cursor(self, view: DeviceView, ledger: Ledger) -> None:
         """16 atomic page: the cursor never goes back."""
@@ -125,8 +145,17 @@ class DeviceTruth:
             known = ledger.edits.get(change.change_id)
             if known is not None:
                 broken("3 exactly once", f"{self.device}: {change.change_id} came back into the outbox")
-            edit = Edit(change.change_id, self.device, place, read_write(_decode(change.wire)), self.screen(place))
+            edit = Edit(change.change_id, self.device, place, read_write(_decode(change.wire)), self._knew(place, change))
             self.kept[edit.id] = ledger.edits[edit.id] = edit
+        self._retried.clear()
+
+    def _knew(self, place: Place, change: StoredChange) -> frozenset[str]:
+        """Return what the author of a new edit had seen; one that is sent again under a new id knows no more than it did."""
+        if self.released != "retried" or not self._retried.get(place):
+            return self.screen(place)
+        before = self._retried[place].pop(0)
+        self._renamed[before.id] = change.change_id
+        return frozenset(self._renamed.get(known, known) for known in before.knew)
 
     def screen(self, place: Place) -> frozenset[str]:
         """Return the edits that the document on this device's screen includes."""

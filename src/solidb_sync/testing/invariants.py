@@ -16,6 +16,9 @@ from solidb_sync.server.storage.records import Outcome as StoredOutcome
 from solidb_sync.testing.model_judgement import WHOLE, Path
 from solidb_sync.testing.model_oracle import ACCEPTED, Ledger, Outcome, Place, Version, parse_path
 
+LARGE = "large"
+"""What every value that a server may find too large has in it."""
+
 FINAL = ACCEPTED | {"rejected"}
 
 _decode = msgspec.json.Decoder().decode
@@ -54,6 +57,8 @@ class ServerInvariants:
                 self._check_exactly_once(stored.change_id, known, outcome)
                 continue
             self._ledger.outcomes[stored.change_id] = outcome
+            if stored.status == "rejected":
+                self._check_refusal(stored, places[stored.change_id])
             if stored.status in ACCEPTED:
                 self._check_sequence(stored)
                 self._check_verdict(stored, outcome, places[stored.change_id])
@@ -100,6 +105,13 @@ class ServerInvariants:
         if judgement.status == "applied" or stored.status == "conflict":
             broken("9 no false conflict", told)
         broken("10 no missed conflict", f"{told}; both wrote {judgement.overlap}")
+
+    def _check_refusal(self, stored: StoredOutcome, place: Place) -> None:
+        """17 isolation of failure: refused is only what is large, or what goes into a document where something large is."""
+        sent = self._ledger.sent[stored.change_id]
+        bodies = [version.body for version in self._ledger.versions.get(place, ())]
+        if not sent.is_in_transaction and LARGE not in repr([sent.document, sent.values, bodies]):
+            broken("17 isolation of failure", f"{stored.change_id} at {place} was refused: {stored.detail}")
 
     def check_documents(self, documents: Mapping[Place, StoredDocument]) -> None:
         """1 no lost acknowledged write, 13 vector honesty: each document is what its accepted edits make of it."""

@@ -26,6 +26,7 @@ class Write:
     document: Body | None
     values: Mapping[Path, Any]
     unset: Sequence[Path]
+    is_in_transaction: bool = False
 
     def paths(self) -> list[Path]:
         """Return every path written; the empty one is the whole document."""

@@ -122,6 +122,7 @@ def read_write(change: Mapping[str, Any]) -> Write:
         change.get("document"),
         {parse_path(text): value for text, value in (change.get("delta") or {}).items()},
         [parse_path(text) for text in change.get("unset", ())],
+        bool(change.get("transaction")),
     )
 
 

@@ -6,6 +6,7 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from solidb_sync.testing.invariants import LARGE
 from solidb_sync.testing.model_oracle import Place
 from solidb_sync.testing.simulated_device import COLLECTIONS, SimulatedDevice
 
@@ -21,8 +22,9 @@ Choices = dict[str, tuple[float, Step]]
 class Edits:
     """The edits of one world: every value in them is new."""
 
-    def __init__(self, rng: random.Random) -> None:
+    def __init__(self, rng: random.Random, *, has_rejections: bool) -> None:
         self._rng = rng
+        self._has_rejections = has_rejections
         self._values = 0
 
     def choices(self) -> Choices:
@@ -32,6 +34,7 @@ class Edits:
             "delete": (6, self.delete),
             "recreate": (2, self._recreate),
             "transaction": (4, self.transaction),
+            "save something large": (5 if self._has_rejections else 0, self._save_large),
         }
 
     def place(self) -> Place:
@@ -78,6 +81,13 @@ class Edits:
         assert shown == wanted, f"7 read your writes: saved {wanted}, read {shown}"
         return place, sorted(fields), merge
 
+    async def _save_large(self, device: SimulatedDevice) -> object:
+        """Save what the server may refuse; the device can't know."""
+        place = self.place()
+        text = LARGE * self._rng.randint(10, 40) + str(self._values)
+        await self.local(device, lambda: device.manager.save_document(*place, {self._rng.choice(FIELDS): text}))
+        return place, len(text)
+
     async def shown(self, device: SimulatedDevice, place: Place) -> dict[str, Any] | None:
         """Return what the app reads of a document, without the fields the system adds."""
         document = await device.manager.get_document(*place)
@@ -116,9 +126,11 @@ class Edits:
         """Do something that must not touch the network, and look at the store before and after."""
         device.observe()
         device.life.is_in_local_call = True
+        device.truth.released = "let go"  # an edit of a document takes over what the server refused of it
         try:
             return await work()
         finally:
             device.life.is_in_local_call = False
-            if not device.life.is_over:
+            if not device.life.is_over and not device.files.is_dark():
                 device.observe()
+                device.truth.released = ""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from solidb_sync.testing.simulated_device import SimulatedDevice
 from solidb_sync.testing.simulated_edits import Choices, Edits
+from solidb_sync.testing.simulated_quarantine import QuarantineSteps
 from solidb_sync.testing.simulated_scope import ScopeSteps
 from solidb_sync.testing.simulated_trouble import Trouble
 
@@ -24,7 +25,7 @@ class Steps:
     def __init__(self, world: World, rng: random.Random) -> None:
         self._world = world
         self._rng = rng
-        edits = Edits(rng)
+        edits = Edits(rng, has_rejections=world.weather.document_bytes_max is not None)
         self._choices: Choices = {
             **edits.choices(),
             "sync": (22, sync),
@@ -32,6 +33,7 @@ class Steps:
             "wait": (4, self._wait),
             **Trouble(world, edits, rng).choices(),
             **ScopeSteps(world, edits, rng).choices(),
+            **QuarantineSteps(world, rng).choices(),
         }
         self._names = list(self._choices)
         self._weights = [weight for weight, _ in self._choices.values()]

@@ -87,7 +87,9 @@ class Trouble:
         return await _failing(work, device.files), await self._crash(device, with_power=with_power)
 
     async def _save_blindly(self, device: SimulatedDevice) -> None:
-        await device.manager.save_document(*self._edits.place(), self._edits.document(None))
+        await self._edits.local(
+            device, lambda: device.manager.save_document(*self._edits.place(), self._edits.document(None))
+        )
 
     async def _power_loss(self, device: SimulatedDevice) -> object:
         """Let the power go at any one operation of a device's disk: in an edit, in a round, or while it starts."""

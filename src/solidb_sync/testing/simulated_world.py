@@ -5,13 +5,16 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
+from solidb_sync.server import judge_change, plain_batch, proposed_change
 from solidb_sync.storage.records import ChangeState
 from solidb_sync.testing.crashable_files import CrashableFiles
-from solidb_sync.testing.device_truth import DeviceTruth
+from solidb_sync.testing.device_truth import DeviceTruth, DeviceView
 from solidb_sync.testing.faulty_network import Faults, FaultyNetwork
 from solidb_sync.testing.invariants import broken
 from solidb_sync.testing.model_oracle import Ledger
+from solidb_sync.testing.planter import Planter
 from solidb_sync.testing.simulated_device import COLLECTIONS, SimulatedDevice
+from solidb_sync.testing.simulated_quarantine import refused_ids, settle_refused
 from solidb_sync.testing.simulated_server import SimulatedServer
 from solidb_sync.testing.virtual_loop import VirtualClock, VirtualClockLoop
 
@@ -21,6 +24,7 @@ DEVICES = (2, 2, 2, 3, 3, 3, 4, 4, 5, 8)
 
 ROUNDS_TO_QUIET_MAX = 12
 HEALTHY_REQUESTS_MAX = 20
+DOCUMENT_BYTES_FEW = 180
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,8 @@ class Weather:
     has_background: bool
     has_disk_faults: bool
     has_power_losses: bool
+    document_bytes_max: int | None
+    """How large a document the server keeps, None for as large as devices do."""
     devices: int
 
 
@@ -56,6 +62,7 @@ def make_weather(rng: random.Random) -> Weather:
         has_background=rng.random() < 0.25,
         has_disk_faults=rng.random() < 0.5,
         has_power_losses=rng.random() < 0.5,
+        document_bytes_max=DOCUMENT_BYTES_FEW if rng.random() < 0.3 else None,
         devices=rng.choice(DEVICES),
     )
 
@@ -75,6 +82,10 @@ class World:
         self.rng = random.Random(f"{seed}/steps")  # noqa: S311
         self.weather = make_weather(self.rng)
         self._all_files: list[CrashableFiles] = []
+        self._planter = Planter()
+        if self.weather.document_bytes_max is not None:
+            for module in (judge_change, plain_batch, proposed_change):
+                self._planter.setattr(module, "DOCUMENT_BYTES_MAX", self.weather.document_bytes_max)
         self.server = SimulatedServer(
             self._new_files("server"),
             VirtualClock(loop),
@@ -86,6 +97,7 @@ class World:
 
     def close(self) -> None:
         """Take the file systems back from SQLite."""
+        self._planter.put_back()
         for files in self._all_files:
             files.close()
 
@@ -167,6 +179,8 @@ class World:
             before = self.ledger.newest
             for device in self.devices:
                 self.trace.append(f"end {number} {device.name} {await self._healthy_round(device)}")
+                while refused := refused_ids(device):
+                    await settle_refused(device, refused[0], "let go")
             if before == self.ledger.newest and number:
                 return
 
@@ -185,6 +199,12 @@ class World:
         is_done = not any(change.state is ChangeState.PENDING for change in after.changes)
         if result.success and not is_done:
             broken("36 progress", f"{device.name}: a round succeeded and left edits unsent")
-        if not result.success and (not result.error_details or (is_done and len(after.changes) == len(view.changes))):
+        newly_refused = set(_refused(after)) - set(_refused(view))
+        is_idle = is_done and not newly_refused and len(after.changes) == len(view.changes)
+        if not result.success and (not result.error_details or is_idle):
             broken("36 progress", f"{device.name}: a round failed over a healthy network: {result.errors}")
         return result.success, result.pulled, result.pushed, result.errors
+
+
+def _refused(view: DeviceView) -> list[str]:
+    return [change.change_id for change in view.changes if change.state is ChangeState.REJECTED]
