@@ -16,8 +16,6 @@ from solidb_sync.testing.model_judgement import Body, Held, Judgement, Path, Wri
 Place = tuple[str, str]
 """A collection and a key."""
 
-STRATEGY = "last_write_wins"
-
 ACCEPTED = frozenset({"applied", "merged", "conflict"})
 
 
@@ -57,6 +55,18 @@ class Outcome:
     counter: int
 
 
+@dataclass(frozen=True, slots=True)
+class Strategies:
+    """How the conflicts of one device's edits are decided: by collection, and in all others."""
+
+    default: str = "last_write_wins"
+    by_collection: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, collection: str) -> str:
+        """Return the strategy of a collection."""
+        return self.by_collection.get(collection, self.default)
+
+
 NO_VERSION = Version(0, "", None, {}, frozenset())
 
 
@@ -72,6 +82,8 @@ class Ledger:
     sent: dict[str, Write] = field(default_factory=dict)
     """The changes as the server last got them: an edit sent again may carry the whole document."""
     judgements: dict[str, Judgement] = field(default_factory=dict)
+    strategies: dict[str, Strategies] = field(default_factory=dict)
+    """What each device has registered with, by client id."""
     newest: int = 0
     highest_cursor: int = 0
     """The highest cursor that any answer gave out."""
@@ -80,7 +92,8 @@ class Ledger:
         """Add the version that an accepted change makes of its document; returns what should become of it."""
         before = self.newest_version(place)
         held = Held(before.body, before.writers, before.ids)
-        judgement = judge(held, change_id, self.sent[change_id], self.edits[change_id].knew, STRATEGY)
+        strategy = self.strategies.get(outcome.actor.split("~")[0], Strategies()).of(place[0])
+        judgement = judge(held, change_id, self.sent[change_id], self.edits[change_id].knew, strategy)
         self.judgements[change_id] = judgement
         vector = {**before.vector, outcome.actor: max(outcome.counter, before.vector.get(outcome.actor, 0))}
         ids = before.ids | {change_id}

@@ -34,7 +34,7 @@ class Edits:
             "delete": (6, self.delete),
             "recreate": (2, self._recreate),
             "transaction": (4, self.transaction),
-            "save something large": (5 if self._has_rejections else 0, self._save_large),
+            "save something large": (6 if self._has_rejections else 0, self._save_large),
         }
 
     def place(self) -> Place:
@@ -84,7 +84,7 @@ class Edits:
     async def _save_large(self, device: SimulatedDevice) -> object:
         """Save what the server may refuse; the device can't know."""
         place = self.place()
-        text = LARGE * self._rng.randint(10, 40) + str(self._values)
+        text = LARGE * self._rng.randint(20, 50) + str(self._values)
         await self.local(device, lambda: device.manager.save_document(*place, {self._rng.choice(FIELDS): text}))
         return place, len(text)
 

@@ -28,14 +28,15 @@ from solidb_sync.storage.committer import InlineCommitter
 from solidb_sync.storage.sqlite.connection import FileLocation
 from solidb_sync.testing.crashable_files import CrashableFiles
 from solidb_sync.testing.faulty_network import Answer, NetworkError, Request, asgi_send
-from solidb_sync.testing.invariants import FINAL, ServerInvariants
-from solidb_sync.testing.model_oracle import Ledger, Place, read_write
+from solidb_sync.testing.invariants import FINAL, ServerInvariants, broken
+from solidb_sync.testing.model_oracle import Ledger, Place, Strategies, read_write
 from solidb_sync.testing.virtual_loop import VirtualClock
 
 DATABASE = "sim"
 ADMIN_KEY = "the-only-key-of-the-simulation-0"
 HEADERS = (("x-api-key", ADMIN_KEY),)
 DOCUMENTS_MAX = 10_000
+CLIENTS_PATH = endpoints.path_for(endpoints.CLIENTS, DATABASE)
 NO_ECHO = Echo("", 0)
 
 _decode = msgspec.json.Decoder().decode
@@ -107,6 +108,7 @@ class SimulatedServer:
             raise NetworkError("the machine lost its power before the answer left")
         self._trace(f"{_digest(request.body)} {answer.status} {_digest(answer.body)}")
         try:
+            self._note_settings(request, answer)
             await self._note(request, answer)
         except AssertionError as problem:
             self._findings.append(problem)
@@ -130,6 +132,17 @@ class SimulatedServer:
             self._places[change["id"]] = (change["collection"], change["key"])
         return asked, changes
 
+    def _note_settings(self, request: Request, answer: Answer) -> None:
+        """Take in what a device has registered with."""
+        if answer.status != 200 or request.method != "POST" or request.path != CLIENTS_PATH:
+            return
+        asked = _decode(request.body)
+        settings = asked.get("settings")
+        if settings is not None:
+            self._ledger.strategies[asked["client_id"]] = Strategies(
+                settings.get("default_strategy", "last_write_wins"), settings.get("strategies", {})
+            )
+
     def _note_unanswered(self, request: Request) -> None:
         """Remember the changes whose outcome only the server's tables will tell."""
         _, changes = self._read_changes(request) or ({}, [])
@@ -149,6 +162,10 @@ class SimulatedServer:
             self._note_unanswered(request)
             return
         told: dict[str, Any] = _decode(answer.body)
+        if told.get("register"):
+            if told["results"] or told["server_changes"]:
+                broken("24 strategy laws", f"something was done under other settings than the device has: {told}")
+            return
         for change, result in zip(changes, told["results"], strict=True):
             if result["status"] != "duplicate":
                 self._ledger.sent[change["id"]] = read_write(change)
