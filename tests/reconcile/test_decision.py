@@ -67,7 +67,7 @@ def test_edits_that_know_what_they_edit_never_conflict(versions: list[dict[str, 
         edit = without_full(edit_of(old, new, ["phone", "laptop"][seq % 2], current.vector, counter=seq))
         decision = judged(current, edit, seq)
         assert decision.is_fast_forward
-        assert decision.overruled is None
+        assert decision.clash is None
         assert same_value(decision.version.document, new)
         assert decision.version.vector == current.vector.with_dot(edit.dot)
         current = decision.version
@@ -79,7 +79,7 @@ def test_an_insert_over_a_known_version_replaces_it(old: dict[str, Any], new: di
     """The author saw the whole and gave the whole."""
     decision = judged(created(old), insert("phone", new, {"maker": 1}))
     assert same_value(decision.version.document, new)
-    assert (decision.is_fast_forward, decision.overruled) == (True, None)
+    assert (decision.is_fast_forward, decision.clash) == (True, None)
 
 
 def test_a_device_that_edits_twice_before_it_hears_back_is_not_concurrent_with_itself() -> None:
@@ -87,7 +87,7 @@ def test_a_device_that_edits_twice_before_it_hears_back_is_not_concurrent_with_i
     first = judged(created({"v": 0}), edit_of({"v": 0}, {"v": 1}, "phone", counter=1))
     second = edit_of({"v": 1}, {"v": 2}, "phone", VersionVector({"maker": 1, "phone": 1}), counter=2)
     decision = judged(first.version, second, 3)
-    assert (decision.is_fast_forward, decision.overruled) == (True, None)
+    assert (decision.is_fast_forward, decision.clash) == (True, None)
 
 
 # concurrent edits
@@ -120,7 +120,7 @@ def test_concurrent_edits_of_different_fields_commute(drawn: tuple[dict[str, Any
     for first, second in ((left, right), (right, left)):
         middle = judged(created(old), without_full(first), 2)
         outcome = judged(middle.version, without_full(second), 3)
-        assert (outcome.is_fast_forward, outcome.overruled) == (False, None)
+        assert (outcome.is_fast_forward, outcome.clash) == (False, None)
         outcomes.append(outcome.version)
     assert same_value(outcomes[0].document, outcomes[1].document)
     assert same_value(outcomes[0].document, apply_delta(apply_delta(old, left.delta), right.delta))
@@ -147,12 +147,12 @@ def test_of_concurrent_edits_the_later_is_in_the_document_and_the_overruled_vers
     for path in right.delta.removed:
         assert value_at(outcome.version.document, path) == (False, None)
     touched = any(paths_overlap(one_path, path) for one_path in left.delta.paths() for path in right.delta.paths())
-    if outcome.overruled is not None:
+    if outcome.clash is not None:
         assert touched
-        assert outcome.overruled.version == middle
-        assert outcome.overruled.paths
+        assert outcome.clash.present == middle
+        assert outcome.clash.paths
     for path in left.delta.paths():
-        if outcome.overruled is None or not any(paths_overlap(path, lost) for lost in outcome.overruled.paths):
+        if outcome.clash is None or not any(paths_overlap(path, lost) for lost in outcome.clash.paths):
             assert same_value(value_at(outcome.version.document, path), value_at(one, path)) or any(
                 paths_overlap(path, written) for written in right.delta.paths()
             )
@@ -164,7 +164,7 @@ def test_the_same_edit_made_on_both_sides_is_no_conflict(old: dict[str, Any], ne
     """Two people who agree."""
     middle = judged(created(old), edit_of(old, new, "phone"), 2).version
     outcome = judged(middle, edit_of(old, new, "laptop"), 3)
-    assert outcome.overruled is None
+    assert outcome.clash is None
     assert same_value(outcome.version.document, new)
 
 
@@ -173,8 +173,8 @@ def test_an_overlap_is_a_conflict_decided_for_the_later_edit() -> None:
     middle = judged(created({"v": 0, "w": 0}), edit_of({"v": 0, "w": 0}, {"v": 1, "w": 1}, "phone")).version
     outcome = judged(middle, edit_of({"v": 0, "w": 0}, {"v": 2, "w": 0, "z": 2}, "laptop"), 3)
     assert outcome.version.document == {"v": 2, "w": 1, "z": 2}
-    assert outcome.overruled is not None
-    assert (outcome.overruled.version, outcome.overruled.paths) == (middle, (("v",),))
+    assert outcome.clash is not None
+    assert (outcome.clash.present, outcome.clash.paths) == (middle, (("v",),))
 
 
 @pytest.mark.parametrize(
@@ -185,8 +185,8 @@ def test_values_of_two_json_types_are_not_the_same_value(one: object, other: obj
     """So writing both is a conflict."""
     middle = judged(created({}), edit_of({}, {"v": one}, "phone")).version
     outcome = judged(middle, edit_of({}, {"v": other}, "laptop"), 3)
-    assert outcome.overruled is not None
-    assert outcome.overruled.paths == (("v",),)
+    assert outcome.clash is not None
+    assert outcome.clash.paths == (("v",),)
 
 
 def test_an_edit_inside_what_the_other_replaced_is_a_conflict() -> None:
@@ -195,8 +195,8 @@ def test_an_edit_inside_what_the_other_replaced_is_a_conflict() -> None:
     inside, whole = edit_of(old, {"a": {"b": 2, "c": 1}}, "phone"), edit_of(old, {"a": {}}, "laptop")
     for first, second, paths in ((inside, whole, (("a",),)), (whole, inside, (("a", "b"),))):
         outcome = judged(judged(created(old), first).version, second, 3)
-        assert outcome.overruled is not None
-        assert outcome.overruled.paths == paths
+        assert outcome.clash is not None
+        assert outcome.clash.paths == paths
 
 
 def test_two_documents_made_under_one_key_are_merged_and_their_common_fields_are_in_conflict() -> None:
@@ -205,8 +205,8 @@ def test_two_documents_made_under_one_key_are_merged_and_their_common_fields_are
     assert (first.is_fast_forward, first.created) == (True, True)
     second = judged(first.version, insert("laptop", {"name": "Bob", "b": 2, "same": 1}), 2)
     assert second.version.document == {"name": "Bob", "a": 1, "b": 2, "same": 1}
-    assert second.overruled is not None
-    assert second.overruled.paths == (("name",),)
+    assert second.clash is not None
+    assert second.clash.paths == (("name",),)
     assert not second.is_fast_forward
 
 
@@ -216,8 +216,8 @@ def test_a_field_that_a_revival_left_out_was_written_by_it() -> None:
     revived = judged(gone, insert("phone", {"v": 1}, {"maker": 1, "phone": 1}, counter=2), 3).version
     outcome = judged(revived, edit_of({"v": 0, "b": 0}, {"v": 0, "b": 2}, "laptop"), 4)
     assert outcome.version.document == {"v": 1, "b": 2}
-    assert outcome.overruled is not None
-    assert outcome.overruled.paths == (("b",),)
+    assert outcome.clash is not None
+    assert outcome.clash.paths == (("b",),)
 
 
 # deletes
@@ -226,7 +226,7 @@ def test_a_field_that_a_revival_left_out_was_written_by_it() -> None:
 def test_a_delete_that_knew_the_document_wins_without_a_conflict() -> None:
     """And its vector includes all it deleted."""
     decision = judged(created({"v": 0}), delete("phone", {"maker": 1}))
-    assert (decision.version.document, decision.is_fast_forward, decision.overruled) == (None, True, None)
+    assert (decision.version.document, decision.is_fast_forward, decision.clash) == (None, True, None)
     assert decision.version.vector == {"maker": 1, "phone": 1}
 
 
@@ -235,8 +235,8 @@ def test_a_delete_of_what_changed_meanwhile_is_a_conflict_for_the_later() -> Non
     middle = judged(created({"v": 0}), edit_of({"v": 0}, {"v": 1}, "phone")).version
     outcome = judged(middle, delete("laptop", {"maker": 1}), 3)
     assert outcome.version.document is None
-    assert outcome.overruled is not None
-    assert (outcome.overruled.version, outcome.overruled.paths) == (middle, ())
+    assert outcome.clash is not None
+    assert (outcome.clash.present, outcome.clash.paths) == (middle, ())
 
 
 def test_an_update_of_what_was_deleted_meanwhile_revives_it_whole_and_is_a_conflict() -> None:
@@ -247,22 +247,22 @@ def test_an_update_of_what_was_deleted_meanwhile_revives_it_whole_and_is_a_confl
     outcome = judged(middle, edit, 3)
     assert outcome.version.document == {"v": 1, "w": 0}
     assert outcome.created
-    assert outcome.overruled is not None
-    assert outcome.overruled.version == middle
+    assert outcome.clash is not None
+    assert outcome.clash.present == middle
 
 
 def test_a_document_made_again_by_one_who_knew_of_the_deletion_is_no_conflict() -> None:
     """A revival that came after."""
     middle = judged(created({"v": 0}), delete("phone", {"maker": 1})).version
     outcome = judged(middle, insert("laptop", {"v": 1}, {"maker": 1, "phone": 1}), 3)
-    assert (outcome.version.document, outcome.is_fast_forward, outcome.overruled) == ({"v": 1}, True, None)
+    assert (outcome.version.document, outcome.is_fast_forward, outcome.clash) == ({"v": 1}, True, None)
 
 
 def test_two_deletes_agree() -> None:
     """Also when neither knew of the other."""
     middle = judged(created({"v": 0}), delete("phone", {"maker": 1})).version
     outcome = judged(middle, delete("laptop", {"maker": 1}), 3)
-    assert (outcome.version.document, outcome.overruled) == (None, None)
+    assert (outcome.version.document, outcome.clash) == (None, None)
     assert outcome.version.vector == {"maker": 1, "phone": 1, "laptop": 1}
 
 
@@ -293,8 +293,8 @@ def test_an_edit_inside_an_object_that_is_gone_is_widened_to_the_authors_whole_v
     assert decide(middle, without_full(edit), seq=3, trusted_base=edit.base) is None
     outcome = judged(middle, edit, 3)
     assert outcome.version.document == {**meanwhile, "a": {"b": {"c": 2}, "d": 1}}
-    assert outcome.overruled is not None
-    assert outcome.overruled.paths == (("a",),)
+    assert outcome.clash is not None
+    assert outcome.clash.paths == (("a",),)
     assert outcome.version.dots.write_at(("a", "d")).dot == edit.dot
 
 

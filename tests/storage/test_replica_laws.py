@@ -42,7 +42,7 @@ class Server:
             return "need_full"
         self.seq += 1
         self.versions[key], self.seqs[key] = decision.version, self.seq
-        return "applied" if decision.is_fast_forward else "merged" if decision.overruled is None else "conflict"
+        return "applied" if decision.is_fast_forward else "merged" if decision.clash is None else "conflict"
 
     def push(self, batch: Batch) -> list[ChangeResult]:
         """Judge a batch; a change that is known by its id is a duplicate."""

@@ -13,7 +13,7 @@ Delta(values={('address', 'city'): 'Rome'}, removed=(('name',),))
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +31,15 @@ class Delta:
 
     def __bool__(self) -> bool:
         return bool(self.values) or bool(self.removed)
+
+    def at(self, path: Path) -> Delta:
+        """Return the part of this delta that writes one path."""
+        return Delta({path: self.values[path]}) if path in self.values else Delta(removed=(path,))
+
+    def without(self, paths: Container[Path]) -> Delta:
+        """Return this delta without some of its paths."""
+        values = {path: value for path, value in self.values.items() if path not in paths}
+        return Delta(values, tuple(path for path in self.removed if path not in paths))
 
     def paths(self) -> Iterator[Path]:
         """Yield every path this delta writes."""

@@ -8,7 +8,7 @@ server's own dot, which no device's vector covers by accident: folding can repor
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from solidb_sync.json_value import decode, encode
@@ -21,10 +21,19 @@ SERVER_ACTOR = "server"
 
 @dataclass(frozen=True, slots=True)
 class FieldWrite:
-    """The edit that last wrote a field, and the sequence number under which the server took it."""
+    """The edit that last wrote a field, and the sequence number under which the server took it.
+
+    `stamp` is the edit's time by its author's hybrid clock, as text; empty, which is before all others, when it gave none.
+    """
 
     dot: Dot
     seq: int
+    stamp: str = ""
+
+    @property
+    def rank(self) -> tuple[str, str]:
+        """What orders writes by their stamps; equal ones by actor."""
+        return self.stamp, self.dot.actor
 
 
 class FieldDots:
@@ -36,17 +45,17 @@ class FieldDots:
         self._writes = dict(writes)
 
     @classmethod
-    def created(cls, dot: Dot, seq: int) -> FieldDots:
+    def created(cls, dot: Dot, seq: int, stamp: str = "") -> FieldDots:
         """Return the dots of a document that one edit created whole."""
-        return cls({(): FieldWrite(dot, seq)})
+        return cls({(): FieldWrite(dot, seq, stamp)})
 
     @classmethod
     def from_json(cls, text: bytes | str) -> FieldDots:
-        """Read the stored form, `{path: [actor, counter, seq]}` with `""` for the root."""
+        """Read the stored form, `{path: [actor, counter, seq]}` with `""` for the root; a stamp stands behind the sequence."""
         return cls(
             {
-                parse_path(path) if path else (): FieldWrite(Dot(actor, counter), seq)
-                for path, (actor, counter, seq) in decode(text).items()
+                parse_path(path) if path else (): FieldWrite(Dot(actor, counter), seq, *stamp)
+                for path, (actor, counter, seq, *stamp) in decode(text).items()
             }
         )
 
@@ -54,7 +63,12 @@ class FieldDots:
         """Return the stored form."""
         return encode(
             {
-                path_text(path) if path else "": [write.dot.actor, write.dot.counter, write.seq]
+                path_text(path) if path else "": [
+                    write.dot.actor,
+                    write.dot.counter,
+                    write.seq,
+                    *([write.stamp] if write.stamp else ()),
+                ]
                 for path, write in self._writes.items()
             }
         )
@@ -76,6 +90,10 @@ class FieldDots:
                 return write
         return self._writes[()]
 
+    def writes(self) -> Iterator[FieldWrite]:
+        """Yield all writes that are told apart."""
+        yield from self._writes.values()
+
     def is_from_creation(self, path: Path) -> bool:
         """Return whether nothing has written the path, or around it, since the edit that created the document."""
         inherited = not any(path[:depth] in self._writes for depth in range(1, len(path) + 1))
@@ -85,23 +103,41 @@ class FieldDots:
         """Return whether an edit that `base` had not seen wrote `path`, something in it, or something around it."""
         if not base.covers(self.write_at(path).dot):
             return True
-        return any(
-            not base.covers(write.dot)
-            for written, write in self._writes.items()
-            if len(written) > len(path) and is_prefix(path, written)
-        )
+        return any(True for _ in self.unseen_below(path, base))
 
-    def written(self, paths: Iterable[Path], dot: Dot, seq: int) -> FieldDots:
+    def unseen_below(self, path: Path, base: VersionVector) -> Iterator[tuple[Path, FieldWrite]]:
+        """Yield the writes of something in `path` that `base` had not seen, with the paths they wrote."""
+        for written, write in self._writes.items():
+            if len(written) > len(path) and not base.covers(write.dot) and is_prefix(path, written):
+                yield written, write
+
+    def latest_unseen(self, base: VersionVector) -> FieldWrite | None:
+        """Return the write with the latest stamp of those that `base` had not seen."""
+        unseen = [write for write in self._writes.values() if not base.covers(write.dot)]
+        return max(unseen, key=lambda write: write.rank, default=None)
+
+    def written(self, paths: Iterable[Path], dot: Dot, seq: int, stamp: str = "") -> FieldDots:
         """Return the dots after one edit wrote these paths."""
+        write = FieldWrite(dot, seq, stamp)
+        return self.with_writes((path, write) for path in paths)
+
+    def with_writes(self, wrote: Iterable[tuple[Path, FieldWrite]]) -> FieldDots:
+        """Return the dots after these writes, in their order."""
         writes = dict(self._writes)
-        stamp = FieldWrite(dot, seq)
-        for path in paths:
+        seq = 0
+        for path, write in wrote:
             for below in [known for known in writes if len(known) > len(path) and is_prefix(path, known)]:
                 del writes[below]
-            writes[path] = stamp
+            writes[path] = write
+            seq = max(seq, write.seq)
         if len(writes) > ENTRIES_MAX:
-            return FieldDots({(): FieldWrite(Dot(SERVER_ACTOR, seq), seq)})
+            return FieldDots.folded(writes.values(), seq)
         return FieldDots(writes)
+
+    @classmethod
+    def folded(cls, writes: Iterable[FieldWrite], seq: int) -> FieldDots:
+        """Return the dots of a document of which it is no longer known who wrote what: the server did, at `seq`."""
+        return cls.created(Dot(SERVER_ACTOR, seq), seq, max((write.stamp for write in writes), default=""))
 
     def written_since(self, seq: int) -> list[Path] | None:
         """Return the paths written after `seq`, or None when the whole document was (created, or folded)."""
