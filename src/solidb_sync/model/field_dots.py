@@ -51,7 +51,7 @@ class FieldDots:
 
     @classmethod
     def from_json(cls, text: bytes | str) -> FieldDots:
-        """Read the stored form, `{path: [actor, counter, seq]}` with `""` for the root; a stamp stands behind the sequence."""
+        """Read the stored form, `{path: [actor, counter, seq]}` with `""` for the root; a stamp stands behind."""
         return cls(
             {
                 parse_path(path) if path else (): FieldWrite(Dot(actor, counter), seq, *stamp)

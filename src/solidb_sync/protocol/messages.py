@@ -46,7 +46,8 @@ class WireChange(Struct, omit_defaults=True, gc=False):
     full copy; a delete nothing. `crdt` has operations on replicated fields, by their paths, beside those or alone
     (operation `crdt`); `hlc` is the stamp of the author's clock, where an operation or a strategy needs one. `id` and
     `counter` make the edit recognisable when it is sent again. Changes that share a `transaction` are applied all or none;
-    they stand together in one request, and `transaction_size` is their number.
+    they stand together in one request, and `transaction_size` is their number. `resolves` are the conflicts that the edit
+    settles, by their ids.
     """
 
     collection: str
@@ -63,6 +64,7 @@ class WireChange(Struct, omit_defaults=True, gc=False):
     transaction_size: int = 0
     crdt: Raw | UnsetType = UNSET
     hlc: str = ""
+    resolves: list[str] = []
 
 
 class ViewBase(Struct, omit_defaults=True, frozen=True):
@@ -174,7 +176,10 @@ class WireVersion(Struct, omit_defaults=True, frozen=True):
 class WireConflict(Struct, omit_defaults=True):
     """A conflict the server found in this request, and how it was decided.
 
-    `local_version` is the arriving edit, `remote_version` what the server held before; `winner` is `local` or `remote`.
+    `local_version` is the arriving edit, `remote_version` what the server held before. `winner` is `local`, `remote`, or
+    `both` (at the paths in `lost` the arriving edit is not in the document); empty: nobody has decided it yet. `fields` are
+    the paths both wrote, `written` all that the edit wrote; empty for the whole document. `base` is what the edit's author
+    had seen. `client_id`, `status`, `at` and `resolved_seq` are told to those who ask for the list of conflicts.
     """
 
     id: str
@@ -186,6 +191,20 @@ class WireConflict(Struct, omit_defaults=True):
     fields: list[str] = []
     local_version: WireVersion = WireVersion()
     remote_version: WireVersion = WireVersion()
+    written: list[str] = []
+    lost: list[str] = []
+    base: dict[str, int] = {}
+    client_id: str = ""
+    status: str = ""
+    at: str = ""
+    resolved_seq: int = 0
+
+
+class ConflictList(Struct):
+    """The conflicts a server holds, oldest first; ask again after the last id while `has_more`."""
+
+    conflicts: list[WireConflict]
+    has_more: bool = False
 
 
 class ServerChange(Struct, omit_defaults=True, gc=False):
@@ -224,6 +243,8 @@ Changes = TypeVar("Changes")
 class SyncAnswer(Struct, Generic[Changes]):
     """The answer to a push, a pull, or both; every field is written, empty ones too.
 
+    `resolved` are conflicts of this device that were settled since its cursor. `hlc` is the latest stamp the
+    server has taken.
     `register`: the server holds other settings of this device than it names; nothing was done, it registers and asks again.
     `views`: the numbers of the views that this answer begins. `views_lost`: the views of these collections can't be gone by;
     nothing was pulled, the device begins new ones.
@@ -245,6 +266,8 @@ class SyncAnswer(Struct, Generic[Changes]):
     register: bool = False
     views: dict[str, int] = {}
     views_lost: list[str] = []
+    resolved: list[str] = []
+    hlc: str = ""
 
 
 SentAnswer = SyncAnswer[list[ServerChange] | Raw]

@@ -24,7 +24,7 @@ from solidb_sync.model.crdt.field_states import (
 )
 from solidb_sync.model.crdt.plain_writes import Separated, separate, translate
 from solidb_sync.model.delta import Delta, Path, value_at
-from solidb_sync.reconcile.decision import Decision, Edit, Operation, Overruled, Version
+from solidb_sync.reconcile.decision import Clash, Decision, Edit, Operation, Version, Winner
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,18 +112,29 @@ def put_fields_in(
             decision,
             version=Version(applied.document, version.vector, dots),
             is_fast_forward=decision.is_fast_forward and not (applied.has_converted or fields.was_translated) and is_known,
-            overruled=_overruled(decision, fields, current),
+            clash=_clash(decision, fields, current),
         ),
         applied.states,
     )
 
 
-def _overruled(decision: Decision, fields: FieldEdit, current: Version | None) -> Overruled | None:
-    """Return what the conflict is about, the plain values that gave way to fields included."""
+def _clash(decision: Decision, fields: FieldEdit, current: Version | None) -> Clash | None:
+    """Return what the conflict is about, the plain values that gave way to fields included.
+
+    They are in the arrived document as they were: nowhere else any more.
+    """
+    clash = decision.clash
     if not fields.overruled or current is None:
-        return decision.overruled
-    if decision.overruled is None:
-        return Overruled(current, tuple(fields.overruled))
-    if not decision.overruled.paths:
-        return decision.overruled
-    return Overruled(decision.overruled.version, (*decision.overruled.paths, *fields.overruled))
+        return clash
+    gave_way = tuple(fields.overruled)
+    arrived = (clash.arrived if clash else None) or decision.version.document or current.document
+    if arrived is not None:
+        for path, value in fields.overruled.items():
+            arrived = with_value(arrived, path, value)
+    if clash is None:
+        return Clash(current, arrived, Winner.PRESENT, gave_way, gave_way)
+    if not clash.paths:
+        return clash
+    winner = Winner.BOTH if clash.winner is Winner.ARRIVED else clash.winner
+    lost = (*clash.lost, *gave_way) if winner is Winner.BOTH else ()
+    return Clash(current, arrived, winner, (*clash.paths, *gave_way), (*clash.written, *gave_way), lost)

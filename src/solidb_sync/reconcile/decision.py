@@ -52,16 +52,13 @@ class Edit:
     document: JsonDocument | None = None
     delta: Delta | None = None
     stamp: str = ""
+    only_closes: bool = False
+    """True for an edit that writes nothing: it closes a conflict in favour of what is there."""
 
     @property
     def rank(self) -> tuple[str, str]:
         """What orders edits by their stamps; equal ones by actor."""
         return self.stamp, self.dot.actor
-
-    @property
-    def writes_nothing(self) -> bool:
-        """True for an edit that only says what its author has seen."""
-        return self.operation is Operation.UPDATE and self.delta is not None and not self.delta
 
 
 class Winner(Enum):
@@ -140,7 +137,7 @@ def decide(
         return _first_version(edit, seq, trusted_base)
     vector = current.vector.merge(trusted_base).with_dot(edit.dot)
     knows_all = edit.base.includes(current.vector)
-    if edit.writes_nothing:
+    if edit.only_closes:
         return Decision(Version(current.document, vector, current.dots), is_fast_forward=knows_all)
     meeting = _Meeting(current, edit, vector, seq, knows_all, LAWS[strategy])
     if edit.operation is Operation.DELETE:
@@ -153,7 +150,7 @@ def decide(
 def _first_version(edit: Edit, seq: int, trusted_base: VersionVector) -> Decision | None:
     vector = EMPTY_VECTOR.merge(trusted_base).with_dot(edit.dot)
     dots = FieldDots.created(edit.dot, seq, edit.stamp)
-    if edit.operation is Operation.DELETE or edit.writes_nothing:
+    if edit.operation is Operation.DELETE or edit.only_closes:
         return Decision(Version(None, vector, dots), is_fast_forward=True, created=True)
     if edit.document is None:
         return None

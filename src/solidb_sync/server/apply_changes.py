@@ -272,9 +272,10 @@ def _record(working: WorkingSet, verdict: Verdict, outcome: PushOutcome) -> None
     if is_rejected:
         working.blocked.add(change.name)
         working.refused.add(change.name)
+    if change.resolves and status in APPLIED_STATUSES:
+        working.resolve_conflicts(change, verdict.seq)
     if verdict.conflict is not None:
-        working.writes.conflicts.append(verdict.conflict)
-        outcome.conflicts.append(verdict.conflict)
+        outcome.conflicts.append(working.add_conflict(verdict.conflict))
     if "applied" in (status, verdict.original) and verdict.dot.actor == working.actor:
         first, last = outcome.reported
         counter = verdict.dot.counter

@@ -8,23 +8,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from msgspec import Raw
-
-from solidb_sync.clock import iso_text
 from solidb_sync.json_value import DEPTH_MAX, DOCUMENT_BYTES_MAX, decode, depth_exceeds, encode
-from solidb_sync.model.crdt.field_states import FieldProblem, states_text, with_value
-from solidb_sync.model.delta import path_text
+from solidb_sync.model.crdt.field_states import FieldProblem, states_text
 from solidb_sync.model.hybrid_clock import clamped, stamp_text
 from solidb_sync.model.version_vector import COUNTER_MAX, Dot
-from solidb_sync.protocol.messages import ChangeError, WireVersion
-from solidb_sync.reconcile.crdt_merge import FieldEdit, Stamp, put_fields_in, take_fields_out
-from solidb_sync.reconcile.decision import Decision, Edit, Operation, Overruled, Version, decide
+from solidb_sync.protocol.messages import ChangeError
+from solidb_sync.reconcile.crdt_merge import Stamp, put_fields_in, take_fields_out
+from solidb_sync.reconcile.decision import Decision, Edit, Operation, decide
+from solidb_sync.reconcile.strategy import Strategy
+from solidb_sync.server.conflict_records import conflict_record
 from solidb_sync.server.proposed_change import ProposedChange, too_large_text
 from solidb_sync.server.refusals import bad_request
 from solidb_sync.server.storage.records import ConflictRecord
 from solidb_sync.server.working_set import UNSETTLED_STATUSES, WorkingSet
-
-STRATEGY = "last_write_wins"
 
 
 class CounterReused(Exception):  # noqa: N818 - an outcome that stops the request
@@ -82,13 +78,13 @@ def _take_counter(working: WorkingSet, change: ProposedChange, own_entry: int) -
 
 def _decided(working: WorkingSet, change: ProposedChange, dot: Dot) -> Verdict:
     current, current_ms = working.current(change.name)
-    edit = change.edit(dot)
-    edit = replace(edit, base=working.known_base(change.name, edit.base))
+    strategy = working.strategy(change.name[0])
+    edit = _edit(working, change, dot, strategy)
     seq = working.newest + 1
     try:
         states = working.crdt_states(change.name)
         fields = take_fields_out(edit, current, states, change.operations)
-        decision = decide(current, fields.edit, seq=seq, trusted_base=working.trusted(edit.base))
+        decision = decide(current, fields.edit, seq=seq, trusted_base=working.trusted(edit.base), strategy=strategy)
         if decision is None:
             return Verdict(change, dot, "need_full")
         crdt = ""
@@ -102,13 +98,32 @@ def _decided(working: WorkingSet, change: ProposedChange, dot: Dot) -> Verdict:
     error = _result_error(change, decision, body)
     if error is not None:
         return Verdict(change, dot, "rejected", error=error)
+    if change.stamp or edit.stamp:
+        working.note_stamp(edit.stamp or clamped(change.stamp, now_ms=working.now_ms))
     working.put(change.name, decision.version, dot, body=body, is_applied=decision.is_fast_forward, crdt=crdt)
-    if decision.overruled is not None:
-        conflict = _conflict_record(change, edit, decision, decision.overruled, current_ms, working.now_ms)
-        if fields.overruled:
-            conflict = _field_conflict(conflict, fields, decision)
-        return Verdict(change, dot, "conflict", seq=seq, conflict=conflict)
-    return Verdict(change, dot, "applied" if decision.is_fast_forward else "merged", seq=seq)
+    if decision.clash is None:
+        return Verdict(change, dot, "applied" if decision.is_fast_forward else "merged", seq=seq)
+    shown = decision.clash.arrived if edit.document is None or fields.overruled else edit.document
+    conflict = conflict_record(
+        change,
+        edit,
+        replace(decision.clash, arrived=shown),
+        strategy=strategy,
+        seq=seq,
+        client_id=working.client_id,
+        times=(current_ms, working.now_ms),
+    )
+    return Verdict(change, dot, "conflict", seq=seq, conflict=conflict)
+
+
+def _edit(working: WorkingSet, change: ProposedChange, dot: Dot, strategy: Strategy) -> Edit:
+    """Return what is to be judged, with its stamp when the strategy goes by stamps."""
+    edit = change.edit(dot)
+    stamp = ""
+    if strategy is Strategy.LAST_STAMP_WINS:
+        stamp = clamped(change.stamp or stamp_text(working.now_ms), now_ms=working.now_ms)
+    only_closes = bool(change.resolves) and edit.delta is not None and not (edit.delta or change.operations)
+    return replace(edit, base=working.known_base(change.name, edit.base), stamp=stamp, only_closes=only_closes)
 
 
 def _result_error(change: ProposedChange, decision: Decision, body: str | None) -> ChangeError | None:
@@ -121,46 +136,6 @@ def _result_error(change: ProposedChange, decision: Decision, body: str | None) 
     if depth_exceeds(decision.version.document, DEPTH_MAX):
         return ChangeError("DocumentTooDeep", f"changes[{change.at}].delta: makes a document deeper than {DEPTH_MAX} levels")
     return None
-
-
-def _conflict_record(
-    change: ProposedChange, edit: Edit, decision: Decision, overruled: Overruled, current_ms: int, now_ms: int
-) -> ConflictRecord:
-    document = decision.version.document if edit.document is None else edit.document
-    arrived = Version(document, edit.base.with_dot(edit.dot), decision.version.dots)
-    return ConflictRecord(
-        change_id=change.id,
-        collection=change.name[0],
-        key=change.name[1],
-        strategy=STRATEGY,
-        winner="local",
-        fields=encode([path_text(path) for path in overruled.paths]).decode(),
-        local=encode(_wire_version(arrived, change.timestamp)).decode(),
-        remote=encode(_wire_version(overruled.version, iso_text(current_ms))).decode(),
-        at_ms=now_ms,
-    )
-
-
-def _field_conflict(conflict: ConflictRecord, fields: FieldEdit, decision: Decision) -> ConflictRecord:
-    """Return the record of a conflict about plain values that gave way to replicated fields their author had not seen.
-
-    Both sides of it are shown as they were: the values overruled are nowhere else any more.
-    """
-    assert decision.overruled is not None
-    local = decode(conflict.local)
-    document = local.get("document")
-    if document is not None:
-        for path, value in fields.overruled.items():
-            document = with_value(document, path, value)
-        local["document"] = document
-    winner = "remote" if set(decision.overruled.paths) <= set(fields.overruled) else conflict.winner
-    return conflict._replace(winner=winner, local=encode(local).decode())
-
-
-def _wire_version(version: Version, timestamp: str) -> WireVersion:
-    if version.document is None:
-        return WireVersion(version_vector=dict(version.vector), timestamp=timestamp, deleted=True)
-    return WireVersion(Raw(encode(version.document)), dict(version.vector), timestamp)
 
 
 def encode_error(error: ChangeError | None) -> str:

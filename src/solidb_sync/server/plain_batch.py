@@ -56,10 +56,14 @@ def _are_inserts(changes: list[WireChange]) -> bool:
     """Return whether each change is an insert of a document that may be kept, made upon nothing."""
     return (
         {change.operation for change in changes} == {"insert"}
-        and not [change for change in changes if change.base_version or change.transaction or change.crdt is not UNSET]
+        and not [change for change in changes if _is_special(change)]
         and _fit([change.timestamp for change in changes], TIMESTAMP_CHARACTERS_MAX, least=0)
         and not [change for change in changes if change.document is UNSET or not _is_document(bytes(change.document))]
     )
+
+
+def _is_special(change: WireChange) -> bool:
+    return bool(change.base_version or change.transaction or change.crdt is not UNSET or change.hlc or change.resolves)
 
 
 def _is_document(text: bytes) -> bool:

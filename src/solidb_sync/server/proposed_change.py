@@ -24,6 +24,7 @@ from solidb_sync.reconcile.decision import Edit, Operation
 from solidb_sync.server.storage.records import DocumentName
 
 TIMESTAMP_CHARACTERS_MAX = 64
+RESOLVED_AT_ONCE_MAX = 100
 CRDT_OPERATION = "crdt"
 _OPERATIONS = {**{operation.value: operation for operation in Operation}, CRDT_OPERATION: Operation.UPDATE}
 
@@ -47,6 +48,7 @@ class ProposedChange(msgspec.Struct, gc=False):
     operations: Operations = {}
     """What is done to replicated fields."""
     stamp: str = ""
+    resolves: list[str] = []
     is_plain_insert: bool = False
     """True for the commonest change of all: a valid new document with id and counter, without base or transaction."""
 
@@ -85,7 +87,14 @@ def propose(at: int, wire: WireChange, client_id: str, names_checked: dict[str, 
     change.is_plain_insert = (
         change.operation is Operation.INSERT
         and change.error is None
-        and not (change.is_handwritten or change.base or change.transaction or change.operations)
+        and not (
+            change.is_handwritten
+            or change.base
+            or change.transaction
+            or change.operations
+            or change.stamp
+            or change.resolves
+        )
     )
     return change
 
@@ -156,6 +165,8 @@ def _envelope_error(at: int, wire: WireChange, names_checked: dict[str, str | No
             return _error(at, "InvalidChange", f"base_version{wrong[0]}", wrong[1])
     if len(wire.timestamp) > TIMESTAMP_CHARACTERS_MAX:
         return _error(at, "InvalidChange", "timestamp", f"at most {TIMESTAMP_CHARACTERS_MAX} characters")
+    if len(wire.resolves) > RESOLVED_AT_ONCE_MAX:
+        return _error(at, "InvalidChange", "resolves", f"at most {RESOLVED_AT_ONCE_MAX} conflicts are settled by one edit")
     if len(wire.transaction) > CHANGE_ID_CHARACTERS_MAX:
         return _error(at, "InvalidChange", "transaction", f"at most {CHANGE_ID_CHARACTERS_MAX} characters")
     return None
@@ -175,7 +186,7 @@ def _take_operations(change: ProposedChange, wire: WireChange) -> ChangeError | 
     """Put the operations on replicated fields into the change, or return why they can't be taken."""
     if wire.hlc and not is_stamp(wire.hlc):
         return _error(change.at, "InvalidChange", "hlc", f"expected 12 and 4 hexadecimal digits, found {wire.hlc[:40]!r}")
-    change.stamp = wire.hlc
+    change.stamp, change.resolves = wire.hlc, wire.resolves
     if wire.crdt is UNSET:
         if wire.operation == CRDT_OPERATION:
             return _error(change.at, "InvalidChange", "crdt", "expected an object, found nothing")

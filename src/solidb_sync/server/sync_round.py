@@ -5,28 +5,20 @@ from __future__ import annotations
 import asyncio
 from typing import NamedTuple
 
-import msgspec
-from msgspec import UNSET
-
 from solidb_sync.clock import Clock, iso_text
-from solidb_sync.json_value import decode
-from solidb_sync.protocol.messages import Replica, SentAnswer, SyncAnswer, WireConflict, WireVersion
+from solidb_sync.protocol.messages import Replica, SentAnswer, SyncAnswer
 from solidb_sync.server.apply_changes import PushOutcome, apply_changes, check_history, replica_reset
 from solidb_sync.server.client_settings import must_register
 from solidb_sync.server.collect_changes import Page, PullQuery, collect_changes
+from solidb_sync.server.conflict_records import conflict_id, wire_conflicts
 from solidb_sync.server.databases import SMALL_READ_ENTRIES, Database
 from solidb_sync.server.live.doorbell import Doorbell, News
 from solidb_sync.server.news_page import NEWS_ENTRIES_MAX, news_page
 from solidb_sync.server.storage.backend import ReadSession
-from solidb_sync.server.storage.records import ActorState, ConflictRecord, Echo, Head
+from solidb_sync.server.storage.records import ActorState, Echo, Head
 from solidb_sync.server.sync_request import SyncCall
 from solidb_sync.server.views.pull import Pulled, pull_selected, view_call
 from solidb_sync.server.views.selection import ViewCall
-
-CONFLICT_BYTES_MAX = 8 * 1024 * 1024
-"""How much conflict text one answer carries; later conflicts come without their documents, which are in the log."""
-
-_versions = msgspec.json.Decoder(WireVersion)
 
 
 async def sync_round(
@@ -62,11 +54,20 @@ async def sync_round(
     else:
         is_small = standing.is_small or not query.limit
         pulled = Pulled(await _page(database, call.client_id, query, head, is_small=is_small))
+    resolved = await _resolved(database, call, pulled.page.cursor)
     database.notes.note(call)
     await database.write_notes_when_due()
     answer = _answer(call, head, pulled.page, outcome, None, clock)
-    answer.views, answer.views_lost = pulled.views, pulled.lost
+    answer.views, answer.views_lost, answer.resolved = pulled.views, pulled.lost, resolved
     return answer
+
+
+async def _resolved(database: Database, call: SyncCall, upto: int) -> list[str]:
+    """Return the conflicts of a device that were settled in the stretch of the log which its page is about."""
+    if upto <= call.cursor:
+        return []
+    settled = await database.read(lambda session: session.settled_since(call.client_id, after=call.cursor, upto=upto))
+    return [conflict_id(change_id) for change_id in settled]
 
 
 async def _news(database: Database, outcome: PushOutcome, doorbell: Doorbell, clock: Clock) -> News:
@@ -137,31 +138,5 @@ def _answer(
         server_time=iso_text(clock.now_ms()),
         pushes=outcome.pushes,
         replica=replica,
+        hlc=head.stamp,
     )
-
-
-def wire_conflicts(records: list[ConflictRecord]) -> list[WireConflict]:
-    """Return conflicts as they are sent, with both versions as long as they fit."""
-    conflicts, bytes_sent = [], 0
-    for record in records:
-        bytes_sent += len(record.local) + len(record.remote)
-        with_documents = bytes_sent <= CONFLICT_BYTES_MAX
-        conflicts.append(
-            WireConflict(
-                id=f"conflict-{record.change_id}",
-                change_id=record.change_id,
-                collection=record.collection,
-                key=record.key,
-                strategy=record.strategy,
-                winner=record.winner,
-                fields=decode(record.fields),
-                local_version=_wire_version(record.local, with_document=with_documents),
-                remote_version=_wire_version(record.remote, with_document=with_documents),
-            )
-        )
-    return conflicts
-
-
-def _wire_version(text: str, *, with_document: bool) -> WireVersion:
-    version = _versions.decode(text)
-    return version if with_document else msgspec.structs.replace(version, document=UNSET)

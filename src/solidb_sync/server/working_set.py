@@ -14,18 +14,23 @@ from solidb_sync.model.crdt.field_states import NO_STATES, FieldStates, read_sta
 from solidb_sync.model.field_dots import SERVER_ACTOR, FieldDots
 from solidb_sync.model.version_vector import Dot, VersionVector
 from solidb_sync.reconcile.decision import Version
+from solidb_sync.reconcile.strategy import Strategy
+from solidb_sync.server.conflict_records import PENDING, REPLACED, RESOLVED, change_of, taking_the_place_of
 from solidb_sync.server.proposed_change import ProposedChange
 from solidb_sync.server.storage.backend import WriteSession
 from solidb_sync.server.storage.records import (
     ActorState,
+    ConflictRecord,
     DocumentName,
     DocumentWrite,
     FoundDocument,
     Head,
     Outcome,
+    SettledConflict,
     Unsettled,
     Writes,
 )
+from solidb_sync.server.strategy_choice import StrategyChoice
 
 HELD_BYTES_MAX = 16 * 1024 * 1024
 """How much document text is held before it is written into the open transaction."""
@@ -39,6 +44,7 @@ class WorkingSet:
         self._head = head
         self._began_with = actor
         self.actor = actor.actor
+        self.client_id = actor.client_id
         self.actor_text = encode(actor.actor).decode()
         self.highest = actor.highest
         self.is_fenced = actor.is_fenced
@@ -62,6 +68,9 @@ class WorkingSet:
         self._passed: set[str] = set()
         self._aliases: dict[DocumentName, list[tuple[Dot, Dot]]] = {}
         self._with_states: dict[str, bool] = {}
+        self._strategies: StrategyChoice | None = None
+        self._stamp = head.stamp
+        self._open: dict[DocumentName, ConflictRecord] = {}
 
     def load(self, changes: Sequence[ProposedChange]) -> None:
         """Read what these changes are about."""
@@ -123,6 +132,41 @@ class WorkingSet:
             numbers = self._session.collection_ids([collection])
             known = self._with_states[collection] = any(map(self._session.has_crdt_states, numbers))
         return known
+
+    def strategy(self, collection: str) -> Strategy:
+        """Return the strategy by which this client's conflicts in a collection are decided."""
+        if self._strategies is None:
+            self._strategies = StrategyChoice.of(self._session, self.client_id)
+        return self._strategies.of_collection(collection)
+
+    def note_stamp(self, stamp: str) -> None:
+        """Remember the latest stamp, so that devices can go on from it."""
+        self._stamp = max(self._stamp, stamp)
+
+    def add_conflict(self, conflict: ConflictRecord) -> ConflictRecord:
+        """Take a conflict into the log, an open one in the place of an older one; returns it as it was taken."""
+        name = conflict.collection, conflict.key
+        if conflict.status == PENDING:
+            older = self._open.get(name) or self._session.open_conflict(self.client_id, name)
+            if older is not None:
+                conflict = taking_the_place_of(older, conflict)
+                self._settle_conflict(SettledConflict(conflict.seq, REPLACED, older.change_id))
+            self._open[name] = conflict
+        self.writes.conflicts.append(conflict)
+        return conflict
+
+    def resolve_conflicts(self, change: ProposedChange, seq: int) -> None:
+        """Note that a change has settled conflicts about its document."""
+        ids = [change_of(conflict_id) for conflict_id in change.resolves]
+        held = [record for record in self._open.values() if record.change_id in ids]
+        for record in [*held, *self._session.conflicts_of(ids)]:
+            if (record.collection, record.key) == change.name and record.status == PENDING:
+                self._settle_conflict(SettledConflict(seq, RESOLVED, record.change_id))
+                if self._open.get(change.name) == record:
+                    del self._open[change.name]
+
+    def _settle_conflict(self, settled: SettledConflict) -> None:
+        self.writes.settled_conflicts.append(settled)
 
     def take_new_document(self, change: ProposedChange) -> int:
         """Take a plain insert of a document that has no record, and return its sequence; 0 when it is no such case.
@@ -262,6 +306,8 @@ class WorkingSet:
         self._flush()
         if self.newest != self._head.newest:
             self._session.save_newest(self.newest)
+        if self._stamp != self._head.stamp:
+            self._session.save_stamp(self._stamp)
         self.pushes = self._began_with.pushes + self._has_news
         state = ActorState(self.actor, client_id, self.highest, self.is_fenced, self.pushes)
         if state != self._began_with:

@@ -207,7 +207,7 @@ def delete_over_an_edit_in_silence(patch: Planter) -> None:
     original = decision._deleted
 
     def deleted(*arguments: Any, **options: Any) -> Any:
-        return replace(original(*arguments, **options), overruled=None)
+        return replace(original(*arguments, **options), clash=None)
 
     patch.setattr(decision, "_deleted", deleted)
 
@@ -216,10 +216,11 @@ def revived_from_its_delta(patch: Planter) -> None:
     """An edit of a deleted document brings back only the fields it wrote."""
     original = decision._revived
 
-    def revived(current: Any, edit: Any, *rest: Any) -> Any:
+    def revived(meeting: Any) -> Any:
+        edit = meeting.edit
         if edit.document is None and edit.delta is not None:
             edit = replace(edit, document={path[0]: value for path, value in edit.delta.values.items()})
-        return original(current, edit, *rest)
+        return original(replace(meeting, edit=edit))
 
     patch.setattr(decision, "_revived", revived)
 

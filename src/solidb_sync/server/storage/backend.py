@@ -17,7 +17,9 @@ from solidb_sync.server.storage.records import (
     ApiKey,
     ClientNote,
     Collection,
+    ConflictQuery,
     ConflictRecord,
+    DocumentName,
     Echo,
     FoundDocument,
     Head,
@@ -92,6 +94,21 @@ class ReadSession(ViewReads, Protocol):
     def client(self, client_id: str) -> ClientNote | None:
         """Return what was last stored of a device."""
 
+    def conflicts_of(self, change_ids: Sequence[str]) -> list[ConflictRecord]:
+        """Return the recorded conflicts of these changes."""
+
+    def conflicts(self, query: ConflictQuery) -> list[ConflictRecord]:
+        """Return the conflicts asked for, oldest first."""
+
+    def open_conflict(self, client_id: str, name: DocumentName) -> ConflictRecord | None:
+        """Return the open conflict of a client about a document."""
+
+    def settled_since(self, client_id: str, *, after: int, upto: int) -> list[str]:
+        """Return the changes whose conflicts, of this client, were settled after one sequence and up to another."""
+
+    def policies(self) -> dict[str, str]:
+        """Return the strategies that hold for collections whatever the devices ask for."""
+
     def settings(self, client_id: str) -> StoredSettings:
         """Return the settings a device has registered with, the defaults when it has none."""
 
@@ -117,9 +134,6 @@ class WriteSession(ReadSession, ViewWrites, Protocol):
     def crdt_state(self, collection: str, row: int) -> str:
         """Return the states of a document's replicated fields, empty when it has none."""
 
-    def conflicts_of(self, change_ids: Sequence[str]) -> list[ConflictRecord]:
-        """Return the recorded conflicts of these changes."""
-
     def add_new_documents(self, changes: bytes, collections: Iterable[str], *, actor: str, newest: int, now_ms: int) -> bool:
         """Write the inserts of a JSON array as new documents with outcome `applied`, from the sequence after `newest` on.
 
@@ -131,6 +145,12 @@ class WriteSession(ReadSession, ViewWrites, Protocol):
 
     def save_newest(self, newest: int) -> None:
         """Set the newest sequence."""
+
+    def save_stamp(self, stamp: str) -> None:
+        """Set the latest stamp of a hybrid clock that was taken."""
+
+    def save_policy(self, collection: str, strategy: str | None) -> bool:
+        """Set the strategy of a collection, None forgets it; returns whether anything changed."""
 
     def save_actor(self, state: ActorState) -> None:
         """Insert or replace what is known of an actor."""

@@ -15,10 +15,11 @@ DocumentName = tuple[str, str]
 
 
 class Head(NamedTuple):
-    """Which history this is, and the newest sequence in it."""
+    """Which history this is, the newest sequence in it, and the latest stamp of a hybrid clock it has taken."""
 
     epoch: str
     newest: int
+    stamp: str = ""
 
 
 class ActorState(NamedTuple):
@@ -132,17 +133,44 @@ class StoredSettings(NamedTuple):
 
 
 class ConflictRecord(NamedTuple):
-    """A decided conflict; `fields`, `local` and `remote` are JSON text."""
+    """A conflict. `fields`, `written`, `lost`, `local`, `remote` and `base` (what its author had seen) are JSON text.
+
+    `seq` is the commit it came with, `resolved_seq` the one it was settled in, 0 while it is open or was decided at once.
+    """
 
     change_id: str
+    client_id: str
     collection: str
     key: str
     strategy: str
     winner: str
+    status: str
     fields: str
+    written: str
+    lost: str
     local: str
     remote: str
+    base: str
     at_ms: int
+    seq: int
+    resolved_seq: int
+
+
+class ConflictQuery(NamedTuple):
+    """Which conflicts somebody asks for: of one client, in one status (empty: any), after a change id, at most so many."""
+
+    client_id: str = ""
+    status: str = ""
+    after: str = ""
+    limit: int = 100
+
+
+class SettledConflict(NamedTuple):
+    """A conflict that is open no longer: in which commit, and how it stands now."""
+
+    resolved_seq: int
+    status: str
+    change_id: str
 
 
 class ApiKey(NamedTuple):
@@ -188,5 +216,6 @@ class Writes:
     new_outcomes: list[Outcome] = field(default_factory=list)
     changed_outcomes: list[Outcome] = field(default_factory=list)
     conflicts: list[ConflictRecord] = field(default_factory=list)
+    settled_conflicts: list[SettledConflict] = field(default_factory=list)
     unsettled: list[Unsettled] = field(default_factory=list)
     settled: list[str] = field(default_factory=list)

@@ -13,7 +13,9 @@ from solidb_sync.server.storage.records import (
     ActorState,
     ClientNote,
     Collection,
+    ConflictQuery,
     ConflictRecord,
+    DocumentName,
     Echo,
     FoundDocument,
     Head,
@@ -155,6 +157,29 @@ class SqliteReadSession(SqliteViewReads):
         row = self._first(sql.SETTINGS, client_id)
         return StoredSettings(*row) if row else DEFAULT_SETTINGS
 
+    def policies(self) -> dict[str, str]:
+        """Return the strategies that hold for collections whatever the devices ask for."""
+        return dict(self._connection.execute(sql.POLICIES))
+
+    def conflicts(self, query: ConflictQuery) -> list[ConflictRecord]:
+        """Return the conflicts asked for, oldest first."""
+        rows = self._connection.execute(sql.CONFLICTS_ASKED, query._asdict())
+        return [ConflictRecord._make(row) for row in rows]
+
+    def conflicts_of(self, change_ids: Sequence[str]) -> list[ConflictRecord]:
+        """Return the recorded conflicts of these changes."""
+        return [ConflictRecord._make(row) for row in self._connection.execute(sql.CONFLICTS, (json_list(change_ids),))]
+
+    def open_conflict(self, client_id: str, name: DocumentName) -> ConflictRecord | None:
+        """Return the open conflict of a client about a document."""
+        row = self._first(sql.OPEN_CONFLICT, client_id, *name)
+        return row and ConflictRecord._make(row)
+
+    def settled_since(self, client_id: str, *, after: int, upto: int) -> list[str]:
+        """Return the changes whose conflicts were settled in a stretch of the log."""
+        rows = self._connection.execute(sql.SETTLED_SINCE, (client_id, after, upto))
+        return [str(change_id) for (change_id,) in rows]
+
     def collection_id(self, name: str) -> int | None:
         """Return the number of a collection."""
         row = self._first(sql.COLLECTION_ID, name)
@@ -204,10 +229,6 @@ class SqliteWriteSession(SqliteReadSession, SqliteViewWrites):
         number = self.collection_id(collection)
         return "" if number is None else self.crdt_states(number, [row]).get(row, "")
 
-    def conflicts_of(self, change_ids: Sequence[str]) -> list[ConflictRecord]:
-        """Return the recorded conflicts of these changes."""
-        return [ConflictRecord._make(row) for row in self._connection.execute(sql.CONFLICTS, (json_list(change_ids),))]
-
     def add_new_documents(self, changes: bytes, collections: Iterable[str], *, actor: str, newest: int, now_ms: int) -> bool:
         """Write the inserts of a JSON array as new documents, with a few statements over the whole of it."""
         bindings = {
@@ -241,12 +262,25 @@ class SqliteWriteSession(SqliteReadSession, SqliteViewWrites):
             [(changed.status, changed.seq, changed.detail, changed.change_id) for changed in writes.changed_outcomes],
         )
         self._many(sql.ADD_CONFLICT, writes.conflicts)
+        self._many(sql.SETTLE_CONFLICT, writes.settled_conflicts)
         self._many(sql.DELETE_SETTLED, [(change_id,) for change_id in writes.settled])
         self._many(sql.ADD_UNSETTLED, writes.unsettled)
 
     def save_newest(self, newest: int) -> None:
         """Set the newest sequence."""
         self._connection.execute(sql.SAVE_NEWEST, (newest,))
+
+    def save_stamp(self, stamp: str) -> None:
+        """Set the latest stamp taken."""
+        self._connection.execute(sql.SAVE_STAMP, (stamp,))
+
+    def save_policy(self, collection: str, strategy: str | None) -> bool:
+        """Set the strategy of a collection, None forgets it; returns whether anything changed."""
+        if strategy is None:
+            self._connection.execute(sql.DROP_POLICY, (collection,))
+        else:
+            self._connection.execute(sql.SAVE_POLICY, (collection, strategy))
+        return self._connection.changes() > 0
 
     def save_actor(self, state: ActorState) -> None:
         """Insert or replace what is known of an actor."""

@@ -6,9 +6,10 @@ integer id, checked by `for_collection`.
 
 from __future__ import annotations
 
-HEAD = "SELECT epoch, newest FROM meta"
+HEAD = "SELECT epoch, newest, stamp FROM meta"
 CREATE_HEAD = "INSERT INTO meta (id, epoch, newest) VALUES (1, ?, 0)"
 SAVE_NEWEST = "UPDATE meta SET newest = ?"
+SAVE_STAMP = "UPDATE meta SET stamp = ?"
 
 ACTOR = "SELECT actor, client_id, highest, is_fenced, pushes FROM actors WHERE actor = ?"
 HIGHEST_COUNTERS = """
@@ -63,13 +64,50 @@ ADD_UNSETTLED = """
 INSERT OR REPLACE INTO unsettled (change_id, actor, counter, collection, key) VALUES (?, ?, ?, ?, ?)"""
 DELETE_SETTLED = "DELETE FROM unsettled WHERE change_id = ?"
 
-CONFLICTS = """
-SELECT change_id, collection, key, strategy, winner, fields, local, remote, at_ms FROM conflict_log
+_CONFLICT = """
+SELECT
+    change_id, client_id, collection, key, strategy, winner, status, fields, written, lost, local, remote, base, at_ms, seq,
+    resolved_seq
+FROM conflict_log"""
+CONFLICTS = (
+    _CONFLICT
+    + """
 WHERE change_id IN (SELECT value FROM json_each(?))
 ORDER BY id"""
+)
+OPEN_CONFLICT = (
+    _CONFLICT
+    + """
+WHERE client_id = ? AND collection = ? AND key = ? AND status = 'pending'
+ORDER BY id DESC
+LIMIT 1"""
+)
+CONFLICTS_ASKED = (
+    _CONFLICT
+    + """
+WHERE id > ifnull((SELECT max(id) FROM conflict_log WHERE change_id = :after), 0)
+  AND (:client_id = '' OR client_id = :client_id)
+  AND (:status = '' OR status = :status)
+ORDER BY id
+LIMIT :limit"""
+)
 ADD_CONFLICT = """
-INSERT INTO conflict_log (change_id, collection, key, strategy, winner, fields, local, remote, at_ms)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+INSERT INTO conflict_log (
+    change_id, client_id, collection, key, strategy, winner, status, fields, written, lost, local, remote, base, at_ms, seq,
+    resolved_seq
+)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+SETTLE_CONFLICT = "UPDATE conflict_log SET resolved_seq = ?, status = ? WHERE change_id = ? AND status = 'pending'"
+SETTLED_SINCE = """
+SELECT change_id FROM conflict_log
+WHERE client_id = ? AND resolved_seq > ? AND resolved_seq <= ?
+ORDER BY resolved_seq, id"""
+
+POLICIES = "SELECT collection, strategy FROM policies ORDER BY collection"
+SAVE_POLICY = """
+INSERT INTO policies (collection, strategy) VALUES (?, ?)
+ON CONFLICT (collection) DO UPDATE SET strategy = excluded.strategy"""
+DROP_POLICY = "DELETE FROM policies WHERE collection = ?"
 
 COLLECTION_ID = "SELECT id FROM collections WHERE name = ?"
 COLLECTIONS = "SELECT id, name FROM collections ORDER BY name"

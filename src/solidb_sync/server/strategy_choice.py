@@ -1,0 +1,29 @@
+"""Which strategy decides a conflict: the policy of the collection if there is one, else what the client has asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from solidb_sync.protocol.client_settings import parse_settings
+from solidb_sync.protocol.messages import ClientSettings
+from solidb_sync.reconcile.strategy import Strategy
+from solidb_sync.server.storage.backend import ReadSession
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyChoice:
+    """The policies of a database and the settings of one client."""
+
+    policies: Mapping[str, str]
+    settings: ClientSettings
+
+    @classmethod
+    def of(cls, session: ReadSession, client_id: str) -> StrategyChoice:
+        """Read what holds for a client."""
+        return cls(session.policies(), parse_settings(session.settings(client_id).text))
+
+    def of_collection(self, collection: str) -> Strategy:
+        """Return the strategy for a collection."""
+        asked = self.settings.strategies.get(collection, self.settings.default_strategy)
+        return Strategy(self.policies.get(collection, asked))
