@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import bulk, doorbell, flaky, interpreter, local, queries, wire
+from benchmarks import bulk, doorbell, first_sync, flaky, interpreter, local, one_percent, queries, wire
 
 MEASUREMENTS = {
     "local": local.measure,
     "bulk": bulk.measure,
     "doorbell": doorbell.measure,
     "wire": wire.measure,
+    "one_percent": one_percent.measure,
     "queries": queries.measure,
     "interpreter": interpreter.measure,
+    "first_sync": first_sync.measure,
     "flaky": flaky.measure,
 }
 

@@ -21,6 +21,7 @@ class RunningServer:
 
     url: str
     key: str
+    pid: int
 
     def client(self, database: str) -> HttpClient:
         """Return a client of one database."""
@@ -28,13 +29,13 @@ class RunningServer:
 
 
 @contextmanager
-def running_server() -> Iterator[RunningServer]:
-    """Start `solidb-sync serve`, yield it, stop it."""
+def running_server(data: Path | None = None) -> Iterator[RunningServer]:
+    """Start `solidb-sync serve` over a directory (a new one unless given), yield it, stop it."""
     key = secrets.token_hex(32)
     command = Path(sys.executable).with_name("solidb-sync")
     with tempfile.TemporaryDirectory() as directory:
         process = subprocess.Popen(
-            [str(command), "serve", "--data", directory, "--port", "0"],
+            [str(command), "serve", "--data", str(data or directory), "--port", "0"],
             env={**os.environ, "SOLIDB_API_KEY": key},
             stdout=subprocess.PIPE,
             text=True,
@@ -42,7 +43,7 @@ def running_server() -> Iterator[RunningServer]:
         try:
             assert process.stdout is not None
             line = process.stdout.readline()
-            yield RunningServer(line.split()[-1], key)
+            yield RunningServer(line.split()[-1], key, process.pid)
         finally:
             process.terminate()
             process.wait(10)

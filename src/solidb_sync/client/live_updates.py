@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -23,6 +23,9 @@ from solidb_sync.protocol.messages import ReceivedAnswer
 
 STREAM_LASTED_SECONDS = 30.0
 """After how long a stream counts as one that lasts, so that the next delay is short again."""
+
+REOPEN_SECONDS_MAX = 20.0
+"""The longest wait before a stream is asked for again: hearing it is what tells a device that the server is back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ async def listen_for_news(
     """Call `ring` with every piece of news, one after the other, for ever; ends only by cancellation."""
     clock = asyncio.get_running_loop()
     path, query = endpoints.path_for(endpoints.STREAM, database), {"client_id": client_id, "pages": "true"}
+    backoff = replace(backoff, cap_seconds=REOPEN_SECONDS_MAX)
     failures = 0
     while True:
         opened: float | None = None
