@@ -36,6 +36,8 @@ def copy_records(source: EngineReader, target: StorageEngine) -> None:
             target.put_row(collection, key, row)
     for collection, key, base in source.bases():
         target.put_base(collection, key, base)
+    for collection, key, states in source.all_states():
+        target.put_states(collection, key, states)
     for change in source.changes(state=None):
         target.save_replica(replace(replica, last_change=change.id - 1))  # so that it keeps its id
         target.add_change(change)

@@ -25,6 +25,7 @@ from solidb_sync.storage.records import (
     StoredChange,
     StoredConflict,
     StoredRow,
+    StoredStates,
     Subscription,
 )
 
@@ -61,6 +62,15 @@ class EngineReader(Protocol):
 
     def bases(self) -> Iterator[tuple[str, str, StoredBase]]:
         """Yield all base copies kept apart."""
+
+    def states(self, collection: str, key: str) -> StoredStates | None:
+        """Return the states of a document's replicated fields, None when it has none."""
+
+    def has_states(self) -> bool:
+        """Return whether any document has replicated fields."""
+
+    def all_states(self) -> Iterator[tuple[str, str, StoredStates]]:
+        """Yield the states of all documents that have any."""
 
     def has_changes(self) -> bool:
         """Return whether any change is kept, in any state."""
@@ -136,13 +146,16 @@ class StorageEngine(EngineReader, Transactions, Protocol):
         """Keep many live rows, in order."""
 
     def drop_row(self, collection: str, key: str) -> None:
-        """Forget a row, tombstones too."""
+        """Forget a row, tombstones too, with the states of its replicated fields."""
 
     def put_base(self, collection: str, key: str, base: StoredBase) -> None:
         """Keep a base copy apart."""
 
     def drop_base(self, collection: str, key: str) -> None:
         """Forget a base copy."""
+
+    def put_states(self, collection: str, key: str, states: StoredStates | None) -> None:
+        """Keep the states of a document's replicated fields, or forget them."""
 
     def add_change(self, change: StoredChange) -> int:
         """Append a change (its own `id` is ignored) and return the id it got, larger than all before."""

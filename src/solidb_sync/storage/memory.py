@@ -29,6 +29,7 @@ from solidb_sync.storage.records import (
     StoredChange,
     StoredConflict,
     StoredRow,
+    StoredStates,
     Subscription,
 )
 
@@ -65,6 +66,7 @@ class MemoryEngine:
         self._facts: dict[str, Any] = {"replica": replica}
         self._rows: dict[str, dict[str, StoredRow]] = {}
         self._bases: dict[Place, StoredBase] = {}
+        self._states: dict[Place, StoredStates] = {}
         self._changes: dict[int, StoredChange] = {}
         self._change_ids: dict[Place, tuple[int, ...]] = {}
         self._subscriptions: dict[str, Subscription] = {}
@@ -178,6 +180,21 @@ class MemoryEngine:
         with self._guard:
             return iter([(collection, key, base) for (collection, key), base in sorted(self._bases.items())])
 
+    def states(self, collection: str, key: str) -> StoredStates | None:
+        """Return the states of a document's replicated fields."""
+        with self._guard:
+            return self._states.get((collection, key))
+
+    def has_states(self) -> bool:
+        """Return whether any document has replicated fields."""
+        with self._guard:
+            return bool(self._states)
+
+    def all_states(self) -> Iterator[tuple[str, str, StoredStates]]:
+        """Yield the states of all documents that have any."""
+        with self._guard:
+            return iter([(collection, key, states) for (collection, key), states in sorted(self._states.items())])
+
     def has_changes(self) -> bool:
         """Return whether any change is kept."""
         with self._guard:
@@ -272,7 +289,7 @@ class MemoryEngine:
         """Forget everything."""
         for table in (
             self._rows, self._bases, self._changes, self._subscriptions, self._backfills, self._conflicts, self._indexes,
-            self._settings,
+            self._settings, self._states,
         ):  # fmt: skip
             table.clear()
 
@@ -307,6 +324,7 @@ class MemoryEngine:
     def drop_row(self, collection: str, key: str) -> None:
         """Forget a row."""
         self._set(self._rows.get(collection, {}), key, _MISSING)
+        self.put_states(collection, key, None)
 
     def put_base(self, collection: str, key: str, base: StoredBase) -> None:
         """Keep a base copy apart."""
@@ -316,6 +334,10 @@ class MemoryEngine:
     def drop_base(self, collection: str, key: str) -> None:
         """Forget a base copy."""
         self._set(self._bases, (collection, key), _MISSING)
+
+    def put_states(self, collection: str, key: str, states: StoredStates | None) -> None:
+        """Keep the states of a document's replicated fields, or forget them."""
+        self._set(self._states, (collection, key), _MISSING if states is None else states)
 
     def add_change(self, change: StoredChange) -> int:
         """Append a change and return its id."""

@@ -47,6 +47,13 @@ class StoredBase(Struct, frozen=True, gc=False):
     stamp: str
 
 
+class StoredStates(Struct, frozen=True, gc=False):
+    """The states of a document's replicated fields, as JSON: the server's, and those with this device's changes in them."""
+
+    base: str = ""
+    visible: str = ""
+
+
 class StoredChange(Struct, frozen=True, gc=False):
     """One change of this device. `wire` is its JSON as it is sent, without the full copy that `needs_full` asks for."""
 

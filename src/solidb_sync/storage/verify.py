@@ -10,8 +10,9 @@ import msgspec
 
 from solidb_sync.errors import InvalidDocumentError
 from solidb_sync.json_value import canonical, decode
+from solidb_sync.model.crdt.field_states import read_states, states_text
 from solidb_sync.storage.engine import EngineReader
-from solidb_sync.storage.records import StoredBase, StoredChange, StoredRow
+from solidb_sync.storage.records import StoredBase, StoredChange, StoredRow, StoredStates
 from solidb_sync.storage.text_forms import decode_change, parse_vector
 
 DAMAGE = (apsw.Error, msgspec.MsgspecError, InvalidDocumentError, ValueError, TypeError, AttributeError, KeyError)
@@ -71,6 +72,7 @@ def _row_checks(reader: EngineReader, collection: str) -> list[Check]:
     checks: list[Check] = []
     for key in reader.keys(collection):
         checks.append((f"{collection}/{key}", lambda key=key: _check_row(reader.row(collection, key))))  # type: ignore[misc]
+        checks.append((f"{collection}/{key} (states)", lambda key=key: _check_states(reader.states(collection, key))))  # type: ignore[misc]
         checks.append((f"{collection}/{key} (base copy)", lambda key=key: _check_base(reader.base(collection, key))))  # type: ignore[misc]
     return checks
 
@@ -96,6 +98,13 @@ def _check_base(base: StoredBase | None) -> None:
     if base is not None:
         _check_body(base.body)
         parse_vector(base.vector)
+
+
+def _check_states(states: StoredStates | None) -> None:
+    if states is not None:
+        for text in (states.base, states.visible):
+            if states_text(read_states(text)) != text:
+                raise ValueError("the states of replicated fields are not in canonical form")
 
 
 def _check_body(body: str | None) -> None:

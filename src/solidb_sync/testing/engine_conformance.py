@@ -12,8 +12,7 @@ The engine must belong to the device `phone`. Nothing here needs pytest itself.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from msgspec import Raw
 from msgspec.structs import replace
@@ -26,9 +25,11 @@ from solidb_sync.storage.records import (
     StoredBase,
     StoredChange,
     StoredRow,
+    StoredStates,
     Subscription,
 )
 from solidb_sync.testing.engine_samples import DEVICE_ID, change, conflict, document_row, live, tombstone, transaction
+from solidb_sync.testing.engine_states import StatesConformance
 
 OVERTAKING_SECONDS = 0.05
 """How long an operation that may rightly block gets to go wrong."""
@@ -43,21 +44,8 @@ TRICKY_BODIES = [
 ]
 
 
-class EngineConformance:
+class EngineConformance(StatesConformance):
     """The laws of a storage engine; every test is one."""
-
-    def open(self) -> StorageEngine:
-        """Return an empty engine of the device `phone`; the test closes it."""
-        raise NotImplementedError
-
-    @contextmanager
-    def opened(self) -> Iterator[StorageEngine]:
-        """Open an engine for one test, and close it."""
-        engine = self.open()
-        try:
-            yield engine
-        finally:
-            engine.close()
 
     # rows
 
@@ -477,6 +465,7 @@ def _fill(engine: StorageEngine, name: str) -> None:
     engine.put_backfill(name, 5)
     engine.put_conflict(conflict(name))
     engine.put_setting(name, "{}")
+    engine.put_states(name, "k", StoredStates("{}", name))
     engine.save_replica(replace(engine.replica(), epoch=name))
     engine.next_dot()
 
@@ -493,5 +482,6 @@ def _everything(engine: StorageEngine) -> list[object]:
         engine.backfills(),
         engine.conflicts(),
         engine.settings(),
+        sorted(engine.all_states(), key=lambda found: found[:2]),
         sorted(engine.unseen()),
     ]

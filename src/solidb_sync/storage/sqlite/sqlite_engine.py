@@ -23,6 +23,7 @@ from solidb_sync.storage.records import (
     StoredChange,
     StoredConflict,
     StoredRow,
+    StoredStates,
     Subscription,
 )
 from solidb_sync.storage.sqlite import secondary_indexes
@@ -52,6 +53,7 @@ class SqliteEngine(SqliteReads, SqliteTransactions):
         self._counter = 0
         self._last_change = 0
         self._indexes: dict[str, list[IndexDefinition]] | None = None
+        self._has_states: bool | None = None
 
     def reader(self) -> EngineReader:
         """Return a reader with a connection of its own, or this engine itself in an exclusive location."""
@@ -82,14 +84,14 @@ class SqliteEngine(SqliteReads, SqliteTransactions):
         """Take the transaction back, with the collections it made known."""
         self._forget_replica()
         self._forget_collections()
-        self._indexes = None
+        self._indexes = self._has_states = None
         super().rollback()
 
     def rollback_to_savepoint(self) -> bool:
         """Take back what was done since the mark, with the collections it made known."""
         self._forget_replica()
         self._forget_collections()
-        self._indexes = None
+        self._indexes = self._has_states = None
         return super().rollback_to_savepoint()
 
     def replica(self) -> Replica:
@@ -156,6 +158,8 @@ class SqliteEngine(SqliteReads, SqliteTransactions):
         found = self._statements(collection)
         if found is not None:
             self._do(found.drop, (key,))
+        if self.has_states():
+            self.put_states(collection, key, None)
 
     def put_base(self, collection: str, key: str, base: StoredBase) -> None:
         """Keep a base copy apart."""
@@ -166,6 +170,23 @@ class SqliteEngine(SqliteReads, SqliteTransactions):
     def drop_base(self, collection: str, key: str) -> None:
         """Forget a base copy."""
         self._do(sql.DROP_BASE, (self._number(collection), key))
+
+    # Every save asks whether there are replicated fields at all, and only this engine writes them: that is held in memory.
+
+    def has_states(self) -> bool:
+        """Return whether any document has replicated fields."""
+        if self._has_states is None:
+            self._has_states = super().has_states()
+        return self._has_states
+
+    def put_states(self, collection: str, key: str, states: StoredStates | None) -> None:
+        """Keep the states of a document's replicated fields, or forget them."""
+        self._has_states = True if states is not None else None
+        if states is None:
+            self._do(sql.DROP_STATES, (self._number(collection), key))
+        else:
+            self._writable(collection)
+            self._do(sql.WRITE_STATES, (self._numbers[collection], key, states.base, states.visible))
 
     def add_change(self, change: StoredChange) -> int:
         """Append a change and return its id."""

@@ -19,6 +19,7 @@ from solidb_sync.storage.records import (
     StoredChange,
     StoredConflict,
     StoredRow,
+    StoredStates,
     Subscription,
 )
 from solidb_sync.storage.sqlite import secondary_indexes
@@ -90,6 +91,20 @@ class SqliteReads:
         """Yield all base copies kept apart."""
         for number, key, body, deleted, vector, stamp in self._all(sql.READ_BASES):
             yield self._name(number), key, StoredBase(body, bool(deleted), vector, stamp)
+
+    def states(self, collection: str, key: str) -> StoredStates | None:
+        """Return the states of a document's replicated fields."""
+        found = self._all(sql.READ_STATES, (self._number(collection), key))
+        return StoredStates(*found[0]) if found else None
+
+    def has_states(self) -> bool:
+        """Return whether any document has replicated fields."""
+        return bool(self._all(sql.HAS_STATES))
+
+    def all_states(self) -> Iterator[tuple[str, str, StoredStates]]:
+        """Yield the states of all documents that have any."""
+        for number, key, base, visible in self._all(sql.READ_ALL_STATES):
+            yield self._name(number), key, StoredStates(base, visible)
 
     def has_changes(self) -> bool:
         """Return whether any change is kept."""

@@ -35,6 +35,12 @@ WRITE_BASE = """
 """
 DROP_BASE = "DELETE FROM bases WHERE collection = ? AND k = ?"
 
+READ_STATES = "SELECT base, visible FROM crdt_states WHERE collection = ? AND k = ?"
+HAS_STATES = "SELECT 1 FROM crdt_states LIMIT 1"
+READ_ALL_STATES = "SELECT collection, k, base, visible FROM crdt_states ORDER BY collection, k"
+WRITE_STATES = "INSERT OR REPLACE INTO crdt_states (collection, k, base, visible) VALUES (?, ?, ?, ?)"
+DROP_STATES = "DELETE FROM crdt_states WHERE collection = ? AND k = ?"
+
 HAS_CHANGES = "SELECT 1 FROM changes LIMIT 1"
 HAS_CHANGES_OF = "SELECT 1 FROM changes WHERE collection = ? AND k = ? LIMIT 1"
 _CHANGE = "SELECT id, collection, k, state, change_id, actor, counter, transaction_id, needs_full, wire, reason FROM changes"
