@@ -21,6 +21,7 @@ SoliDBError
 ├── UniqueIndexError            documents of this device would have, or have, the same value in a unique field
 ├── InvalidDocumentError        not a JSON document this system can keep unchanged
 ├── CrdtTypeError               a field is already another kind of CRDT
+├── CrdtBoundError              more than a bounded counter lets this device take, or than a number keeps
 └── FilterError                 a sync filter that cannot be used
 ```
 
@@ -139,6 +140,10 @@ class InvalidDocumentError(SoliDBError, ValueError):
 
 class CrdtTypeError(SoliDBError, TypeError):
     """The field already holds another kind of CRDT."""
+
+
+class CrdtBoundError(SoliDBError, ValueError):
+    """A counter can't do that: this device may not take so much, or the number would be too large; nothing was recorded."""
 
 
 class FilterError(SoliDBError, ValueError):

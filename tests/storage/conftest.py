@@ -18,7 +18,7 @@ from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.inbox import Page, PageApplied, apply_page
 from solidb_sync.storage.opening import new_replica, open_memory_engine
 from solidb_sync.storage.outbox import Batch, Settled, next_batch, readdress, settle
-from solidb_sync.storage.overlay import fold
+from solidb_sync.storage.overlay import base_states, fold
 from solidb_sync.storage.records import ChangeState, StoredChange
 from solidb_sync.storage.sqlite.connection import FileLocation
 from solidb_sync.storage.sqlite.sqlite_engine import SqliteEngine
@@ -134,7 +134,7 @@ class Device:
                 if not changes:
                     assert base is None, f"{collection}/{key} has a base copy without changes"
                     continue
-                document, vector, _ = fold(base, changes)
+                document, vector, _, _ = fold(base, changes, base_states(self.engine, collection, key))
                 assert (None if row.body is None else decode(row.body)) == document, f"{collection}/{key}"
                 assert parse_vector(row.vector) == vector, f"{collection}/{key}"
 

@@ -20,6 +20,9 @@ def shown_document(reader: EngineReader, collection: str, key: str, *, meta: boo
     if meta:
         document["_version"] = decode(row.vector)
         document["_timestamp"] = row.stamp
+        known = reader.states(collection, key)
+        if known is not None and known.visible:
+            document["_crdt"] = {field: state["t"] for field, state in decode(known.visible).items()}
         document["_sync"] = {"state": sync_state(reader, collection, key)}
     return document
 

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from solidb_sync.client import field_operations as operations
 from solidb_sync.client.events import with_identity
+from solidb_sync.client.field_operations import value_in
 from solidb_sync.client.notifications import Notifications
 from solidb_sync.errors import InvalidDocumentError, SyncError
-from solidb_sync.json_value import Canonical, JsonDocument, canonical
+from solidb_sync.json_value import Canonical, JsonDocument, canonical, decode
+from solidb_sync.model.crdt.authorship import Authorship
+from solidb_sync.model.crdt.field_states import (
+    FieldStates,
+    Operations,
+    apply_those_that_fit,
+    read_states,
+    with_shown_values,
+)
+from solidb_sync.model.crdt.registry import Operation
+from solidb_sync.model.delta import Path, same_value
+from solidb_sync.model.version_vector import Dot
 from solidb_sync.protocol.limits import CHANGES_PER_BATCH_MAX
-from solidb_sync.storage.edits import DocumentChanged, Minted, check_room, record_delete, record_save
+from solidb_sync.storage.edits import DocumentChanged, Minted, check_room, record_delete, record_operations, record_save
 from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.field_path import SYSTEM_FIELDS
 from solidb_sync.storage.local_indexes import check_unique
@@ -24,12 +37,22 @@ from solidb_sync.storage.text_forms import decode_change, encode_change
 
 
 class _Edit(Struct, frozen=True):
-    """One edit of a transaction: `document` None deletes."""
+    """One edit of a transaction: operations on replicated fields, or a document to save; with neither it deletes."""
 
     collection: str
     key: str
-    document: Canonical | None
+    document: Canonical | None = None
     merge: bool = True
+    operations: Operations | None = None
+
+
+class Operated(NamedTuple):
+    """What an operation on the field at `path` did: the document before, and the field's value now."""
+
+    path: Path
+    before: JsonDocument | None
+    value: Any
+    has_changed: bool
 
 
 class LocalEdits:
@@ -43,12 +66,22 @@ class LocalEdits:
     async def save(self, collection: str, key: str, document: JsonDocument, *, merge: bool) -> bool:
         """Insert or update; returns whether anything changed."""
         edit = _Edit(collection, key, checked_document(collection, key, document), merge)
-        return await self._record([edit])
+        return bool(await self._record([edit]))
+
+    async def operate(self, collection: str, key: str, path: Path, operation: Operation) -> Operated:
+        """Record an operation on a replicated field."""
+        check_place(collection, key)
+        facts = await self._record([_Edit(collection, key, operations={path: operation})])
+        if facts:
+            return Operated(path, facts[0].old_document, value_in(facts[0].document, path), True)
+        row = self._store.view(lambda reader: reader.row(collection, key))
+        document = None if row is None or row.body is None else decode(row.body)
+        return Operated(path, document, value_in(document, path), False)
 
     async def delete(self, collection: str, key: str) -> bool:
         """Delete; returns whether it was there."""
         check_place(collection, key)
-        return await self._record([_Edit(collection, key, None)])
+        return bool(await self._record([_Edit(collection, key)]))
 
     async def record_together(self, edits: list[_Edit]) -> bool:
         """Record the edits of a transaction, all or none."""
@@ -57,9 +90,9 @@ class LocalEdits:
         size = sum(len(edit.document.text) for edit in edits if edit.document is not None)
         if size > PUSH_BYTES_MAX:
             raise SyncError(f"a transaction has at most {PUSH_BYTES_MAX} bytes of documents, found {size}")
-        return await self._record(edits, transaction=self._store.mint_id() if len(edits) > 1 else "")
+        return bool(await self._record(edits, transaction=self._store.mint_id() if len(edits) > 1 else ""))
 
-    async def _record(self, edits: list[_Edit], transaction: str = "") -> bool:
+    async def _record(self, edits: list[_Edit], transaction: str = "") -> list[DocumentChanged]:
         stamp = self._store.stamp()
         minted = [Minted(self._store.mint_id(), stamp, transaction, len(edits) if transaction else 0) for _ in edits]
         pending_max = self._pending_max
@@ -74,12 +107,14 @@ class LocalEdits:
             return changed
 
         facts = await self._store.commit(work)
-        self._notifications.publish(facts)
-        return bool(facts)
+        self._notifications.publish([fact for fact in facts if not same_value(fact.document, fact.old_document)])
+        return facts
 
 
 def _apply(engine: StorageEngine, minted: Minted, edit: _Edit) -> DocumentChanged | None:
     place = (edit.collection, edit.key)
+    if edit.operations is not None:
+        return record_operations(engine, minted, place, edit.operations)
     if edit.document is None:
         return record_delete(engine, minted, place)
     return record_save(engine, minted, place, edit.document, merge=edit.merge)
@@ -137,16 +172,63 @@ class Transaction:
         """Delete when the block ends."""
         self._check_open()
         check_place(collection, key)
-        self._waiting.append(_Edit(collection, key, None))
+        self._waiting.append(_Edit(collection, key))
+
+    async def crdt_increment(self, collection: str, key: str, field: str, amount: int = 1) -> None:
+        """Add to a counter when the block ends."""
+        self._operate(collection, key, field, operations.counter_operation(amount))
+
+    async def crdt_decrement(self, collection: str, key: str, field: str, amount: int = 1) -> None:
+        """Take from a counter when the block ends."""
+        self._operate(collection, key, field, operations.counter_operation(amount, sign=-1))
+
+    async def crdt_set(self, collection: str, key: str, field: str, value: Any) -> None:
+        """Write a register when the block ends."""
+        self._operate(collection, key, field, operations.register_operation(value))
+
+    async def crdt_add_to_set(self, collection: str, key: str, field: str, value: Any) -> None:
+        """Add to a set that only grows when the block ends."""
+        self._operate(collection, key, field, operations.grow_set_operation(value))
+
+    async def crdt_orset_add(self, collection: str, key: str, field: str, value: Any) -> None:
+        """Add to a set when the block ends."""
+        self._operate(collection, key, field, operations.set_addition(value))
+
+    async def crdt_orset_remove(self, collection: str, key: str, field: str, value: Any) -> None:
+        """Remove from a set when the block ends."""
+        self._operate(collection, key, field, operations.set_removal(value))
+
+    async def crdt_map_put(self, collection: str, key: str, field: str, map_key: str, value: Any) -> None:
+        """Put into a map when the block ends."""
+        self._operate(collection, key, field, operations.map_put(map_key, value))
+
+    async def crdt_map_remove(self, collection: str, key: str, field: str, map_key: str) -> None:
+        """Remove from a map when the block ends."""
+        self._operate(collection, key, field, operations.map_removal(map_key))
+
+    async def crdt_bounded_increment(self, collection: str, key: str, field: str, amount: int = 1) -> None:
+        """Add to a bounded counter when the block ends."""
+        self._operate(collection, key, field, operations.bounded_operation("add", amount))
+
+    async def crdt_bounded_decrement(self, collection: str, key: str, field: str, amount: int = 1) -> None:
+        """Take from a bounded counter when the block ends, which raises `CrdtBoundError` if it can't be."""
+        self._operate(collection, key, field, operations.bounded_operation("take", amount))
+
+    def _operate(self, collection: str, key: str, field: str, operation: Operation) -> None:
+        self._check_open()
+        check_place(collection, key)
+        self._waiting.append(_Edit(collection, key, operations={operations.field_path(field): operation}))
 
     async def get_document(self, collection: str, key: str) -> dict[str, Any] | None:
         """Return a document with the edits of this transaction."""
         self._check_open()
         found = self._store.get_document(collection, key)
         document = None if found is None else found[0]
+        known = self._store.view(lambda reader: reader.states(collection, key))
+        states: FieldStates = {} if known is None else read_states(known.visible)
         for edit in self._waiting:
             if (edit.collection, edit.key) == (collection, key):
-                document = _after(document, edit)
+                document, states = _after(document, states, edit, self._store.device_id)
         return with_identity(document, collection, key)
 
     def _check_open(self) -> None:
@@ -154,7 +236,14 @@ class Transaction:
             raise SyncError("the transaction is not open; use it inside its `async with` block")
 
 
-def _after(document: JsonDocument | None, edit: _Edit) -> JsonDocument | None:
+def _after(
+    document: JsonDocument | None, states: FieldStates, edit: _Edit, device_id: str
+) -> tuple[JsonDocument | None, FieldStates]:
+    if edit.operations is not None:
+        begun = with_shown_values({}, states) if document is None else document
+        author = Authorship(Dot(device_id, 0), is_final=False)  # everything in the transaction is seen by what comes after
+        applied = apply_those_that_fit(begun, states, edit.operations, author)
+        return applied.document, applied.states
     if edit.document is None:
-        return None
-    return {**(document or {}), **edit.document.value} if edit.merge else edit.document.value
+        return None, states
+    return ({**(document or {}), **edit.document.value} if edit.merge else edit.document.value), states

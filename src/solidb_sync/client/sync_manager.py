@@ -20,6 +20,7 @@ from solidb_sync.client.manager.documents import DocumentMethods
 from solidb_sync.client.manager.observation import ObservationMethods
 from solidb_sync.client.manager.quarantine import QuarantineMethods
 from solidb_sync.client.manager.queries import QueryMethods
+from solidb_sync.client.manager.replicated_fields import ReplicatedFieldMethods
 from solidb_sync.client.transport.transport import Transport
 from solidb_sync.errors import ConfigError
 from solidb_sync.storage.local_store import LocalStore
@@ -28,7 +29,9 @@ from solidb_sync.storage.opening import stored_device_id
 STOP_SECONDS_MAX = 5.0
 
 
-class SyncManager(DocumentMethods, QueryMethods, ConflictMethods, QuarantineMethods, ObservationMethods):
+class SyncManager(
+    DocumentMethods, ReplicatedFieldMethods, QueryMethods, ConflictMethods, QuarantineMethods, ObservationMethods
+):
     """Local documents that work without a network, and a server they are kept in step with when there is one.
 
     Making one does no I/O. `random_source` decides the jitter of retries; give a seeded one to repeat a run.

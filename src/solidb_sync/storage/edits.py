@@ -7,11 +7,13 @@ from msgspec import Struct
 
 from solidb_sync.errors import StorageFullError
 from solidb_sync.json_value import Canonical, JsonDocument, check_size, decode, encode
+from solidb_sync.model.crdt.field_states import Operations, states_text
 from solidb_sync.model.delta import diff
 from solidb_sync.protocol.messages import WireChange
 from solidb_sync.storage.engine import StorageEngine
+from solidb_sync.storage.field_edits import Ground, Plan, ground, plan_operations, plan_save
 from solidb_sync.storage.overlay import keep_base_apart, rebuild, without_refused
-from solidb_sync.storage.records import ChangeState, StoredChange, StoredRow
+from solidb_sync.storage.records import ChangeState, StoredChange, StoredRow, StoredStates
 from solidb_sync.storage.text_forms import delta_fields, encode_change, text_with_dot
 
 
@@ -42,6 +44,8 @@ def record_save(
     collection, key = place
     row = engine.row(collection, key)
     refused = engine.rejected_of(collection, key)
+    if engine.has_states() and engine.states(collection, key) is not None:
+        return _save_over_fields(engine, minted, place, row, document, merge=merge, refused=refused)
     if refused:
         return _save_over_refused(engine, minted, row, document, merge=merge, refused=refused)
     if row is None or row.body is None:
@@ -70,6 +74,58 @@ def record_delete(engine: StorageEngine, minted: Minted, place: tuple[str, str])
     change = WireChange(collection, key, "delete")
     fact = _record(engine, minted, under, change, _Sides(decode(row.body), None, None))
     engine.drop_changes(taken.id for taken in refused)
+    return fact
+
+
+def record_operations(
+    engine: StorageEngine, minted: Minted, place: tuple[str, str], operations: Operations
+) -> DocumentChanged | None:
+    """Record operations on replicated fields; None when they change nothing. The first one makes document and field.
+
+    The document of what is returned may be the same as before. Raises `CrdtTypeError`, `CrdtBoundError`, and
+    `InvalidDocumentError` for what becomes too large; nothing is recorded then.
+    """
+    row, refused = engine.row(*place), engine.rejected_of(*place)
+    on = ground(engine, place, row, refused)
+    plan = plan_operations(engine, on, operations, minted.stamp)
+    before = None if row is None or row.body is None else decode(row.body)
+    fact = _record_plan(engine, minted, on, plan, before)
+    if refused and fact is not None:
+        rebuild(engine, *place)
+    return fact
+
+
+def _save_over_fields(
+    engine: StorageEngine,
+    minted: Minted,
+    place: tuple[str, str],
+    row: StoredRow | None,
+    document: Canonical,
+    *,
+    merge: bool,
+    refused: list[StoredChange],
+) -> DocumentChanged | None:
+    """Save a document with replicated fields; what the server refused before is taken over."""
+    before: JsonDocument | None = None if row is None or row.body is None else decode(row.body)
+    wanted = {**(before or {}), **document.value} if merge else document.value
+    on = ground(engine, place, row, refused)
+    fact = _record_plan(engine, minted, on, plan_save(engine, on, wanted, minted.stamp), before)
+    if refused:
+        engine.drop_changes(taken.id for taken in refused)
+        rebuild(engine, *place)
+    return fact
+
+
+def _record_plan(
+    engine: StorageEngine, minted: Minted, on: Ground, plan: Plan, before: JsonDocument | None
+) -> DocumentChanged | None:
+    if plan.change is None:
+        return None
+    text = encode(plan.document)
+    check_size(len(text), "document")
+    fact = _record(engine, minted, on.row, plan.change, _Sides(before, plan.document, text.decode()))
+    known = engine.states(*on.place)
+    engine.put_states(*on.place, StoredStates("" if known is None else known.base, states_text(plan.states)))
     return fact
 
 

@@ -15,13 +15,14 @@ from msgspec.structs import replace
 
 from solidb_sync.errors import ProtocolError
 from solidb_sync.json_value import JsonDocument, decode, encode
+from solidb_sync.model.crdt.field_states import read_states, states_text
 from solidb_sync.model.delta import MissingParentError, apply_delta
 from solidb_sync.model.version_vector import Dot
 from solidb_sync.protocol.messages import ServerChange
 from solidb_sync.storage.edits import DocumentChanged
 from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.overlay import base_copy, rebuild
-from solidb_sync.storage.records import ChangeState, DocumentRow, StoredBase, StoredRow
+from solidb_sync.storage.records import ChangeState, DocumentRow, StoredBase, StoredRow, StoredStates
 from solidb_sync.storage.text_forms import parse_delta, parse_vector
 
 
@@ -76,11 +77,11 @@ def apply_page(engine: StorageEngine, page: Page, *, wants_facts: bool) -> PageA
 
 def _apply_quickly(engine: StorageEngine, page: Page) -> bool:
     """Apply a page of whole documents to a store without changes of its own: the same, with fewer steps a document."""
-    if engine.has_changes() or engine.replica().is_resyncing:
+    if engine.has_changes() or engine.has_states() or engine.replica().is_resyncing:
         return False
     documents: dict[str, list[DocumentRow]] = {}
     for change in page.changes:
-        if change.operation != "insert" or not isinstance(change.document, msgspec.Raw):
+        if change.operation != "insert" or not isinstance(change.document, msgspec.Raw) or change.crdt is not msgspec.UNSET:
             return False
         row = (change.key, change.document, change.version_vector, change.timestamp)
         documents.setdefault(change.collection, []).append(row)
@@ -135,6 +136,8 @@ def _write(engine: StorageEngine, changes: list[ServerChange], prepared: list[st
     documents: dict[str, list[DocumentRow]] = {}
     for change, body in zip(changes, prepared, strict=True):
         vector = bytes(change.version_vector).decode()
+        if change.crdt is not msgspec.UNSET or engine.has_states():
+            _take_states(engine, change)
         if anything_kept and engine.has_changes_of(change.collection, change.key):
             _rebase(engine, change, body, vector)
         elif body is None:
@@ -147,6 +150,20 @@ def _write(engine: StorageEngine, changes: list[ServerChange], prepared: list[st
             engine.mark_seen(change.collection, change.key)
     for collection, rows in documents.items():
         engine.put_documents(collection, rows)
+
+
+def _take_states(engine: StorageEngine, change: ServerChange) -> None:
+    """Keep the states of a document's replicated fields as the server has them; those of an update join the others."""
+    place = change.collection, change.key
+    known = engine.states(*place)
+    brought = decode(bytes(change.crdt)) if isinstance(change.crdt, msgspec.Raw) else {}
+    if change.operation == "update":
+        if not brought:
+            return
+        brought = {**(decode(known.base) if known and known.base else {}), **brought}
+    text = states_text(read_states(encode(brought))) if brought else ""
+    if text or known is not None:
+        engine.put_states(*place, StoredStates(text, text) if text else None)
 
 
 def _rebase(engine: StorageEngine, change: ServerChange, body: str | None, vector: str) -> None:

@@ -17,12 +17,13 @@ from msgspec.structs import replace
 
 from solidb_sync.errors import ProtocolError
 from solidb_sync.json_value import encode
+from solidb_sync.model.crdt.field_states import states_text
 from solidb_sync.model.version_vector import EMPTY_VECTOR, Dot, VersionVector
 from solidb_sync.protocol.messages import ChangeResult, WireChange
 from solidb_sync.storage.dependants import dependants
 from solidb_sync.storage.engine import EngineReader, StorageEngine
-from solidb_sync.storage.overlay import fold, rebuild
-from solidb_sync.storage.records import ChangeState, StoredBase, StoredChange
+from solidb_sync.storage.overlay import base_states, fold, rebuild
+from solidb_sync.storage.records import ChangeState, StoredBase, StoredChange, StoredStates
 from solidb_sync.storage.text_forms import decode_change, encode_change, parse_vector, vector_text
 
 PUSH_BYTES_MAX = 4 * 1024 * 1024
@@ -156,10 +157,12 @@ def _pending(engine: EngineReader, count: int, after: int) -> Iterable[StoredCha
 
 
 def _wire_in_full(engine: EngineReader, change: StoredChange) -> str:
-    """Return the change with the whole document as it was with it."""
-    upto = [known for known in engine.changes_of(change.collection, change.key) if known.id <= change.id]
-    document, _, _ = fold(engine.base(change.collection, change.key), upto)
+    """Return the change with the whole document as it was with it, but for its own operations: they go beside it."""
+    place = change.collection, change.key
     wire = decode_change(change.wire)
+    plain = replace(change, wire=encode_change(replace(wire, crdt=msgspec.UNSET)))
+    upto = [known for known in engine.changes_of(*place) if known.id < change.id]
+    document = fold(engine.base(*place), [*upto, plain], base_states(engine, *place)).document
     wire.document = msgspec.Raw(encode(document or {}))
     return encode_change(wire)
 
@@ -190,6 +193,8 @@ def _settle_quickly(engine: StorageEngine, sent: list[StoredChange], results: li
     if not sent or any(result.status != "applied" or result.actor for result in results):
         return False
     first, last = sent[0].id, sent[-1].id
+    if any(map(has_operations, sent)):
+        return False
     if engine.count_range(first, last) != len(sent) or engine.documents_shared_beyond(first, last):
         return False
     if engine.has_bases():
@@ -207,6 +212,11 @@ class _Answered(NamedTuple):
     outcome: Outcome
     reason: str
     dot: Dot | None
+
+
+def has_operations(change: StoredChange) -> bool:
+    """Return whether a change may have operations on replicated fields; quick, and never wrong when it says no."""
+    return '"crdt":' in change.wire
 
 
 def _checked(sent: list[StoredChange], results: list[ChangeResult]) -> list[ChangeResult]:
@@ -237,7 +247,7 @@ def _settle_finished(engine: StorageEngine, by_document: dict[Place, list[_Answe
     has_bases = engine.has_bases()
     engine.drop_changes(change.id for changes in finished.values() for change in changes)
     for place, changes in finished.items():
-        if engine.has_changes_of(*place):
+        if engine.has_changes_of(*place) or any(map(has_operations, changes)):
             _absorb(engine, place, changes)
         elif has_bases:
             engine.drop_base(*place)
@@ -252,7 +262,10 @@ def _absorb(engine: StorageEngine, place: Place, applied: list[StoredChange]) ->
     newest = max(change.id for change in applied)
     held = [change for change in engine.changes_of(*place) if change.state is ChangeState.HELD and change.id < newest]
     base = engine.base(*place)
-    document, vector, stamp = fold(base, sorted([*held, *applied], key=lambda change: change.id))
+    laid = sorted([*held, *applied], key=lambda change: change.id)
+    document, vector, stamp, states = fold(base, laid, base_states(engine, *place), is_final=True)
+    if states:
+        engine.put_states(*place, StoredStates(states_text(states)))
     last_body = encode(document).decode() if document is not None else (base.body if base else None)
     engine.put_base(*place, StoredBase(last_body, document is None, vector_text(vector), stamp))
     engine.drop_changes(change.id for change in [*held, *applied])

@@ -7,12 +7,26 @@ again. The vector of the visible row is what the device has seen: the base copy'
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+from msgspec import Raw
+
 from solidb_sync.json_value import JsonDocument, decode, encode
+from solidb_sync.model.crdt.authorship import Authorship
+from solidb_sync.model.crdt.field_states import (
+    NO_STATES,
+    FieldStates,
+    apply_those_that_fit,
+    read_operations,
+    read_states,
+    states_text,
+    with_shown_values,
+)
 from solidb_sync.model.delta import Delta, MissingParentError, apply_delta
 from solidb_sync.model.version_vector import EMPTY_VECTOR, Dot, VersionVector
 from solidb_sync.protocol.messages import WireChange
 from solidb_sync.storage.engine import EngineReader, StorageEngine
-from solidb_sync.storage.records import StoredBase, StoredChange, StoredRow
+from solidb_sync.storage.records import StoredBase, StoredChange, StoredRow, StoredStates
 from solidb_sync.storage.text_forms import decode_change, parse_vector, vector_text, wire_delta, wire_document
 
 
@@ -36,7 +50,7 @@ def without_refused(engine: EngineReader, place: tuple[str, str], refused: list[
     kept = [change for change in engine.changes_of(*place) if change not in refused]
     if base is None and not kept:
         return None
-    document, vector, stamp = fold(base, kept)
+    document, vector, stamp, _ = fold(base, kept, base_states(engine, *place))
     return StoredRow(None if document is None else encode(document).decode(), vector_text(vector), stamp)
 
 
@@ -47,8 +61,10 @@ def rebuild(engine: StorageEngine, collection: str, key: str) -> None:
     if not changes:
         if base is not None:
             _show_base(engine, collection, key, base)
+        _show_states(engine, collection, key, None)
         return
-    document, vector, stamp = fold(base, changes)
+    document, vector, stamp, states = fold(base, changes, base_states(engine, collection, key))
+    _show_states(engine, collection, key, states)
     body = None if document is None else encode(document).decode()
     engine.put_row(collection, key, StoredRow(body, vector_text(vector), stamp))
 
@@ -58,8 +74,40 @@ def _show_base(engine: StorageEngine, collection: str, key: str, base: StoredBas
     engine.drop_base(collection, key)
 
 
-def fold(base: StoredBase | None, changes: list[StoredChange]) -> tuple[JsonDocument | None, VersionVector, str]:
-    """Return the document, vector and time stamp of a base copy with changes laid over it, oldest first."""
+def base_states(engine: EngineReader, collection: str, key: str) -> FieldStates:
+    """Return the server's last known states of a document's replicated fields."""
+    known = engine.states(collection, key) if engine.has_states() else None
+    return NO_STATES if known is None else read_states(known.base)
+
+
+def _show_states(engine: StorageEngine, collection: str, key: str, states: FieldStates | None) -> None:
+    """Keep the states that the visible row shows; None for the server's own."""
+    known = engine.states(collection, key) if engine.has_states() else None
+    base = "" if known is None else known.base
+    visible = base if states is None else states_text(states)
+    if base or visible:
+        engine.put_states(collection, key, StoredStates(base, visible))
+    elif known is not None:
+        engine.put_states(collection, key, None)
+
+
+class Folded(NamedTuple):
+    """What a base copy with changes laid over it comes to; `document` None is a deletion."""
+
+    document: JsonDocument | None
+    vector: VersionVector
+    stamp: str
+    states: FieldStates
+
+
+def fold(
+    base: StoredBase | None, changes: list[StoredChange], states: FieldStates = NO_STATES, *, is_final: bool = False
+) -> Folded:
+    """Return a base copy and its states with changes laid over them, oldest first.
+
+    `is_final`: the server has applied them exactly so. Otherwise an operation that a field can't take is passed over: the
+    server will refuse it, or has done so.
+    """
     vector = EMPTY_VECTOR if base is None else parse_vector(base.vector)
     in_base = vector
     document: JsonDocument | None = None
@@ -74,10 +122,17 @@ def fold(base: StoredBase | None, changes: list[StoredChange]) -> tuple[JsonDocu
             continue
         wire = decode_change(change.wire)
         document = lay_change_over(document, last_body, wire)
+        if states and document is not None:
+            document = with_shown_values(document, states)
+        if isinstance(wire.crdt, Raw):
+            author = Authorship(dot, VersionVector(wire.base_version), wire.hlc, is_final)
+            operations = read_operations(decode(bytes(wire.crdt)))
+            applied = apply_those_that_fit(document, states, operations, author)
+            document, states = applied.document, applied.states
         last_body = document if document is not None else last_body
         vector = vector.merge(VersionVector(wire.base_version)).with_dot(dot)
         stamp = wire.timestamp or stamp
-    return document, vector, stamp
+    return Folded(document, vector, stamp, states)
 
 
 def lay_change_over(document: JsonDocument | None, last_body: JsonDocument | None, wire: WireChange) -> JsonDocument | None:

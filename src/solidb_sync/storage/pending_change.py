@@ -14,7 +14,10 @@ from solidb_sync.storage.text_forms import decode_change
 
 @dataclass(frozen=True, slots=True)
 class PendingChange:
-    """A change that waits for the server. `data`: the document of an insert, the changed fields of an update."""
+    """A change that waits for the server. `data`: the document of an insert, the changed fields of an update.
+
+    `crdt` has the operations on replicated fields, as they are sent.
+    """
 
     id: int
     collection: str
@@ -25,6 +28,7 @@ class PendingChange:
     change_id: str
     timestamp: str
     reason: str = ""
+    crdt: JsonDocument | None = None
 
 
 def public_change(change: StoredChange) -> PendingChange:
@@ -41,4 +45,5 @@ def public_change(change: StoredChange) -> PendingChange:
         change_id=change.change_id,
         timestamp=wire.timestamp,
         reason=change.reason,
+        crdt=decode(bytes(wire.crdt)) if isinstance(wire.crdt, msgspec.Raw) else None,
     )

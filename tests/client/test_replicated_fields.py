@@ -1,0 +1,478 @@
+"""H1 to H8 on devices over a real server: every type, alone and together, offline and online."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from device_types import DeviceMaker
+from server_process import ServerProcess
+from solidb_sync import CrdtBoundError, CrdtTypeError, InvalidDocumentError, LocalStore, SyncConfig, SyncManager
+from solidb_sync.storage.engine import EngineReader
+
+pytestmark = pytest.mark.anyio
+engines = pytest.mark.parametrize("engine", ["sqlite", "memory"])
+
+
+@pytest.fixture
+def device(device: DeviceMaker, tmp_path: Path) -> DeviceMaker:
+    """Makes managers whose stores are files where the engine has any."""
+    return lambda name, engine="memory": device(name, engine=engine, path=tmp_path / name)
+
+
+async def in_step(*managers: SyncManager) -> None:
+    """Let every device send what it has and bring what the others sent."""
+    for _ in range(2):
+        for manager in managers:
+            result = await manager.sync_now()
+            assert result.success, result.errors
+
+
+async def field(manager: SyncManager, name: str, key: str = "k") -> Any:
+    document = await manager.get_document("notes", key)
+    return None if document is None else document.get(name)
+
+
+def states(manager: SyncManager, key: str = "k") -> Any:
+    """Return the states a device holds, and that nothing is on its way."""
+
+    def read(reader: EngineReader) -> Any:
+        assert not reader.has_changes()
+        kept = reader.states("notes", key)
+        assert kept is None or kept.base == kept.visible
+        return kept
+
+    return manager._store.view(read)
+
+
+@engines
+async def test_counts_of_all_devices_add_up(device: DeviceMaker, engine: str) -> None:
+    """H1, H5, H7, invariant 31: made offline, amounts above one, up and down; no conflict, the same state everywhere."""
+    phone, laptop = device("phone", engine=engine), device("laptop", engine=engine)
+    assert await phone.crdt_increment("notes", "k", "n") == 1
+    assert await phone.crdt_increment("notes", "k", "n", 5) == 6
+    assert await laptop.crdt_decrement("notes", "k", "n", 10) == -10
+    assert await phone.query("FOR d IN notes FILTER d.n > 5 RETURN d.n") == [6]
+    await in_step(phone, laptop)
+    for manager in (phone, laptop):
+        assert await field(manager, "n") == -4
+        assert await manager.query("FOR d IN notes FILTER d.n < 0 RETURN d.n") == [-4]
+        assert await manager.get_conflicts() == []
+    assert states(phone) == states(laptop)
+
+
+@engines
+async def test_every_type_merges_and_all_devices_show_the_same(device: DeviceMaker, engine: str) -> None:
+    """H1 to H4, H7, invariants 21, 22: whoever syncs first."""
+    for order in (1, -1):
+        devices = [device(f"{name}{order}", engine=engine) for name in ("a", "b", "c")]
+        key = f"k{order}"
+        for number, manager in enumerate(devices):
+            await manager.crdt_increment("notes", key, "/stats/n", number)
+            await manager.crdt_set("notes", key, "last", number)
+            await manager.crdt_add_to_set("notes", key, "tags", {"number": number})
+            await manager.crdt_orset_add("notes", key, "names", number)
+            await manager.crdt_map_put("notes", key, "map", "same", number)
+            await manager.crdt_map_put("notes", key, "map", str(number), [number])
+        await in_step(*devices[::order])
+        await in_step(*devices)
+        shown = [await manager.get_document("notes", key) for manager in devices]
+        assert shown[0] == shown[1] == shown[2]
+        assert shown[0] is not None
+        assert shown[0]["stats"] == {"n": 3}
+        assert shown[0]["tags"] == [{"number": number} for number in range(3)]
+        assert shown[0]["names"] == [0, 1, 2]
+        assert shown[0]["map"] == {"same": 2, "0": [0], "1": [1], "2": [2]}
+        assert shown[0]["last"] == 2
+        assert states(devices[0], key) == states(devices[1], key) == states(devices[2], key)
+        assert [await manager.get_conflicts() for manager in devices] == [[], [], []]
+
+
+@pytest.mark.parametrize("amount", [-1, 1.5, True, "1", 2**53])
+async def test_an_amount_that_is_none_is_refused(device: DeviceMaker, amount: Any) -> None:
+    """H1: negative amounts are rejected, and nothing is recorded."""
+    phone = device("phone")
+    for method in (phone.crdt_increment, phone.crdt_decrement, phone.crdt_bounded_increment):
+        with pytest.raises(InvalidDocumentError, match="amount: expected"):
+            await method("notes", "k", "n", amount)
+    assert (await phone.status()).pending == 0
+
+
+@pytest.mark.parametrize("name", ["", "_key", "/_id/x", 5])
+async def test_a_field_that_is_none_is_refused(device: DeviceMaker, name: Any) -> None:
+    """A field is named as in a delta; what reads add is no field."""
+    phone = device("phone")
+    with pytest.raises(InvalidDocumentError, match="field: "):
+        await phone.crdt_increment("notes", "k", name)
+    with pytest.raises(InvalidDocumentError, match="value: NaN"):
+        await phone.crdt_set("notes", "k", "f", float("nan"))
+    assert (await phone.status()).pending == 0
+
+
+@engines
+async def test_a_field_of_another_type_is_refused_here(device: DeviceMaker, engine: str) -> None:
+    """H6: also one that holds a plain value of another kind, or lies inside another such field."""
+    phone = device("phone", engine=engine)
+    await phone.save_document("notes", "k", {"text": "hello"})
+    await phone.crdt_increment("notes", "k", "n")
+    with pytest.raises(CrdtTypeError, match="notes/k: n: is a counter, not a grow-only set"):
+        await phone.crdt_add_to_set("notes", "k", "n", 1)
+    with pytest.raises(
+        CrdtTypeError, match="text: its plain value can't become a counter: expected a number, found a string"
+    ):
+        await phone.crdt_increment("notes", "k", "text")
+    with pytest.raises(CrdtTypeError, match="/n/x: stands around or inside n"):
+        await phone.crdt_increment("notes", "k", "/n/x")
+    with pytest.raises(CrdtTypeError, match="/text/x: text is not an object"):
+        await phone.crdt_increment("notes", "k", "/text/x")
+    assert (await phone.status()).pending == 2
+
+
+@engines
+async def test_of_two_types_at_once_the_first_to_arrive_stays(device: DeviceMaker, engine: str) -> None:
+    """H6: the other device sees its change refused with the reason, and the field as it is; both ways."""
+    for key, first, second in (("k1", "phone", "laptop"), ("k2", "laptop", "phone")):
+        devices = {name: device(name + key, engine=engine) for name in ("phone", "laptop")}
+        await devices["phone"].crdt_increment("notes", key, "f")
+        await devices["laptop"].crdt_add_to_set("notes", key, "f", "x")
+        await in_step(devices[first])
+        await devices[second].sync_now()
+        (refused,) = await devices[second].rejected_changes()
+        assert "CrdtTypeError" in refused.reason
+        shown = 1 if first == "phone" else ["x"]
+        assert [await field(manager, "f", key) for manager in devices.values()] == [shown, shown]
+        await devices[second].discard_rejected(refused.id)
+        assert await field(devices[second], "f", key) == shown
+
+
+@engines
+async def test_what_a_device_knew_is_removed_and_what_it_did_not_know_stays(device: DeviceMaker, engine: str) -> None:
+    """H4, invariant 33: add wins, for keys of maps and elements of sets."""
+    phone, laptop = device("phone", engine=engine), device("laptop", engine=engine)
+    await phone.crdt_map_put("notes", "k", "m", "theme", "dark")
+    await phone.crdt_map_put("notes", "k", "m", "font", "serif")
+    await phone.crdt_orset_add("notes", "k", "s", "x")
+    await phone.crdt_orset_add("notes", "k", "s", "y")
+    await in_step(phone, laptop)
+    await laptop.crdt_map_put("notes", "k", "m", "theme", "light")
+    assert not await laptop.crdt_orset_add("notes", "k", "s", "x")  # it is there, and is added again all the same
+    assert await phone.crdt_map_remove("notes", "k", "m", "theme")
+    assert await phone.crdt_map_remove("notes", "k", "m", "font")
+    assert not await phone.crdt_map_remove("notes", "k", "m", "nothing")
+    assert await phone.crdt_orset_remove("notes", "k", "s", "x")
+    assert await phone.crdt_orset_remove("notes", "k", "s", "y")
+    await in_step(phone, laptop)
+    for manager in (phone, laptop):
+        assert await field(manager, "m") == {"theme": "light"}
+        assert await field(manager, "s") == ["x"]
+    assert states(phone) == states(laptop)
+
+
+@engines
+async def test_what_was_put_and_removed_before_the_first_sync_is_gone(device: DeviceMaker, engine: str) -> None:
+    """H4: a removal covers this device's own puts, under whatever dots they arrive."""
+    phone, laptop = device("phone", engine=engine), device("laptop", engine=engine)
+    await phone.crdt_map_put("notes", "k", "m", "a", 1)
+    await phone.crdt_map_put("notes", "k", "m", "b", 2)
+    await phone.crdt_map_remove("notes", "k", "m", "a")
+    await in_step(phone, laptop)
+    assert await field(laptop, "m") == {"b": 2}
+
+
+@engines
+async def test_a_plain_save_over_every_type_is_merged_by_the_type(device: DeviceMaker, engine: str) -> None:
+    """H6: a difference, a union, additions and removals, a write; the other device's edits at the same time are kept."""
+    phone, laptop = device("phone", engine=engine), device("laptop", engine=engine)
+    await phone.crdt_increment("notes", "k", "n", 10)
+    await phone.crdt_add_to_set("notes", "k", "g", 1)
+    await phone.crdt_orset_add("notes", "k", "s", 1)
+    await phone.crdt_map_put("notes", "k", "m", "a", 1)
+    await phone.crdt_set("notes", "k", "r", 1)
+    await phone.crdt_bounded_increment("notes", "k", "b", 5)
+    await in_step(phone, laptop)
+    await laptop.crdt_increment("notes", "k", "n", 100)
+    await laptop.crdt_orset_add("notes", "k", "s", 3)
+    await laptop.crdt_map_put("notes", "k", "m", "c", 3)
+    await phone.save_document("notes", "k", {"n": 12, "g": [2], "s": [2], "m": {"b": 2}, "r": 2, "b": 3, "plain": 1})
+    assert await field(phone, "g") == [1, 2]
+    await in_step(laptop, phone)
+    await in_step(laptop, phone)
+    for manager in (phone, laptop):
+        document = await manager.get_document("notes", "k")
+        assert document is not None
+        assert (document["n"], document["g"], document["s"]) == (112, [1, 2], [2, 3])
+        assert (document["m"], document["r"], document["b"], document["plain"]) == ({"b": 2, "c": 3}, 2, 3, 1)
+        assert await manager.get_conflicts() == []
+    assert states(phone) == states(laptop)
+
+
+@engines
+async def test_a_replacing_save_leaves_out_no_replicated_field(device: DeviceMaker, engine: str) -> None:
+    """H6: a field of its own type stays where a save leaves it out; one it has no place for is refused."""
+    phone, laptop = device("phone", engine=engine), device("laptop", engine=engine)
+    await phone.save_document("notes", "k", {"a": {"x": 1}, "y": 1})
+    await phone.crdt_increment("notes", "k", "/a/n", 3)
+    await phone.save_document("notes", "k", {"z": 1}, merge=False)
+    with pytest.raises(CrdtTypeError, match="leaves no place"):
+        await phone.save_document("notes", "k", {"a": 5})
+    with pytest.raises(CrdtTypeError, match="/a/n: expected a number, found a string"):
+        await phone.save_document("notes", "k", {"a": {"n": "five"}})
+    await in_step(phone, laptop)
+    for manager in (phone, laptop):
+        document = await manager.get_document("notes", "k")
+        assert document is not None
+        assert {name: document[name] for name in document if not name.startswith("_")} == {"a": {"n": 3}, "z": 1}
+
+
+@engines
+async def test_a_plain_number_becomes_a_counter_on_two_devices_at_once(device: DeviceMaker, engine: str) -> None:
+    """H6: it is where the count begins, once."""
+    phone, laptop = device("phone", engine=engine), device("laptop", engine=engine)
+    await phone.save_document("notes", "k", {"n": 10})
+    await in_step(phone, laptop)
+    assert await phone.crdt_increment("notes", "k", "n") == 11
+    assert await laptop.crdt_increment("notes", "k", "n", 2) == 12
+    await in_step(phone, laptop)
+    await in_step(phone, laptop)
+    assert [await field(manager, "n") for manager in (phone, laptop)] == [13, 13]
+    assert states(phone) == states(laptop)
+
+
+@engines
+async def test_a_plain_save_that_did_not_know_the_counter_gives_way(device: DeviceMaker, engine: str) -> None:
+    """H6, invariant 1: the rest of it is merged; the value that lost is in the conflict log."""
+    phone, laptop = device("phone", engine=engine), device("laptop", engine=engine)
+    await phone.save_document("notes", "k", {"n": 10, "x": 1})
+    await in_step(phone, laptop)
+    await phone.crdt_increment("notes", "k", "n")
+    await laptop.save_document("notes", "k", {"n": 50, "x": 2})
+    await in_step(phone, laptop)
+    await in_step(phone, laptop)
+    for manager in (phone, laptop):
+        assert (await field(manager, "n"), await field(manager, "x")) == (11, 2)
+    (conflict,) = await laptop.get_conflicts() or await laptop.conflict_log()
+    assert (conflict.fields, conflict.local_version["n"]) == (("n",), 50)
+
+
+@engines
+async def test_deleting_and_reviving_keeps_the_count(device: DeviceMaker, engine: str) -> None:
+    """5.6, invariant 31: on the device that deleted, and on one that counted meanwhile."""
+    phone, laptop = device("phone", engine=engine), device("laptop", engine=engine)
+    await phone.crdt_increment("notes", "k", "n", 4)
+    await in_step(phone, laptop)
+    await phone.delete_document("notes", "k")
+    assert await field(phone, "n") is None
+    await in_step(phone, laptop)
+    assert await laptop.get_document("notes", "k") is None
+    assert await laptop.crdt_increment("notes", "k", "n") == 5
+    await phone.save_document("notes", "k", {"x": 1})
+    assert await field(phone, "n") == 4
+    await in_step(phone, laptop)
+    await in_step(phone, laptop)
+    assert [await field(manager, "n") for manager in (phone, laptop)] == [5, 5]
+    assert states(phone) == states(laptop)
+
+
+@engines
+async def test_an_increment_brings_a_document_back_that_was_deleted_meanwhile(device: DeviceMaker, engine: str) -> None:
+    """5.6: with everything else that was in it, and counted once."""
+    phone, laptop = device("phone", engine=engine), device("laptop", engine=engine)
+    await phone.save_document("notes", "k", {"name": "Ann", "n": 7})
+    await phone.crdt_increment("notes", "k", "n")
+    await in_step(phone, laptop)
+    await phone.delete_document("notes", "k")
+    await laptop.crdt_increment("notes", "k", "n", 10)
+    await in_step(phone, laptop)
+    await in_step(phone, laptop)
+    for manager in (phone, laptop):
+        assert (await field(manager, "n"), await field(manager, "name")) == (18, "Ann")
+
+
+@engines
+async def test_a_purged_collection_loses_no_count(device: DeviceMaker, engine: str) -> None:
+    """5.9, invariant 31: totals are not computed from what a device happens to hold."""
+    phone, laptop = device("phone", engine=engine), device("laptop", engine=engine)
+    await phone.crdt_increment("notes", "k", "n", 3)
+    await in_step(phone, laptop)
+    await phone.unsubscribe("notes", purge=True)
+    assert await phone.get_document("notes", "k") is None
+    assert await phone.crdt_increment("notes", "k", "n", 2) == 2
+    await phone.subscribe("notes")
+    await in_step(phone, laptop)
+    await in_step(phone, laptop)
+    assert [await field(manager, "n") for manager in (phone, laptop)] == [5, 5]
+    assert states(phone) == states(laptop)
+
+
+@engines
+async def test_a_full_resync_loses_no_count(device: DeviceMaker, engine: str) -> None:
+    """N11, invariant 31: pending increments go on under a new incarnation, once."""
+    phone, laptop = device("phone", engine=engine), device("laptop", engine=engine)
+    await phone.crdt_increment("notes", "k", "n", 3)
+    await in_step(phone, laptop)
+    await phone.crdt_increment("notes", "k", "n", 2)
+    assert (await phone.full_resync()).success
+    await in_step(phone, laptop)
+    assert [await field(manager, "n") for manager in (phone, laptop)] == [5, 5]
+    assert states(phone) == states(laptop)
+
+
+async def test_a_restored_store_counts_exactly(
+    server: ServerProcess, new_database: Callable[[], str], tmp_path: Path
+) -> None:
+    """5.11, invariant 31: what was counted before and after the backup, on the store and on its copy, each once."""
+    database = new_database()
+
+    def opened(name: str) -> tuple[SyncManager, LocalStore]:
+        store = LocalStore.open(tmp_path / name, "phone")
+        return SyncManager(store, server.client(database), SyncConfig(auto_sync=False)), store
+
+    manager, store = opened("store")
+    await manager.crdt_increment("notes", "k", "n", 1)
+    await in_step(manager)
+    await manager.crdt_increment("notes", "k", "n", 10)
+    store.backup(str(tmp_path / "copy"))
+    await in_step(manager)
+    await manager.crdt_increment("notes", "k", "n", 100)
+    await in_step(manager)
+    copy, copied = opened("copy")
+    assert await copy.crdt_increment("notes", "k", "n", 1000) == 1011
+    await in_step(copy)
+    assert await field(copy, "n") == 1111
+    await manager.crdt_increment("notes", "k", "n", 10000)
+    await in_step(manager, copy)
+    await in_step(manager, copy)
+    assert [await field(one, "n") for one in (manager, copy)] == [11111, 11111]
+    for one, kept in ((manager, store), (copy, copied)):
+        await one.stop()
+        kept.close()
+
+
+@engines
+async def test_two_offline_devices_never_take_a_bounded_counter_below_zero(device: DeviceMaker, engine: str) -> None:
+    """H8's other half: each takes what it reserved, and is told at once when that is used up."""
+    phone, laptop = device("phone", engine=engine), device("laptop", engine=engine)
+    await phone.save_document("notes", "k", {"stock": 5})
+    await in_step(phone, laptop)
+    with pytest.raises(CrdtBoundError, match="'phone' may take 0, not 1: reserve or add first"):
+        await phone.crdt_bounded_decrement("notes", "k", "stock")
+    await phone.crdt_bounded_reserve("notes", "k", "stock", 3)
+    await laptop.crdt_bounded_reserve("notes", "k", "stock", 9)
+    assert await phone.crdt_bounded_rights("notes", "k", "stock") == 0
+    await in_step(phone, laptop)
+    await in_step(phone, laptop)
+    assert [await one.crdt_bounded_rights("notes", "k", "stock") for one in (phone, laptop)] == [3, 2]
+    assert await phone.crdt_bounded_decrement("notes", "k", "stock", 3) == 2
+    assert await laptop.crdt_bounded_decrement("notes", "k", "stock", 2) == 3
+    for manager in (phone, laptop):
+        with pytest.raises(CrdtBoundError):
+            await manager.crdt_bounded_decrement("notes", "k", "stock")
+    await in_step(phone, laptop)
+    await in_step(phone, laptop)
+    assert [await field(manager, "stock") for manager in (phone, laptop)] == [0, 0]
+    assert await phone.crdt_bounded_increment("notes", "k", "stock", 4) == 4
+    await phone.crdt_bounded_release("notes", "k", "stock", 4)
+    await laptop.crdt_bounded_reserve("notes", "k", "stock", 1)
+    await in_step(phone, laptop)
+    await laptop.crdt_bounded_reserve("notes", "k", "stock", 1)
+    await in_step(phone, laptop)
+    assert await laptop.crdt_bounded_rights("notes", "k", "stock") == 2
+    assert states(phone) == states(laptop)
+
+
+async def test_a_restored_device_that_spends_its_rights_again_is_refused(
+    server: ServerProcess, new_database: Callable[[], str], tmp_path: Path
+) -> None:
+    """5.11: the second spending is a rejected change with the reason, and the counter stays at zero."""
+    database = new_database()
+
+    def opened(name: str) -> tuple[SyncManager, LocalStore]:
+        store = LocalStore.open(tmp_path / name, "phone")
+        return SyncManager(store, server.client(database), SyncConfig(auto_sync=False)), store
+
+    manager, store = opened("store")
+    await manager.crdt_bounded_increment("notes", "k", "stock", 2)
+    await in_step(manager)
+    store.backup(str(tmp_path / "copy"))
+    await manager.crdt_bounded_decrement("notes", "k", "stock", 2)
+    await in_step(manager)
+    copy, copied = opened("copy")
+    assert await copy.crdt_bounded_decrement("notes", "k", "stock", 2) == 0
+    await copy.sync_now()
+    (refused,) = await copy.rejected_changes()
+    assert "CrdtBoundError: changes[0].crdt.stock: 'phone' may take 0, not 2" in refused.reason
+    await copy.discard_rejected(refused.id)
+    assert await field(copy, "stock") == 0
+    for one, kept in ((manager, store), (copy, copied)):
+        await one.stop()
+        kept.close()
+
+
+@engines
+async def test_a_transaction_counts_once_or_not_at_all(device: DeviceMaker, engine: str) -> None:
+    """Operations are edits like any other: seen inside, recorded together, dropped together."""
+    phone, laptop = device("phone", engine=engine), device("laptop", engine=engine)
+    async with phone.transaction() as edits:
+        await edits.save_document("notes", "k", {"name": "Ann", "n": 1})
+        await edits.crdt_increment("notes", "k", "n", 4)
+        await edits.crdt_decrement("notes", "k", "n", 1)
+        await edits.crdt_orset_add("notes", "k", "s", "x")
+        await edits.crdt_orset_remove("notes", "k", "s", "x")
+        await edits.crdt_map_put("notes", "k", "m", "a", 1)
+        await edits.crdt_set("notes", "other", "r", 1)
+        assert (await edits.get_document("notes", "k") or {})["n"] == 4
+        assert (await edits.get_document("notes", "k") or {})["s"] == []
+    clashing = phone.transaction()
+    await clashing.__aenter__()
+    await clashing.crdt_increment("notes", "k", "n", 100)
+    await clashing.crdt_add_to_set("notes", "k", "n", 1)
+    with pytest.raises(CrdtTypeError):
+        await clashing.__aexit__(None, None, None)
+    assert await field(phone, "n") == 4
+    await in_step(phone, laptop)
+    assert [await field(laptop, name) for name in ("n", "s", "m")] == [4, [], {"a": 1}]
+    assert await field(laptop, "r", "other") == 1
+
+
+@engines
+async def test_what_changes_nothing_is_not_recorded(device: DeviceMaker, engine: str) -> None:
+    """An element that is there, a key that is not, nothing added: no change waits for the server."""
+    phone = device("phone", engine=engine)
+    assert await phone.crdt_increment("notes", "k", "n", 0) == 0
+    assert await phone.crdt_add_to_set("notes", "k", "g", 1)
+    assert await phone.crdt_add_to_set("notes", "k", "g", 1.0)
+    waiting = (await phone.status()).pending
+    assert await phone.crdt_increment("notes", "k", "n", 0) == 0
+    assert not await phone.crdt_add_to_set("notes", "k", "g", 1)
+    await phone.save_document("notes", "k", {"n": 0, "g": [1]})
+    assert (await phone.status()).pending == waiting == 3
+
+
+@engines
+async def test_meta_tells_which_fields_are_of_their_own_type(device: DeviceMaker, engine: str) -> None:
+    """H5: reads show plain values; the types only where they are asked for."""
+    phone = device("phone", engine=engine)
+    await phone.crdt_increment("notes", "k", "n")
+    await phone.crdt_set("notes", "k", "/a/r", None)
+    document = await phone.get_document("notes", "k", meta=True)
+    assert document is not None
+    assert document["_crdt"] == {"/a/r": "register", "n": "counter"}
+    assert await phone.query("FOR d IN notes RETURN d") == [{"_key": "k", "_id": "notes/k", "n": 1, "a": {"r": None}}]
+    (_, change) = await phone.pending_changes()
+    assert (change.operation, change.crdt) == ("crdt", {"/a/r": {"t": "register", "set": None}})
+
+
+@engines
+async def test_listeners_are_told_when_a_value_changes(device: DeviceMaker, engine: str) -> None:
+    """L3: once for each change that shows, here and from elsewhere."""
+    phone, laptop = device("phone", engine=engine), device("laptop", engine=engine)
+    told: list[tuple[str, Any]] = []
+    laptop.on_change(lambda event: told.append((event.source, (event.document or {}).get("s"))))
+    await phone.crdt_orset_add("notes", "k", "s", 1)
+    await in_step(phone, laptop)
+    await laptop.crdt_orset_add("notes", "k", "s", 1)
+    await laptop.crdt_orset_add("notes", "k", "s", 2)
+    assert told == [("remote", [1]), ("local", [1, 2])]
