@@ -90,7 +90,7 @@ def test_a_timeout_is_a_number_of_milliseconds(timeout: Any) -> None:
 
 
 def test_only_one_kind_of_credentials_is_taken() -> None:
-    with pytest.raises(ConfigError, match="give one kind, found api_key and token"):
+    with pytest.raises(ConfigError, match="give one kind, found api_key and token or token_provider"):
         HttpClient("localhost:1", api_key="sk_a", token="t")
     with pytest.raises(ConfigError, match="give both or none"):
         HttpClient("localhost:1", username="ann")

@@ -13,6 +13,7 @@ import pytest
 from solidb_sync import HttpClient
 from solidb_sync.client.transport import http_transport
 from solidb_sync.errors import ConnectionError
+from solidb_sync.protocol.compression import packed
 
 CERTIFICATES = Path(__file__).with_name("certificates")
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nX-Name: \xe9\r\n\r\nok"
@@ -233,3 +234,44 @@ def test_an_encrypted_connection_needs_a_certificate_that_is_trusted() -> None:
     body, told = asyncio.run(scenario())
     assert body == "ok"
     assert "certificate" in told
+
+
+def packed_answer(body: bytes, encoding: bytes = b"gzip") -> bytes:
+    return b"HTTP/1.1 200 OK\r\ncontent-encoding: %s\r\ncontent-length: %d\r\n\r\n%s" % (encoding, len(body), body)
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        (packed_answer(packed(b"hello")), "hello"),
+        (packed_answer(packed(b"hello")[:-3]), "can't be unpacked: it ends before it is complete"),
+        (packed_answer(b"hello"), "can't be unpacked: it is not gzip"),
+        (packed_answer(b"hello", b"br"), "content-encoding 'br', which was not asked for"),
+        (packed_answer(packed(b"0" * 20_000_001)), "can't be unpacked: it unpacks to more than 1000000 bytes"),
+    ],
+)
+def test_a_packed_answer_is_unpacked_within_the_bound(answer: bytes, outcome: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_transport, "ANSWER_BYTES_MAX", 1_000_000)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"{}")
+        writer.write(answer)
+        writer.close()
+
+    assert outcome in asyncio.run(one_exchange(serve))
+
+
+def test_a_body_worth_it_is_packed_until_somebody_says_that_he_takes_none() -> None:
+    arrived: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for answer in (b"HTTP/1.1 415 No\r\ncontent-length: 0\r\n\r\n", OK):
+            head = await reader.readuntil(b"\r\n\r\n")
+            size = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+            arrived.append((b"gzip " if b"content-encoding: gzip" in head else b"") + await reader.readexactly(size))
+            writer.write(answer)
+        writer.close()
+
+    body = b"x" * 2000
+    assert asyncio.run(one_exchange(serve, body=body)) == "ok"
+    assert arrived == [b"gzip " + packed(body), body]

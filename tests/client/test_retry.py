@@ -168,3 +168,69 @@ def test_the_number_of_quick_retries_is_the_setting(retries: int) -> None:
 
     run(scenario())
     assert len(rounds.times) == 1 + retries
+
+
+def test_a_round_refused_for_its_credentials_spends_no_retry_and_waits_for_the_interval() -> None:
+    """5.16: other credentials may come at any time; until then the server is asked no more often than ever."""
+    refused = RoundReport(SyncResult(success=False), True, False, None, needs_credentials=True)
+    rounds = Rounds([refused])
+
+    async def scenario() -> None:
+        loop = loop_over(rounds)
+        await let_run(loop, 100)
+        assert loop.consecutive_failures == 0
+
+    run(scenario())
+    assert [round(later - earlier) for earlier, later in zip(rounds.times, rounds.times[1:], strict=False)] == [30, 30, 30]
+
+
+def test_another_interval_counts_from_the_last_round() -> None:
+    """N5: shorter and longer, in the middle of a wait; what was saved at the same moment is still sent at once."""
+    rounds = Rounds([report(failed=False)])
+
+    async def scenario() -> None:
+        loop = loop_over(rounds)
+        begun = asyncio.get_running_loop().time()
+        running = asyncio.ensure_future(loop.run())
+        await asyncio.sleep(3)
+        loop.set_interval(10)
+        await asyncio.sleep(12)
+        loop.set_interval(100)
+        await asyncio.sleep(100)
+        loop.set_interval(50)
+        loop.wake()
+        await asyncio.sleep(1)
+        running.cancel()
+        assert [round(time - begun) for time in rounds.times] == [0, 10, 110, 115]
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_retry_law_holds_for_every_seed(seed: int) -> None:
+    """37, L2: the wait after failure n is within [0, min(cap, base * 2**(n-1))], then the interval; success begins anew."""
+    chance = random.Random(seed)
+    max_retries = chance.randint(0, 8)
+    failures = chance.randint(1, 12)
+    rounds = Rounds([report(failed=True)] * failures + [report(failed=False)])
+
+    async def scenario() -> None:
+        loop = BackgroundLoop(
+            rounds,
+            interval_seconds=30,
+            max_retries=max_retries,
+            backoff=Backoff(chance),
+            is_online_by_hand=lambda: True,
+        )
+        await let_run(loop, 3600)
+        assert loop.consecutive_failures == 0
+
+    run(scenario())
+    waits = [later - earlier for earlier, later in zip(rounds.times, rounds.times[1:], strict=False)]
+    for number, wait in enumerate(waits[:failures], start=1):
+        ceiling = min(CAP_SECONDS, BASE_SECONDS * 2 ** (number - 1))
+        if number <= max_retries:
+            assert wait <= ceiling + 1e-6
+        else:
+            assert 30 - 1e-6 <= wait <= max(30, ceiling) + 1e-6
+    assert all(abs(wait - 30) < 1e-6 for wait in waits[failures:])

@@ -224,8 +224,8 @@ def test_a_body_is_cut_off_at_its_bound_whatever_its_length_says(server: Any) ->
     assert honest.status_code == 413
 
 
-def test_an_encoded_body_is_refused(server: Any) -> None:
-    for encoding, status in (("gzip", 415), ("zstd", 415), ("identity", 200)):
+def test_a_body_in_an_unknown_encoding_is_refused(server: Any) -> None:
+    for encoding, status in (("br", 415), ("zstd", 415), ("identity", 200)):
         answer = server.post("/_api/sync/pull/db", '{"client_id":"a"}', headers={"Content-Encoding": encoding})
         assert answer.status_code == status, encoding
 

@@ -89,13 +89,13 @@ class Rounds:
             problem = raised
         report = _report(outcome, problem)
         needed_credentials = self.history.state == "auth_required"
-        self._note(problem, (self._clock.monotonic() - begun) * 1000)
+        self._note(report.result, problem, (self._clock.monotonic() - begun) * 1000)
         if not isinstance(problem, _BrokenOffError):
             self._connectivity.observe(is_reachable=not isinstance(problem, ConnectionError))
         self._tell(report.result, problem, needed_credentials=needed_credentials)
         return report
 
-    def _note(self, problem: Exception | None, duration_ms: float) -> None:
+    def _note(self, result: SyncResult, problem: Exception | None, duration_ms: float) -> None:
         history = self.history
         history.rounds += 1
         history.last_duration_ms = duration_ms
@@ -106,6 +106,8 @@ class Rounds:
             history.consecutive_failures = 0
         else:
             history.failed += 1
+            if result.pushed or result.pulled:
+                history.consecutive_failures = 0  # it got somewhere: this failure is the first of a new row
             history.consecutive_failures += not isinstance(problem, (_BrokenOffError, AuthError))
 
     def _tell(self, result: SyncResult, problem: Exception | None, *, needed_credentials: bool) -> None:
@@ -165,6 +167,7 @@ def _report(outcome: RoundOutcome, problem: Exception | None) -> RoundReport:
         has_failed=problem is not None,
         is_retryable=problem is not None and is_retryable(problem),
         retry_after_seconds=problem.retry_after_seconds if isinstance(problem, ServerError) else None,
+        needs_credentials=isinstance(problem, AuthError),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Literal
 
-from solidb_sync.storage.records import ChangeState
+from solidb_sync.testing.refused_changes import refused_ids, settle_refused
 from solidb_sync.testing.simulated_device import SimulatedDevice
 from solidb_sync.testing.simulated_edits import Choices
 
@@ -37,20 +37,3 @@ class QuarantineSteps:
     async def _decide(self, device: SimulatedDevice, how: Literal["let go", "retried"]) -> object:
         refused = refused_ids(device)
         return await settle_refused(device, self._rng.choice(refused), how) if refused else None
-
-
-def refused_ids(device: SimulatedDevice) -> list[int]:
-    """Return the numbers of the changes that the server has refused."""
-    return [change.id for change in device.view().changes if change.state is ChangeState.REJECTED]
-
-
-async def settle_refused(device: SimulatedDevice, number: int, how: Literal["let go", "retried"]) -> bool:
-    """Retry or discard a refused change, and look at the store before and after."""
-    device.observe()
-    device.truth.released = how
-    manager = device.manager
-    found = await (manager.retry_rejected(number) if how == "retried" else manager.discard_rejected(number))
-    assert found, f"2 no lost local write: the refused change {number} can't be {how}"
-    device.observe()
-    device.truth.released = ""
-    return found

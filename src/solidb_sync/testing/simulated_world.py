@@ -13,8 +13,8 @@ from solidb_sync.testing.faulty_network import Faults, FaultyNetwork
 from solidb_sync.testing.invariants import broken
 from solidb_sync.testing.model_oracle import Ledger
 from solidb_sync.testing.planter import Planter
+from solidb_sync.testing.refused_changes import refused_ids, settle_refused
 from solidb_sync.testing.simulated_device import COLLECTIONS, SimulatedDevice
-from solidb_sync.testing.simulated_quarantine import refused_ids, settle_refused
 from solidb_sync.testing.simulated_server import SimulatedServer
 from solidb_sync.testing.virtual_loop import VirtualClock, VirtualClockLoop
 

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
+from solidb_sync.client.transport.credentials import Credentials, TokenProvider
 from solidb_sync.client.transport.transport import TransportAnswer
 from solidb_sync.errors import ConfigError, ConnectionError
 from solidb_sync.protocol.addresses import PORT_DEFAULT, is_loopback
+from solidb_sync.protocol.compression import (
+    GZIP,
+    INLINE_BYTES_MAX,
+    PackedBodyError,
+    UnpackedTooLargeError,
+    is_worth_packing,
+    packed,
+    unpacked,
+)
 from solidb_sync.protocol.limits import BODY_BYTES_MAX
 from solidb_sync.protocol.names import name_problem
 
@@ -26,16 +35,15 @@ URLS_HELD_MAX = 100
 STREAM_SILENCE_SECONDS_MAX = 45.0
 LINE_BYTES_MAX = 64 * 1024
 
-TokenProvider = Callable[[], str | Awaitable[str]]
-
 
 class HttpClient:
     """The way to one server.
 
     `address` is `host:port` or a URL; plain HTTP goes only to this machine unless `allow_plain_http` is True.
-    `timeout_ms` bounds each request. Credentials: `api_key`, `token`, `token_provider` (called when the server no longer
-    takes the last token), or `username` and `password`. `ssl_context` is for servers whose certificate this machine does
-    not trust by itself.
+    `timeout_ms` bounds each request. Credentials, one kind: `api_key`; `token`, with or without a `token_provider` (a
+    function, async or not, that gives the first token, or the next one when the server no longer takes the last); or
+    `username` and `password`, which the server exchanges for a token. Bodies travel in gzip where that saves something.
+    `ssl_context` is for servers whose certificate this machine does not trust by itself.
     """
 
     def __init__(
@@ -59,8 +67,11 @@ class HttpClient:
         self.base_url = base_url(address, allow_plain_http=allow_plain_http)
         self.timeout_ms = timeout_ms
         self._database = database
-        self._token_provider = token_provider
-        self._credentials = _credential_headers(api_key, token, username, password)
+        self._credentials = Credentials(
+            api_key=api_key, token=token, username=username, password=password, token_provider=token_provider
+        )
+        self._is_nearby = is_loopback(urlsplit(self.base_url).hostname or "")
+        self._may_pack = True
         self._ssl_context = ssl_context
         self._pool: httpcore2.AsyncConnectionPool | None = None
         self._urls: dict[str, httpcore2.URL] = {}
@@ -77,27 +88,65 @@ class HttpClient:
     async def exchange(
         self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: bytes | None = None
     ) -> TransportAnswer:
-        """Send one request and return the answer; asks the token provider once when the server answers 401."""
-        if self._token_provider is not None and not self._credentials:
-            await self._renew_token()
+        """Send one request and return the answer; on 401 asks once for another token, and sends the same again.
+
+        Raises `AuthError` when a token has to be asked for and none is given.
+        """
+        if self._credentials.are_missing:
+            await self._renew({})
+        shown = self._credentials.headers
         answer = await self._send(method, path, query, body)
-        if answer.status == 401 and self._token_provider is not None:
-            await self._renew_token()
+        if answer.status == 415 and self._may_pack:
+            self._may_pack = False  # a server or a proxy that wants bodies plain
+            answer = await self._send(method, path, query, body)
+        if answer.status == 401 and self._credentials.can_renew:
+            await self._renew(shown)
             answer = await self._send(method, path, query, body)
         return answer
 
-    async def _send(self, method: str, path: str, query: Mapping[str, str] | None, body: bytes | None) -> TransportAnswer:
+    def set_credentials(
+        self,
+        *,
+        api_key: str | None = None,
+        token: str | None = None,
+        username: str | None = None,
+        password: str | None = None,
+        token_provider: TokenProvider | None = None,
+    ) -> None:
+        """Show something else from the next request on, such as a new token after the old one has expired."""
+        self._credentials = Credentials(
+            api_key=api_key, token=token, username=username, password=password, token_provider=token_provider
+        )
 
-        headers = dict(self._credentials)
+    async def _renew(self, refused: dict[str, str]) -> None:
+        async def post(path: str, body: bytes) -> TransportAnswer:
+            return await self._send("POST", path, None, body, shown={})
+
+        await self._credentials.renew(refused, post, self.timeout_ms / 1000)
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        body: bytes | None,
+        *,
+        shown: Mapping[str, str] | None = None,
+    ) -> TransportAnswer:
+        headers = {**(self._credentials.headers if shown is None else shown), "accept-encoding": GZIP}
         if body is not None:
             headers["content-type"] = "application/json"
+            if self._may_pack and is_worth_packing(len(body), is_nearby=self._is_nearby):
+                headers["content-encoding"] = GZIP
+                body = packed(body) if len(body) <= INLINE_BYTES_MAX else await asyncio.to_thread(packed, body)
         timeouts = self._timeouts(self.timeout_ms / 1000)
         pool, url = self._open(), self._url(path, query)
         try:
             async with pool.stream(
                 method, url, headers=list(headers.items()), content=body, extensions=timeouts
             ) as response:
-                return TransportAnswer(response.status, _headers(response), await _read_bounded(response))
+                found = _headers(response)
+                return TransportAnswer(response.status, found, await _plain(found, await _read_bounded(response)))
         except _failures() as problem:
             raise ConnectionError(f"{self.base_url}: {_reason(problem)}") from problem
 
@@ -105,12 +154,17 @@ class HttpClient:
         """Yield the lines of a stream until it ends; broken by 45 seconds of silence, or `timeout_ms` before the first."""
         timeouts = self._timeouts(STREAM_SILENCE_SECONDS_MAX)
         pool, url = self._open(), self._url(path, query)
-        headers = list(self._credentials.items())
+        if self._credentials.are_missing:
+            await self._renew({})
+        shown = self._credentials.headers
+        headers = list(shown.items())
         try:
             async with (
                 asyncio.timeout(self.timeout_ms / 1000) as opening,
                 pool.stream("GET", url, headers=headers, extensions=timeouts) as response,
             ):
+                if response.status == 401 and self._credentials.can_renew:
+                    await self._renew(shown)
                 if response.status != 200:
                     raise ConnectionError(f"{self.base_url}: the stream answered {response.status}")
                 async for line in _lines(response):
@@ -160,11 +214,6 @@ class HttpClient:
         seconds = self.timeout_ms / 1000
         return {"timeout": {"connect": seconds, "write": seconds, "pool": seconds, "read": read_seconds}}
 
-    async def _renew_token(self) -> None:
-        assert self._token_provider is not None
-        token = self._token_provider()
-        self._credentials = {"authorization": f"Bearer {token if isinstance(token, str) else await token}"}
-
 
 def _failures() -> tuple[type[Exception], ...]:
     """Return what the HTTP library raises when an exchange fails."""
@@ -181,6 +230,21 @@ async def _read_bounded(response: httpcore2.Response) -> bytes:
             raise ConnectionError(f"the answer is longer than {ANSWER_BYTES_MAX} bytes")
         chunks.append(chunk)
     return b"".join(chunks)
+
+
+async def _plain(headers: Mapping[str, str], body: bytes) -> bytes:
+    """Return a body as it was before it was packed; raises `ConnectionError` for one that is damaged or too large."""
+    encoding = headers.get("content-encoding", "identity").strip().lower()
+    if not body or encoding in ("", "identity"):
+        return body
+    if encoding != GZIP:
+        raise ConnectionError(f"the answer has the content-encoding {encoding[:40]!r}, which was not asked for")
+    try:
+        if len(body) <= INLINE_BYTES_MAX:
+            return unpacked(body, bytes_max=ANSWER_BYTES_MAX)
+        return await asyncio.to_thread(unpacked, body, bytes_max=ANSWER_BYTES_MAX)
+    except (PackedBodyError, UnpackedTooLargeError) as problem:
+        raise ConnectionError(f"the answer can't be unpacked: {problem}") from problem
 
 
 async def _lines(response: httpcore2.Response) -> AsyncIterator[str]:
@@ -200,30 +264,6 @@ def _headers(response: httpcore2.Response) -> dict[str, str]:
 
 def _reason(problem: Exception) -> str:
     return f"{type(problem).__name__}: {problem}" if str(problem) else type(problem).__name__
-
-
-def _credential_headers(
-    api_key: str | None, token: str | None, username: str | None, password: str | None
-) -> dict[str, str]:
-    if (username is None) != (password is None):
-        raise ConfigError("username, password: give both or none")
-    given = [name for name, value in (("api_key", api_key), ("token", token), ("username", username)) if value is not None]
-    if len(given) > 1:
-        raise ConfigError(f"credentials: give one kind, found {' and '.join(given)}")
-    if api_key is not None:
-        return {"x-api-key": _header_safe("api_key", api_key)}
-    if token is not None:
-        return {"authorization": f"Bearer {_header_safe('token', token)}"}
-    if username is not None:
-        pair = base64.b64encode(f"{username}:{password}".encode()).decode()
-        return {"authorization": f"Basic {pair}"}
-    return {}
-
-
-def _header_safe(name: str, value: str) -> str:
-    if not value or not value.isascii() or not value.isprintable() or " " in value:
-        raise ConfigError(f"{name}: expected printable ASCII without spaces")
-    return value
 
 
 def base_url(address: str, *, allow_plain_http: bool) -> str:

@@ -5,6 +5,7 @@ What went wrong inside the server is logged under a request id; the answer carri
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -15,6 +16,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from solidb_sync.errors import ConfigError, StorageError, StorageFullError
+from solidb_sync.protocol.addresses import is_loopback
+from solidb_sync.protocol.compression import GZIP, INLINE_BYTES_MAX, accepts_gzip, is_worth_packing, packed
 from solidb_sync.protocol.messages import ErrorAnswer
 from solidb_sync.server.http.context import context_of
 from solidb_sync.server.live.doorbell import TooManyListenersError
@@ -46,9 +49,24 @@ def answered(endpoint: Endpoint) -> Endpoint:
             result = await endpoint(request)
         except Exception as problem:  # noqa: BLE001 - every request gets an answer
             return _answer_for(problem, request)
-        return result if isinstance(result, Response) else json_answer(result)
+        return result if isinstance(result, Response) else await _packed_answer(request, _encode(result))
 
     return call
+
+
+async def _packed_answer(request: Request, body: bytes) -> Response:
+    """Return an answer with a JSON body, in gzip where the sender takes that and it saves something."""
+    nearby = is_nearby(request)
+    if not is_worth_packing(len(body), is_nearby=nearby) or not accepts_gzip(request.headers.get("accept-encoding", "")):
+        return Response(body, media_type="application/json")
+    body = packed(body) if len(body) <= INLINE_BYTES_MAX else await asyncio.to_thread(packed, body)
+    headers = {"content-encoding": GZIP, "vary": "accept-encoding"}
+    return Response(body, 200, headers, media_type="application/json")
+
+
+def is_nearby(request: Request) -> bool:
+    """Return whether the sender is on this machine, and no proxy that speaks for another one."""
+    return request.client is not None and is_loopback(request.client.host) and "x-forwarded-for" not in request.headers
 
 
 def _answer_for(problem: Exception, request: Request) -> Response:
