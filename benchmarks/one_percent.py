@@ -38,7 +38,9 @@ class Pair:
     async def carry(self, turn: int) -> float:
         """Change a field of every hundredth document and carry the changes over; returns the milliseconds of both rounds."""
         keys = [f"user-{number:07d}" for number in range(turn % STEP, COUNT, STEP)]
-        await asyncio.gather(*(self.author.save_document("users", key, {"score": turn + 0.5}) for key in keys))
+        await asyncio.gather(
+            *(self.author.save_document("users", key, {"score": turn + at / 7}) for at, key in enumerate(keys))
+        )
         begun = time.perf_counter()
         pushed, pulled = await self.author.sync_now(), await self.reader.sync_now()
         taken = (time.perf_counter() - begun) * 1000

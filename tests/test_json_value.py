@@ -17,6 +17,7 @@ from solidb_sync.json_value import (
     DOCUMENT_BYTES_MAX,
     canonical,
     decode,
+    depth_exceeds,
     encode,
 )
 from solidb_sync.model.delta import same_value
@@ -242,6 +243,27 @@ def test_a_document_has_at_most_64_levels_on_either_road(more: dict[str, Any]) -
     endless["itself"] = endless
     with pytest.raises(InvalidDocumentError, match="deeper than 64"):
         canonical(endless)
+
+
+def levels_of(value: object) -> int:
+    """How deep the containers of a value nest, by the definition."""
+    match value:
+        case dict():
+            return 1 + max(map(levels_of, value.values()), default=0)
+        case list():
+            return 1 + max(map(levels_of, value), default=0)
+        case _:
+            return 0
+
+
+@given(
+    st.recursive(
+        st.integers(), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner, max_size=3)
+    ),
+    st.integers(0, 5),
+)
+def test_depth_is_that_of_the_deepest_container(value: object, levels: int) -> None:
+    assert depth_exceeds(value, levels) == (levels_of(value) > levels)
 
 
 def test_many_braces_are_not_depth() -> None:

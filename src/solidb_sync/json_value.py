@@ -161,15 +161,17 @@ def check_depth(depth: int, where: str) -> None:
 
 def depth_exceeds(value: object, levels: int) -> bool:
     """Return whether the containers of a decoded value nest deeper than `levels`."""
-    layer = [value]
+    layer = [value] if isinstance(value, (dict, list)) else []
     for _ in range(levels):
+        if not layer:
+            return False
         layer = [
             inner
             for outer in layer
-            if isinstance(outer, (dict, list))
             for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, (dict, list))
         ]
-    return any(isinstance(inner, (dict, list)) for inner in layer)
+    return bool(layer)
 
 
 def type_name(value: object) -> str:
