@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from solidb_sync.server import judge_change, plain_batch, proposed_change
@@ -43,8 +44,11 @@ class Weather:
     devices: int
 
 
-def make_weather(rng: random.Random) -> Weather:
-    """Choose the troubles of a world: many worlds have few, so that each kind is also seen by itself."""
+def make_weather(rng: random.Random, feature: Callable[[str], random.Random]) -> Weather:
+    """Choose the troubles of a world: many worlds have few, so that each kind is also seen by itself.
+
+    What came later draws from a source of its own (`feature`), so that the worlds without it stay what they were.
+    """
     loss = rng.choice([0.0, 0.1, 0.3])
     faults = Faults(
         lose_request=loss,
@@ -62,7 +66,7 @@ def make_weather(rng: random.Random) -> Weather:
         has_background=rng.random() < 0.25,
         has_disk_faults=rng.random() < 0.5,
         has_power_losses=rng.random() < 0.5,
-        document_bytes_max=DOCUMENT_BYTES_FEW if rng.random() < 0.3 else None,
+        document_bytes_max=DOCUMENT_BYTES_FEW if feature("rejections").random() < 0.3 else None,
         devices=rng.choice(DEVICES),
     )
 
@@ -80,7 +84,7 @@ class World:
         self.devices: list[SimulatedDevice] = []
         self._loop = loop
         self.rng = random.Random(f"{seed}/steps")  # noqa: S311
-        self.weather = make_weather(self.rng)
+        self.weather = make_weather(self.rng, self._source)
         self._all_files: list[CrashableFiles] = []
         self._planter = Planter()
         if self.weather.document_bytes_max is not None:
