@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from solidb_sync.server.conflict_records import DECIDED
 from solidb_sync.server.storage.records import ConflictRecord, StoredDocument
 from solidb_sync.server.storage.records import Outcome as StoredOutcome
 from solidb_sync.testing.model_judgement import WHOLE, Path
@@ -168,7 +169,10 @@ def check_provenance(ledger: Ledger, logged: set[str]) -> None:
         later = [version.change_id for version in ledger.versions[edit.place] if version.seq > outcome.seq]
         if outcome.status == "conflict" and change_id not in logged:
             broken("1 no lost acknowledged write", f"{change_id} was a conflict that is not in the log")
+        is_overruled = ledger.judgements[change_id].winner != "local" and outcome.status == "conflict"
         for path, value in edit.write.values.items():
+            if is_overruled:
+                continue  # it is in the log, as the side that lost or waits
             if not _is_in(final, path, value) and not any(_writes(ledger, other, path) for other in later):
                 broken("1 no lost acknowledged write", f"{change_id} wrote {path}={value!r} at {edit.place}; it is gone")
 
@@ -185,7 +189,9 @@ def check_conflict_log(ledger: Ledger, logged: Iterable[ConflictRecord]) -> None
         if record is None:
             broken("25 conflict closure", f"{change_id} was a conflict that is not in the log")
         paths = {parse_path(text) for text in _decode(record.fields)} or {WHOLE}
-        if (record.winner, paths) != (judgement.winner, set(judgement.overlap)):
+        stands_for_older = record.status != DECIDED and (WHOLE in paths or paths >= set(judgement.overlap))
+        is_whole = stands_for_older or paths == set(judgement.overlap)
+        if record.winner != judgement.winner or not is_whole:
             broken(
                 "25 conflict closure",
                 f"{change_id}: the log says {record.winner!r} won over {sorted(paths)}, it should be {judgement.winner!r} "

@@ -84,7 +84,7 @@ class Edits:
     async def _save_large(self, device: SimulatedDevice) -> object:
         """Save what the server may refuse; the device can't know."""
         place = self.place()
-        text = LARGE * self._rng.randint(20, 50) + str(self._values)
+        text = LARGE * self._rng.randint(30, 65) + str(self._values)
         await self.local(device, lambda: device.manager.save_document(*place, {self._rng.choice(FIELDS): text}))
         return place, len(text)
 

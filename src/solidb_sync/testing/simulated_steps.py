@@ -9,6 +9,7 @@ import asyncio
 import random
 from typing import TYPE_CHECKING
 
+from solidb_sync.testing.simulated_conflicts import ConflictSteps
 from solidb_sync.testing.simulated_device import SimulatedDevice
 from solidb_sync.testing.simulated_edits import Choices, Edits
 from solidb_sync.testing.simulated_quarantine import QuarantineSteps
@@ -34,6 +35,7 @@ class Steps:
             **Trouble(world, edits, rng).choices(),
             **ScopeSteps(world, edits, rng).choices(),
             **QuarantineSteps(world, rng).choices(),
+            **ConflictSteps(world, rng).choices(),
         }
         self._names = list(self._choices)
         self._weights = [weight for weight, _ in self._choices.values()]

@@ -25,7 +25,7 @@ DEVICES = (2, 2, 2, 3, 3, 3, 4, 4, 5, 8)
 
 ROUNDS_TO_QUIET_MAX = 12
 HEALTHY_REQUESTS_MAX = 20
-DOCUMENT_BYTES_FEW = 180
+DOCUMENT_BYTES_FEW = 280
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,7 @@ class Weather:
     has_power_losses: bool
     document_bytes_max: int | None
     """How large a document the server keeps, None for as large as devices do."""
+    has_strategies: bool
     devices: int
 
 
@@ -67,6 +68,7 @@ def make_weather(rng: random.Random, feature: Callable[[str], random.Random]) ->
         has_disk_faults=rng.random() < 0.5,
         has_power_losses=rng.random() < 0.5,
         document_bytes_max=DOCUMENT_BYTES_FEW if feature("rejections").random() < 0.3 else None,
+        has_strategies=feature("strategies").random() < 0.35,
         devices=rng.choice(DEVICES),
     )
 
