@@ -186,3 +186,12 @@ def test_a_delete_takes_a_refused_change_with_it(device: Any, server: Any) -> No
     (wire,) = wires(device)
     assert (wire.operation, wire.base_version, device.states()) == ("delete", {"x": 7}, {"c2": "pending"})
     device.check()
+
+
+def test_a_refused_change_stays_visible_when_a_later_edit_of_its_document_arrives(device: Any, server: Any) -> None:
+    """Its dot is below those that the server took since, and was never taken: no vector contains it (invariant 7)."""
+    device.save("a", {"n": 1})
+    device.answer("rejected")
+    device.pull(server.whole("a", {"m": 2}, {"phone": 7}))
+    assert device.states() == {"c1": "rejected"}
+    assert device.visible("a") == {"n": 1, "m": 2}

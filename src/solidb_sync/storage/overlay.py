@@ -2,7 +2,7 @@
 
 The *base copy* is the server's last known version. It is kept apart only while changes lie over it; without changes the
 visible row is the base copy. A change whose dot the base copy's vector includes is in it already and is not laid over
-again. The vector of the visible row is what the device has seen: the base copy's, and every change's base and dot.
+again, unless the server refused it: later edits of its document may have raised the vector past it. The vector of the visible row is what the device has seen: the base copy's, and every change's base and dot.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from solidb_sync.model.delta import Delta, MissingParentError, apply_delta
 from solidb_sync.model.version_vector import EMPTY_VECTOR, Dot, VersionVector
 from solidb_sync.protocol.messages import WireChange
 from solidb_sync.storage.engine import EngineReader, StorageEngine
-from solidb_sync.storage.records import StoredBase, StoredChange, StoredRow, StoredStates
+from solidb_sync.storage.records import ChangeState, StoredBase, StoredChange, StoredRow, StoredStates
 from solidb_sync.storage.text_forms import decode_change, parse_vector, vector_text, wire_delta, wire_document
 
 
@@ -118,7 +118,7 @@ def fold(
     stamp = "" if base is None else base.stamp
     for change in changes:
         dot = Dot(change.actor, change.counter)
-        if in_base.covers(dot):
+        if in_base.covers(dot) and change.state is not ChangeState.REJECTED:
             continue
         wire = decode_change(change.wire)
         document = lay_change_over(document, last_body, wire)
