@@ -2,7 +2,8 @@
 
 The *base copy* is the server's last known version. It is kept apart only while changes lie over it; without changes the
 visible row is the base copy. A change whose dot the base copy's vector includes is in it already and is not laid over
-again, unless the server refused it: later edits of its document may have raised the vector past it. The vector of the visible row is what the device has seen: the base copy's, and every change's base and dot.
+again, unless the server refused it: later edits of its document may have raised the vector past it. The vector of the
+visible row is what the device has seen: the base copy's, and every change's base and dot.
 """
 
 from __future__ import annotations
