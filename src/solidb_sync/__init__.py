@@ -11,6 +11,7 @@ from sdbql import (
 from solidb_sync.client.commands import SyncCommand
 from solidb_sync.client.config import SyncConfig
 from solidb_sync.client.conflicts import Conflict, ConflictResolution, ConflictStrategy, DocumentVersion
+from solidb_sync.client.delta_stats import DeltaStats
 from solidb_sync.client.events import ChangeEvent
 from solidb_sync.client.results import SyncResult
 from solidb_sync.client.sync_events import SyncEvent, SyncEventKind
@@ -57,6 +58,7 @@ __all__ = [
     "ConnectionError",
     "CrdtBoundError",
     "CrdtTypeError",
+    "DeltaStats",
     "DocumentVersion",
     "EncryptionError",
     "ExecutionError",

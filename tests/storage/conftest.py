@@ -82,6 +82,11 @@ class Device:
         with self.transaction() as engine:
             return settle(engine, batch.changes, results)
 
+    def push_all(self) -> None:
+        """Let the server apply everything that waits."""
+        while (batch := self.batch(1000)).changes:
+            self.answer(*["applied"] * len(batch.changes), batch=batch)
+
     def pull(
         self, *changes: ServerChange, at: int | None = None, to: int | None = None, is_last: bool = True
     ) -> PageApplied:
@@ -123,7 +128,7 @@ class Device:
     def wire(self, change_id: str) -> Any:
         """Return a change as the next batch carries it."""
         batch = self.batch(1000)
-        return next(decode_change(wire) for wire in batch.wires if decode_change(wire).id == change_id)
+        return next(decode_change(wire) for wire in batch.texts if decode_change(wire).id == change_id)
 
     def check(self) -> None:
         """Check what always holds: rows are the fold of base copy and changes, and no base copy lies about."""

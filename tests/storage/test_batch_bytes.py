@@ -24,6 +24,6 @@ def test_a_backlog_in_any_script_goes_in_batches_that_a_request_can_carry(letter
         sent, after = 0, 0
         while sent < 10:
             batch = store.view(lambda reader, after=after: next_batch(reader, count=100, after=after))  # type: ignore[misc]
-            assert 0 < len("".join(batch.wires).encode()) <= PUSH_BYTES_MAX
+            assert 0 < len("".join(batch.texts).encode()) <= PUSH_BYTES_MAX
             sent, after = sent + len(batch.changes), batch.changes[-1].id
             assert batch.is_last == (sent == 10)

@@ -79,7 +79,7 @@ def test_changes_by_hand_are_sent_like_any_other(store: LocalStore) -> None:
     store.add_pending_change("notes", "a", "update", {"v": None}, {"x": 1})
     store.add_pending_change("notes", "b", "insert", {"v": 1.0}, {})
     store.add_pending_change("notes", "a", "delete", None, {"x": 1, "phone": 1})
-    wires = [decode_change(wire) for wire in store.view(lambda reader: next_batch(reader, count=10)).wires]
+    wires = [decode_change(wire) for wire in store.view(lambda reader: next_batch(reader, count=10)).texts]
     assert [(wire.operation, wire.counter, wire.base_version) for wire in wires] == [
         ("update", 1, {"x": 1}),
         ("insert", 2, {}),

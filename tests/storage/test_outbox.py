@@ -50,7 +50,7 @@ def test_a_batch_is_limited_in_bytes_but_never_empty(device: Any, monkeypatch: p
     assert ids(device.batch()) == ["c1"]
     second = device.batch(after=device.engine.changes(state=None)[0].id)
     assert 1 < len(second.changes) < 6
-    assert sum(map(len, second.wires)) <= 1_000
+    assert sum(map(len, second.texts)) <= 1_000
 
 
 def test_a_transaction_is_never_divided(device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,11 +83,16 @@ def test_a_batch_leaves_out_collections_that_are_not_synced(device: Any) -> None
 
 def test_a_change_is_sent_as_it_was_made_upon(device: Any) -> None:
     """Each says what its author had seen: its own earlier changes too."""
-    device.save("a", {"v": 1, "gone": 1})
-    device.save("a", {"v": 2, "new": None})
+    text = "so long that a delta is shorter"
+    device.save("a", {"v": 1, "gone": 1, "text": text})
+    device.save("a", {"v": 2, "new": None, "text": text})
     device.delete("a")
     first, second, third = (device.wire(name) for name in ("c1", "c2", "c3"))
-    assert (first.operation, decode(bytes(first.document)), first.base_version) == ("insert", {"v": 1, "gone": 1}, {})
+    assert (first.operation, decode(bytes(first.document)), first.base_version) == (
+        "insert",
+        {"v": 1, "gone": 1, "text": text},
+        {},
+    )
     assert (second.operation, decode(bytes(second.delta)), second.unset) == ("update", {"v": 2, "new": None}, ["gone"])
     assert (second.counter, second.base_version) == (2, {"phone": 1})
     assert (third.operation, third.base_version) == ("delete", {"phone": 2})

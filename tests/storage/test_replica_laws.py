@@ -48,7 +48,7 @@ class Server:
         """Judge a batch; a change that is known by its id is a duplicate."""
         results = []
         waiting: set[str] = set()
-        for change, wire in zip(batch.changes, map(decode_change, batch.wires), strict=True):
+        for change, wire in zip(batch.changes, map(decode_change, batch.texts), strict=True):
             if change.change_id in self.outcomes:
                 results.append(ChangeResult(change.change_id, "duplicate", original=self.outcomes[change.change_id]))
                 continue

@@ -16,6 +16,7 @@ from solidb_sync.client.background_loop import BackgroundLoop
 from solidb_sync.client.commands import Command, CommandSender, SetOnline, Stop, Subscribe, SyncNow, Unsubscribe
 from solidb_sync.client.config import SyncConfig
 from solidb_sync.client.manager.conflicts import ConflictMethods
+from solidb_sync.client.manager.deltas import DeltaMethods
 from solidb_sync.client.manager.documents import DocumentMethods
 from solidb_sync.client.manager.observation import ObservationMethods
 from solidb_sync.client.manager.quarantine import QuarantineMethods
@@ -30,7 +31,13 @@ STOP_SECONDS_MAX = 5.0
 
 
 class SyncManager(
-    DocumentMethods, ReplicatedFieldMethods, QueryMethods, ConflictMethods, QuarantineMethods, ObservationMethods
+    DocumentMethods,
+    ReplicatedFieldMethods,
+    QueryMethods,
+    ConflictMethods,
+    DeltaMethods,
+    QuarantineMethods,
+    ObservationMethods,
 ):
     """Local documents that work without a network, and a server they are kept in step with when there is one.
 

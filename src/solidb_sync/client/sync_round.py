@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from solidb_sync.client.config import SyncConfig
 from solidb_sync.client.conflicts import public_conflict, record_conflicts
+from solidb_sync.client.delta_stats import NO_DELTAS, DeltaStats, pushed_sizes
 from solidb_sync.client.notifications import Notifications
 from solidb_sync.client.scope import NOT_BEGUN, Scope, adopt_scope, begin_backfill, end_backfill, wanted_scope
 from solidb_sync.client.server_calls import ServerCalls
@@ -50,6 +51,7 @@ class RoundOutcome:
     pushed: int = 0
     conflicts: list[StoredConflict] = field(default_factory=list)
     rejected: list[StoredChange] = field(default_factory=list)
+    deltas: DeltaStats = NO_DELTAS
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,8 @@ class SyncRound:
         self._registrations = 0
         self._pushes = 0
         self._alone = asyncio.Lock()
+        self.last_deltas = NO_DELTAS
+        """What the last round moved, in fields and in whole documents."""
 
     async def run(self, outcome: RoundOutcome) -> None:
         """Drain the outbox and pull to the end, adding to `outcome`; raises whatever stopped it, with nothing lost."""
@@ -158,6 +162,7 @@ class SyncRound:
 
     async def _run(self, outcome: RoundOutcome) -> None:
         self._outcome = outcome
+        self.last_deltas = NO_DELTAS
         self._incarnations = self._registrations = 0
         self._wanted = self.wanted_settings()
         replica, self._scope, backfills = self._store.view(self._standing)
@@ -243,7 +248,8 @@ class SyncRound:
     def _read_ask(self, reader: EngineReader, at: _Position, sent_upto: int) -> _Ask:
         """Read the changes of the next request; only the one that carries the last of them also asks for a page."""
         covered = self._scope.limits
-        batch = next_batch(reader, count=self._batch_size, after=sent_upto, covered=covered)
+        policy = self._wanted.delta_policy
+        batch = next_batch(reader, count=self._batch_size, after=sent_upto, covered=covered, policy=policy)
         return _Ask(batch, batch.text(), at.cursor, self._batch_size if batch.is_last else 0, at.whole)
 
     def _has_pending(self, after: int) -> bool:
@@ -308,6 +314,7 @@ class SyncRound:
         self._outcome.pushed += did.pushed
         self._outcome.conflicts += did.conflicts
         self._outcome.rejected += did.rejected
+        self._outcome.deltas = self.last_deltas = self._outcome.deltas + did.deltas
         if self._events.has_listeners:
             self._tell(did)
         return recorded
@@ -375,11 +382,13 @@ def record_answer(
     did.conflicts = record_conflicts(engine, answer.conflicts, stamp)
     settled = settle(engine, ask.batch.changes, answer.results)
     did.pushed, did.rejected = settled.acknowledged, settled.rejected
+    did.deltas = pushed_sizes(ask.batch)
     needs_whole, facts = False, list[DocumentChanged]()
     if ask.limit:
         page = Page(ask.cursor, answer.cursor, answer.server_changes, not answer.has_more, ask.collection)
         applied = apply_page(engine, page, wants_facts=wants_facts)
         did.pulled, facts, needs_whole = applied.pulled, applied.facts, applied.needs_whole
+        did.deltas += DeltaStats(applied.sent_bytes, applied.full_bytes, applied.pulled)
     made_progress = bool(settled.acknowledged or settled.rejected or settled.asked_in_full)
     left_open = settled.acknowledged + len(settled.rejected) < len(ask.batch.changes)
     return _Recorded(made_progress, needs_whole, left_open), did, facts

@@ -8,13 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from solidb_sync.client.config import SyncConfig
-from solidb_sync.json_value import decode
+from solidb_sync.json_value import decode, encode
+from solidb_sync.model.delta_policy import DeltaPolicy
 from solidb_sync.protocol.client_settings import settings_hash, settings_text
 from solidb_sync.protocol.messages import ClientSettings
 from solidb_sync.storage.engine import EngineReader
 
 STRATEGY_SETTING = "strategy:"
 """The settings of a store whose name begins so hold the strategy of the collection named behind it."""
+WHOLE_SETTING = "whole:"
+"""The same for collections whose documents are sent whole, instead of their changed fields."""
+THRESHOLD_SETTING = "delta_threshold"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +28,23 @@ class WantedSettings:
     settings: ClientSettings
     hash: str
 
+    @property
+    def delta_policy(self) -> DeltaPolicy:
+        """When fields are sent, and when whole documents."""
+        return DeltaPolicy(self.settings.delta_threshold, frozenset(self.settings.whole))
+
 
 def wanted_settings(reader: EngineReader, config: SyncConfig) -> WantedSettings:
     """Return the settings to register with."""
+    stored = reader.settings()
     settings = ClientSettings(
         default_strategy=config.conflict_strategy.value,
         strategies={
             name.removeprefix(STRATEGY_SETTING): decode(value)
-            for name, value in reader.settings().items()
+            for name, value in stored.items()
             if name.startswith(STRATEGY_SETTING)
         },
+        delta_threshold=float(decode(stored.get(THRESHOLD_SETTING, encode(config.delta_threshold)))),
+        whole=sorted(name.removeprefix(WHOLE_SETTING) for name in stored if name.startswith(WHOLE_SETTING)),
     )
     return WantedSettings(settings, settings_hash(settings_text(settings)))

@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from msgspec import UNSET, Raw, Struct, UnsetType, field
 
-from solidb_sync.protocol.limits import PROTOCOL
+from solidb_sync.protocol.limits import DELTA_THRESHOLD_DEFAULT, PROTOCOL
 
 
 class WireFilter(Struct, omit_defaults=True, frozen=True):
@@ -31,19 +31,23 @@ class ClientSettings(Struct, omit_defaults=True):
     """What a device has asked the server to do for it, from its registration on.
 
     `default_strategy` and `strategies` (by collection) say how its conflicts are decided; `filters` (by collection) which
-    documents it gets. A request names its settings by their hash (`protocol/client_settings.py`).
+    documents it gets; an edit of a collection in `whole`, or whose fields take more than `delta_threshold` of the document,
+    comes to it as the whole document. A request names its settings by their hash (`protocol/client_settings.py`).
     """
 
     default_strategy: str = "last_write_wins"
     strategies: dict[str, str] = {}
     filters: dict[str, WireFilter] = {}
+    delta_threshold: float = DELTA_THRESHOLD_DEFAULT
+    whole: list[str] = []
 
 
 class WireChange(Struct, omit_defaults=True, gc=False):
     """One edit on its way to the server.
 
     An insert carries `document`; an update `delta` and `unset`, and `document` beside them when the server asked for the
-    full copy; a delete nothing. `crdt` has operations on replicated fields, by their paths, beside those or alone
+    full copy; a delete nothing. Instead of the values in `delta` an update may carry the whole `document`, and in `fields`
+    the paths it wrote: the same edit. `crdt` has operations on replicated fields, by their paths, beside those or alone
     (operation `crdt`); `hlc` is the stamp of the author's clock, where an operation or a strategy needs one. `id` and
     `counter` make the edit recognisable when it is sent again. Changes that share a `transaction` are applied all or none;
     they stand together in one request, and `transaction_size` is their number. `resolves` are the conflicts that the edit
@@ -58,6 +62,7 @@ class WireChange(Struct, omit_defaults=True, gc=False):
     document: Raw | UnsetType = UNSET
     delta: Raw | UnsetType = UNSET
     unset: list[str] = []
+    fields: list[str] = []
     base_version: dict[str, int] = {}
     timestamp: str = ""
     transaction: str = ""

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from solidb_sync.errors import FilterError
 from solidb_sync.filters.row_filter import row_filter
-from solidb_sync.protocol.client_settings import parse_settings, settings_hash, settings_text
+from solidb_sync.model.delta_policy import DeltaPolicy
+from solidb_sync.protocol.client_settings import DEFAULT_SETTINGS, parse_settings, settings_hash, settings_text
 from solidb_sync.protocol.limits import SETTINGS_BYTES_MAX, SETTINGS_ENTRIES_MAX
 from solidb_sync.protocol.messages import ClientSettings
 from solidb_sync.protocol.names import name_problem
@@ -23,13 +24,15 @@ from solidb_sync.server.sync_request import SyncCall
 def checked_settings(settings: ClientSettings) -> StoredSettings:
     """Return settings as they are kept, or raise `RequestRefused` naming the field that is wrong."""
     _check_strategy("settings.default_strategy", settings.default_strategy)
-    for field, entries in (("strategies", settings.strategies), ("filters", settings.filters)):
+    for field, entries in (("strategies", settings.strategies), ("filters", settings.filters), ("whole", settings.whole)):
         if len(entries) > SETTINGS_ENTRIES_MAX:
             raise too_large(f"settings.{field}: {len(entries)} collections, at most {SETTINGS_ENTRIES_MAX} are kept")
         for collection in entries:
             problem = name_problem(collection)
             if problem is not None:
                 raise bad_request(f"settings.{field}: {problem}")
+    if not 0 <= settings.delta_threshold <= 1:
+        raise bad_request(f"settings.delta_threshold: expected 0 to 1, found {settings.delta_threshold}")
     for collection, strategy in settings.strategies.items():
         _check_strategy(f"settings.strategies.{collection}", strategy)
     text = settings_text(settings)
@@ -61,6 +64,14 @@ def save_settings(session: WriteSession, client_id: str, settings: StoredSetting
     """Keep the settings of a device."""
     if session.settings(client_id) != settings:
         session.save_settings(client_id, settings)
+
+
+def delta_policy(session: ReadSession, call: SyncCall) -> DeltaPolicy:
+    """Return when a device wants fields, and when whole documents; by hand, whatever is shorter."""
+    if not call.protocol:
+        return DeltaPolicy(1.0)
+    settings = settings_of(session, call.client_id) if call.settings else DEFAULT_SETTINGS
+    return DeltaPolicy(settings.delta_threshold, frozenset(settings.whole))
 
 
 def settings_of(session: ReadSession, client_id: str) -> ClientSettings:

@@ -16,12 +16,14 @@ from msgspec import UNSET, Raw, UnsetType
 from solidb_sync.clock import iso_text
 from solidb_sync.json_value import decode, encode
 from solidb_sync.model.delta import parse_path, path_text, value_at
+from solidb_sync.model.delta_policy import DeltaPolicy
 from solidb_sync.model.field_dots import FieldDots
 from solidb_sync.protocol.limits import PULL_BYTES_MAX
 from solidb_sync.protocol.messages import ServerChange
 from solidb_sync.server.storage.backend import ReadSession
 from solidb_sync.server.storage.records import Echo, LogEntry, StoredDocument
 
+FIELDS_WHERE_SHORTER = DeltaPolicy(1.0)
 CHUNK_ENTRIES = 64
 """How many documents are fetched at a time, so that the byte limit bounds what is in memory."""
 
@@ -41,6 +43,7 @@ class PullQuery:
     since: int = 0
     excluded: Sequence[str] = ()
     wants_both: bool = False
+    policy: DeltaPolicy = FIELDS_WHERE_SHORTER
 
 
 @dataclass(slots=True)
@@ -99,7 +102,7 @@ def _fill(session: ReadSession, page: Page, entries: Sequence[LogEntry], names: 
     changes: list[ServerChange] = []
     page.changes = changes
     for entry, stored in documents_of(session, entries):
-        change, size = server_change(names[entry.collection], stored, since=query.since)
+        change, size = server_change(names[entry.collection], stored, since=query.since, policy=query.policy)
         if query.wants_both and change.operation == "update" and stored.body is not None:
             change.document = Raw(stored.body.encode())
             size += len(stored.body)
@@ -157,7 +160,7 @@ def _stored(session: ReadSession, collection: int, rows: Sequence[int]) -> list[
     return [stored._replace(crdt=states.get(stored.row, "")) for stored in found]
 
 
-def server_change(collection: str, stored: StoredDocument, *, since: int) -> tuple[ServerChange, int]:
+def server_change(collection: str, stored: StoredDocument, *, since: int, policy: DeltaPolicy) -> tuple[ServerChange, int]:
     """Return a document as the change that brings a device from `since` to its current version, and its size in bytes."""
     change = ServerChange(
         collection=collection,
@@ -175,8 +178,8 @@ def server_change(collection: str, stored: StoredDocument, *, since: int) -> tup
     body = stored.body.encode()
     if since:
         fields = _fields_since(stored, body, since)
-        if fields is not None:
-            delta, change.unset = fields
+        if fields is not None and policy.sends_fields(collection, delta_bytes=fields[2], document_bytes=len(body)):
+            delta, change.unset, _ = fields
             if stored.crdt:
                 change.crdt = _states_since(stored, since)
             change.operation, change.delta = "update", Raw(delta)
@@ -192,8 +195,8 @@ def _states_since(stored: StoredDocument, since: int) -> Raw | UnsetType:
     return Raw(encode(states)) if states else UNSET
 
 
-def _fields_since(stored: StoredDocument, body: bytes, since: int) -> tuple[bytes, list[str]] | None:
-    """Return the fields written and those removed after `since`, None when the whole document is called for."""
+def _fields_since(stored: StoredDocument, body: bytes, since: int) -> tuple[bytes, list[str], int] | None:
+    """Return the fields written and those removed after `since`, and their bytes; None when it was created since."""
     paths = FieldDots.from_json(stored.dots).written_since(since)
     if paths is None:
         return None
@@ -207,6 +210,4 @@ def _fields_since(stored: StoredDocument, body: bytes, since: int) -> tuple[byte
         else:
             removed.append(path_text(path))
     delta = encode(values)
-    if len(delta) + sum(len(text) for text in removed) >= len(body):
-        return None
-    return delta, removed
+    return delta, removed, len(delta) + sum(len(text) for text in removed)

@@ -14,7 +14,7 @@ from msgspec import UNSET, Raw
 from solidb_sync.json_value import DEPTH_MAX, DOCUMENT_BYTES_MAX, decode, depth_exceeds, encode, type_name
 from solidb_sync.model.crdt.authorship import OperationError
 from solidb_sync.model.crdt.field_states import Operations, read_operations
-from solidb_sync.model.delta import Delta, Path, parse_path
+from solidb_sync.model.delta import Delta, Path, parse_path, value_at
 from solidb_sync.model.hybrid_clock import is_stamp
 from solidb_sync.model.version_vector import COUNTER_MAX, Dot, VersionVector
 from solidb_sync.protocol.limits import CHANGE_ID_CHARACTERS_MAX, VECTOR_ENTRIES_MAX
@@ -142,6 +142,7 @@ def handwritten_id(client_id: str, wire: WireChange) -> str:
         *([_raw_text(wire.crdt)] if wire.crdt is not UNSET else []),
         wire.unset,
         sorted(wire.base_version.items()),
+        *wire.fields,
     ]
     return "h-" + hashlib.blake2b(encode(parts), digest_size=20).hexdigest()
 
@@ -214,7 +215,7 @@ def _take_payload(change: ProposedChange, wire: WireChange) -> ChangeError | Non
         error = _document_error(change.at, change.document)
         if error is not None:
             return error
-    if change.operation is Operation.UPDATE and (wire.delta is not UNSET or wire.unset):
+    if change.operation is Operation.UPDATE and (wire.delta is not UNSET or wire.unset or wire.fields):
         return _take_delta(change, wire)
     if change.document is None and change.delta is None:
         field = "document" if change.operation is Operation.INSERT else "delta"
@@ -241,9 +242,17 @@ def _take_delta(change: ProposedChange, wire: WireChange) -> ChangeError | None:
     fields = {} if wire.delta is UNSET else decode(memoryview(wire.delta))
     if not isinstance(fields, dict):
         return _error(change.at, "InvalidChange", "delta", f"expected an object, found {type_name(fields)}")
+    if wire.fields:
+        if wire.delta is not UNSET:
+            return _error(change.at, "InvalidChange", "fields", "their values stand in document; leave out delta")
+        document = {} if change.document is None else decode(change.document)
+        for text in wire.fields:
+            is_present, fields[text] = value_at(document, parse_path(text))
+            if not is_present:
+                return _error(change.at, "InvalidChange", "fields", f"{text[:80]!r} is not in document")
     delta = Delta({parse_path(text): value for text, value in fields.items()}, tuple(map(parse_path, wire.unset)))
     paths = list(delta.paths())
-    if len(set(paths)) < len(fields) + len(wire.unset) or _one_contains_another(paths):
+    if len(set(paths)) < len(wire.fields or fields) + len(wire.unset) or _one_contains_another(paths):
         return _error(
             change.at, "InvalidChange", "delta", "a field is written twice, or one written field is inside another"
         )

@@ -6,9 +6,10 @@ import asyncio
 from typing import NamedTuple
 
 from solidb_sync.clock import Clock, iso_text
+from solidb_sync.model.delta_policy import DeltaPolicy
 from solidb_sync.protocol.messages import Replica, SentAnswer, SyncAnswer
 from solidb_sync.server.apply_changes import PushOutcome, apply_changes, check_history, replica_reset
-from solidb_sync.server.client_settings import must_register
+from solidb_sync.server.client_settings import delta_policy, must_register
 from solidb_sync.server.collect_changes import Page, PullQuery, collect_changes
 from solidb_sync.server.conflict_records import conflict_id, wire_conflicts
 from solidb_sync.server.databases import SMALL_READ_ENTRIES, Database
@@ -48,6 +49,7 @@ async def sync_round(
         since=call.deltas_since,
         excluded=call.excluded,
         wants_both=not call.protocol,
+        policy=standing.policy,
     )
     if standing.views is not None and query.limit:
         pulled = await pull_selected(database, standing.views, query, caught_up=call.caught_up)
@@ -97,6 +99,7 @@ class _Standing(NamedTuple):
     replica: Replica | None
     is_small: bool
     must_register: bool
+    policy: DeltaPolicy
     views: ViewCall | None = None
 
 
@@ -106,11 +109,11 @@ def _standing(session: ReadSession, call: SyncCall) -> _Standing:
     actor = session.actor(call.actor)
     check_history(call, head, actor)
     is_small = head.newest - call.cursor <= SMALL_READ_ENTRIES or call.limit <= SMALL_READ_ENTRIES // 4
+    policy = delta_policy(session, call)
     if call.changes:
-        return _Standing(head, actor, None, is_small, False, view_call(session, call))
-    return _Standing(
-        head, actor, replica_reset(call, actor), is_small, must_register(session, call), view_call(session, call)
-    )
+        return _Standing(head, actor, None, is_small, False, policy, view_call(session, call))
+    replica = replica_reset(call, actor)
+    return _Standing(head, actor, replica, is_small, must_register(session, call), policy, view_call(session, call))
 
 
 def _asking_to_register(call: SyncCall, head: Head, clock: Clock) -> SentAnswer:

@@ -42,9 +42,14 @@ class Page:
 
 @dataclass(slots=True)
 class PageApplied:
-    """What a page did. `needs_whole`: a delta had no base copy here, nothing was applied, ask for whole documents."""
+    """What a page did. `needs_whole`: a delta had no base copy here, nothing was applied, ask for whole documents.
+
+    `sent_bytes`: of fields and documents as they came; `full_bytes`: of the whole documents they stand for.
+    """
 
     pulled: int = 0
+    sent_bytes: int = 0
+    full_bytes: int = 0
     needs_whole: bool = False
     facts: list[DocumentChanged] = field(default_factory=list)
 
@@ -60,6 +65,7 @@ def apply_page(engine: StorageEngine, page: Page, *, wants_facts: bool) -> PageA
         return applied
     if not wants_facts and _apply_quickly(engine, page):
         applied.pulled = len(page.changes)
+        applied.sent_bytes = applied.full_bytes = sum(map(_sent_bytes, page.changes))
         return applied
     try:
         prepared = [_prepared(engine, change) for change in page.changes]
@@ -70,6 +76,8 @@ def apply_page(engine: StorageEngine, page: Page, *, wants_facts: bool) -> PageA
     _write(engine, page.changes, prepared)
     _move_cursor(engine, page)
     applied.pulled = len(page.changes)
+    applied.sent_bytes = sum(map(_sent_bytes, page.changes))
+    applied.full_bytes = sum(len(body.encode()) for body in prepared if body is not None)
     if wants_facts:
         applied.facts = list(_facts(engine, page.changes, before))
     return applied
@@ -89,6 +97,13 @@ def _apply_quickly(engine: StorageEngine, page: Page) -> bool:
         engine.put_documents(collection, rows)
     _move_cursor(engine, page)
     return True
+
+
+def _sent_bytes(change: ServerChange) -> int:
+    """Return the bytes of a change's content as it came."""
+    content = change.delta if change.operation == "update" else change.document
+    size = memoryview(content).nbytes if isinstance(content, msgspec.Raw) else 0
+    return size + sum(len(text.encode()) for text in change.unset)
 
 
 def _cursor(engine: StorageEngine, collection: str | None) -> int:

@@ -12,23 +12,23 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
-import msgspec
 from msgspec.structs import replace
 
 from solidb_sync.errors import ProtocolError
 from solidb_sync.json_value import encode
 from solidb_sync.model.crdt.field_states import states_text
+from solidb_sync.model.delta_policy import DeltaPolicy
 from solidb_sync.model.version_vector import EMPTY_VECTOR, Dot, VersionVector
 from solidb_sync.protocol.messages import ChangeResult, WireChange
 from solidb_sync.storage.dependants import dependants
 from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.overlay import base_states, fold, rebuild
 from solidb_sync.storage.records import ChangeState, StoredBase, StoredChange, StoredStates
+from solidb_sync.storage.sent_form import SentForm, as_recorded, sent_form
 from solidb_sync.storage.text_forms import decode_change, encode_change, parse_vector, vector_text
 
 PUSH_BYTES_MAX = 4 * 1024 * 1024
-UTF8_BYTES_MAX = 4
-"""The most bytes one character takes, for telling quickly that a batch is small enough."""
+FIELDS_WHERE_SHORTER = DeltaPolicy(1.0)
 Place = tuple[str, str]
 
 
@@ -54,15 +54,20 @@ OUTCOMES = {
 
 @dataclass(slots=True)
 class Batch:
-    """Changes to send in one request, and the JSON text of each; `is_last` when nothing is left to send after them."""
+    """Changes to send in one request, each with its form; `is_last` when nothing is left to send after them."""
 
     changes: list[StoredChange]
-    wires: list[str]
+    forms: list[SentForm]
     is_last: bool = False
+
+    @property
+    def texts(self) -> list[str]:
+        """The JSON of each change as it is sent."""
+        return [form.text for form in self.forms]
 
     def text(self) -> bytes:
         """Return the changes as one text, with commas between."""
-        return ",".join(self.wires).encode()
+        return ",".join(self.texts).encode()
 
 
 @dataclass(slots=True)
@@ -74,22 +79,30 @@ class Settled:
     rejected: list[StoredChange] = field(default_factory=list)
 
 
-def next_batch(engine: EngineReader, *, count: int, after: int = 0, covered: Container[str] | None = None) -> Batch:
+def next_batch(
+    engine: EngineReader,
+    *,
+    count: int,
+    after: int = 0,
+    covered: Container[str] | None = None,
+    policy: DeltaPolicy = FIELDS_WHERE_SHORTER,
+) -> Batch:
     """Return the oldest pending changes after the id `after` that fit in one request; transactions stay whole.
 
     A transaction may be longer than `count`: it can't be divided. `covered` limits the collections, None is all.
     """
     batch = Batch([], [])
     size = 0
-    if covered is None and (page := _plain_page(engine, count, after)) is not None:
-        return Batch(page, [change.wire for change in page], len(page) < count or not has_pending(engine, after=page[-1].id))
+    if covered is None and (page := _plain_page(engine, count, after, policy)) is not None:
+        page.is_last = len(page.changes) < count or not has_pending(engine, after=page.changes[-1].id)
+        return page
     for group in _groups(engine, count, after, covered):
-        wires = [change.wire if not change.needs_full else _wire_in_full(engine, change) for change in group]
-        group_size = sum(len(wire.encode()) for wire in wires)
+        forms = _group_forms(engine, group, policy)
+        group_size = sum(form.sent_bytes for form in forms)
         if batch.changes and (len(batch.changes) + len(group) > count or size + group_size > PUSH_BYTES_MAX):
             break
         batch.changes.extend(group)
-        batch.wires.extend(wires)
+        batch.forms.extend(forms)
         size += group_size
         if len(batch.changes) >= count:
             batch.is_last = not has_pending(engine, after=batch.changes[-1].id, covered=covered)
@@ -99,13 +112,21 @@ def next_batch(engine: EngineReader, *, count: int, after: int = 0, covered: Con
     return batch
 
 
-def _plain_page(engine: EngineReader, count: int, after: int) -> list[StoredChange] | None:
-    """Return the next pending changes when they can go as they are: no transaction, no full copy asked for, not too long."""
+def _plain_page(engine: EngineReader, count: int, after: int, policy: DeltaPolicy) -> Batch | None:
+    """Return the next pending changes as they are when no transaction is among them and they are not too long together."""
     page = engine.changes(state=ChangeState.PENDING, after=after, limit=count)
-    if any(change.transaction or change.needs_full for change in page):
+    if any(change.transaction for change in page):
         return None
-    characters = sum(len(change.wire) for change in page)
-    return page if characters * UTF8_BYTES_MAX <= PUSH_BYTES_MAX else None
+    forms = [sent_form(engine, change, policy) for change in page]
+    return Batch(page, forms) if sum(form.sent_bytes for form in forms) <= PUSH_BYTES_MAX else None
+
+
+def _group_forms(engine: EngineReader, group: list[StoredChange], policy: DeltaPolicy) -> list[SentForm]:
+    """Return the forms of changes that go together; a transaction too long with whole documents goes as it was recorded."""
+    forms = [sent_form(engine, change, policy) for change in group]
+    if len(group) > 1 and sum(form.sent_bytes for form in forms) > PUSH_BYTES_MAX:
+        return [form if change.needs_full else as_recorded(change) for change, form in zip(group, forms, strict=True)]
+    return forms
 
 
 def has_pending(engine: EngineReader, *, after: int = 0, covered: Container[str] | None = None) -> bool:
@@ -154,17 +175,6 @@ def _pending(engine: EngineReader, count: int, after: int) -> Iterable[StoredCha
         if len(page) < count:
             return
         after = page[-1].id
-
-
-def _wire_in_full(engine: EngineReader, change: StoredChange) -> str:
-    """Return the change with the whole document as it was with it, but for its own operations: they go beside it."""
-    place = change.collection, change.key
-    wire = decode_change(change.wire)
-    plain = replace(change, wire=encode_change(replace(wire, crdt=msgspec.UNSET)))
-    upto = [known for known in engine.changes_of(*place) if known.id < change.id]
-    document = fold(engine.base(*place), [*upto, plain], base_states(engine, *place)).document
-    wire.document = msgspec.Raw(encode(document or {}))
-    return encode_change(wire)
 
 
 def settle(engine: StorageEngine, sent: list[StoredChange], results: list[ChangeResult]) -> Settled:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from solidb_sync.json_value import JsonDocument, decode
-from solidb_sync.model.delta import Delta, parse_path, path_text
+from solidb_sync.model.delta import Delta, parse_path, path_text, value_at
 from solidb_sync.model.version_vector import Dot, VersionVector
 from solidb_sync.protocol.messages import WireChange
 
@@ -59,6 +59,9 @@ def parse_delta(values: Mapping[str, object], unset: list[str]) -> Delta:
 
 def wire_delta(change: WireChange) -> Delta:
     """Return the delta of an update."""
+    if change.fields:
+        document = wire_document(change)
+        return parse_delta({text: value_at(document, parse_path(text))[1] for text in change.fields}, change.unset)
     values = decode(bytes(change.delta)) if isinstance(change.delta, msgspec.Raw) else {}
     return parse_delta(values, change.unset)
 

@@ -129,11 +129,17 @@ class Ledger:
 
 
 def read_write(change: Mapping[str, Any]) -> Write:
-    """Return what a change says, from its decoded JSON."""
+    """Return what a change says, from its decoded JSON: its values, or the document that holds those of its `fields`."""
+    values = {parse_path(text): value for text, value in (change.get("delta") or {}).items()}
+    for path in map(parse_path, change.get("fields", ())):
+        value: Any = change["document"]
+        for name in path:
+            value = value[name]
+        values[path] = value
     return Write(
         change["operation"],
         change.get("document"),
-        {parse_path(text): value for text, value in (change.get("delta") or {}).items()},
+        values,
         [parse_path(text) for text in change.get("unset", ())],
         bool(change.get("transaction")),
     )

@@ -174,7 +174,7 @@ def _taken_away(looked: _Looked, *, is_settled: bool, is_known: bool) -> tuple[S
 
 
 def _sent(looked: _Looked, query: PullQuery, *, since: int) -> tuple[ServerChange, int]:
-    change, size = server_change(looked.collection, looked.stored, since=since)
+    change, size = server_change(looked.collection, looked.stored, since=since, policy=query.policy)
     if query.wants_both and change.operation == "update" and looked.stored.body is not None:
         change.document = Raw(looked.stored.body.encode())
         size += len(looked.stored.body)

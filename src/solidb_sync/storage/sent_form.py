@@ -1,0 +1,96 @@
+"""A change as it is sent: as it was recorded, with the whole document beside it, or with the document in place of its delta.
+
+What an edit means does not depend on its form. A delta goes alone while it is short; where the policy says so, and
+whenever the server has asked, the whole document goes along, so that the server need not ask for it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+from msgspec import UNSET
+
+from solidb_sync.json_value import decode, encode
+from solidb_sync.model.delta import same_value, value_at
+from solidb_sync.model.delta_policy import DeltaPolicy
+from solidb_sync.protocol.messages import WireChange
+from solidb_sync.storage.engine import EngineReader
+from solidb_sync.storage.overlay import base_states, fold
+from solidb_sync.storage.records import StoredChange
+from solidb_sync.storage.text_forms import decode_change, encode_change, wire_delta
+
+_UPDATE = '"operation":"update"'
+
+
+class SentForm(NamedTuple):
+    """The JSON of a change as it goes out, its size, and the size it has with the whole document, both in bytes."""
+
+    text: str
+    sent_bytes: int
+    full_bytes: int
+
+
+def sent_form(engine: EngineReader, change: StoredChange, policy: DeltaPolicy) -> SentForm:
+    """Return a pending change as it is sent under a policy."""
+    if change.needs_full:
+        wire = decode_change(change.wire)
+        wire.document = msgspec.Raw(_document_with(engine, change, wire))
+        return _in_full(encode_change(wire))
+    if _UPDATE not in change.wire:
+        return _in_full(change.wire)
+    wire = decode_change(change.wire)
+    if wire.operation != "update" or (wire.delta is UNSET and not wire.unset):
+        return _in_full(change.wire)
+    document = _document_with(engine, change, wire)
+    whole = _with_document(wire, document)
+    delta_bytes = len(encode(wire.delta)) + len(encode(wire.unset))
+    sends_fields = policy.sends_fields(change.collection, delta_bytes=delta_bytes, document_bytes=len(document))
+    if sends_fields or not _holds(document, wire):
+        return SentForm(change.wire, _bytes_of(change.wire), _bytes_of(whole))
+    return _in_full(whole)
+
+
+def as_recorded(change: StoredChange) -> SentForm:
+    """Return a change as it was recorded, whatever the policy."""
+    return _in_full(change.wire)
+
+
+def _in_full(text: str) -> SentForm:
+    size = _bytes_of(text)
+    return SentForm(text, size, size)
+
+
+def _bytes_of(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
+
+
+def _with_document(wire: WireChange, document: bytes) -> str:
+    """Return the JSON of an update with the whole document, and the paths it wrote instead of their values."""
+    fields = [] if wire.delta is UNSET else list(msgspec.json.decode(wire.delta, type=dict[str, msgspec.Raw]))
+    return encode_change(msgspec.structs.replace(wire, document=msgspec.Raw(document), delta=UNSET, fields=fields))
+
+
+def _holds(document: bytes, wire: WireChange) -> bool:
+    """Return whether a document has what an update writes.
+
+    It has not when the server took the edit, its answer was lost, and a later version of somebody else's came meanwhile.
+    """
+    known = decode(document)
+    delta = wire_delta(wire)
+    found = [value_at(known, path) for path in delta.paths()]
+    wanted = [(True, value) for value in delta.values.values()] + [(False, None)] * len(delta.removed)
+    return all(one[0] == other[0] and same_value(one[1], other[1]) for one, other in zip(found, wanted, strict=True))
+
+
+def _document_with(engine: EngineReader, change: StoredChange, wire: WireChange) -> bytes:
+    """Return the whole document as it was with a change, but for its own operations: they go beside it."""
+    place = change.collection, change.key
+    changes = engine.changes_of(*place)
+    row = engine.row(*place)
+    if len(changes) == 1 and wire.crdt is UNSET and row is not None and row.body is not None:
+        return row.body.encode()
+    plain = msgspec.structs.replace(change, wire=encode_change(msgspec.structs.replace(wire, crdt=UNSET)))
+    upto = [known for known in changes if known.id < change.id]
+    document = fold(engine.base(*place), [*upto, plain], base_states(engine, *place)).document
+    return encode(document or {})
