@@ -1,0 +1,55 @@
+"""H1 to H4, invariants 2, 21, 31: replicated fields over a faulty network, restores, clones, deletions, resyncs."""
+
+import pytest
+
+from solidb_sync.model.crdt.counter import Counter
+from solidb_sync.storage import outbox, overlay
+from solidb_sync.testing.counting_world import count
+from solidb_sync.testing.simulated_server import quiet_server_log
+
+SEEDS = 40
+BLOCKS = 4
+
+
+@pytest.mark.parametrize("block", range(BLOCKS))
+def test_every_count_is_exact_whatever_happens(block: int) -> None:
+    """Forty worlds; each ends with all devices showing the sum of what was taken, and nothing lost."""
+    with quiet_server_log():
+        for seed in range(block, SEEDS, BLOCKS):
+            count(seed)
+
+
+def _notices(seeds: int) -> bool:
+    with quiet_server_log():
+        for seed in range(seeds):
+            try:
+                count(seed)
+            except AssertionError:
+                return True
+    return False
+
+
+def test_a_base_that_moves_up_without_its_states_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An applied increment must be in the device's states too."""
+    monkeypatch.setattr(outbox, "has_operations", lambda change: False)
+    assert _notices(SEEDS)
+
+
+def test_an_operation_laid_over_a_base_that_has_it_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A change whose dot the base copy covers counts no second time."""
+    monkeypatch.setattr(overlay.VersionVector, "covers", lambda vector, dot: False)
+    assert _notices(SEEDS)
+
+
+def test_totals_that_are_added_instead_of_joined_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A total that comes twice counts once."""
+
+    def added(one: Counter, other: Counter) -> Counter:
+        totals = dict(one.totals)
+        for actor, (a, c) in other.totals.items():
+            mine = totals.get(actor, (0, 0))
+            totals[actor] = (a + mine[0], c + mine[1])
+        return Counter(max(one.origin, other.origin), totals)
+
+    monkeypatch.setattr(Counter, "join", added)
+    assert _notices(SEEDS)
