@@ -1,13 +1,11 @@
 """A real server application over real files, called without a network, that answers the same to the same requests.
 
-The clock stands at 2024-01-15T10:30:00Z and the random bytes are counted, so that whole answers can be written down.
+The clock stands at 2024-01-15T10:30:00Z and the random bytes are always the same, so that whole answers can be written down.
 """
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,17 +31,16 @@ class StoppedClock:
         return 1_705_314_600.0
 
 
-def counted_bytes() -> Callable[[int], bytes]:
-    """Return a source of random bytes that are not random."""
-    numbers = itertools.count(1)
-    return lambda count: next(numbers).to_bytes(count, "big")
+def same_bytes(count: int) -> bytes:
+    """Return random bytes that are not random."""
+    return (1).to_bytes(count, "big")
 
 
 async def replay(requests: list[Vector], directory: Path) -> list[tuple[int, Any]]:
     """Send requests to a new server, one after the other, and return status and body of each answer."""
-    clock, random_bytes = StoppedClock(), counted_bytes()
-    backend = open_sqlite_backend(directory, clock=clock, random_bytes=random_bytes)
-    app = build_app(ServerConfig(directory, admin_key=ADMIN_KEY), backend, clock, random_bytes=random_bytes)
+    clock = StoppedClock()
+    backend = open_sqlite_backend(directory, clock=clock, random_bytes=same_bytes)
+    app = build_app(ServerConfig(directory, admin_key=ADMIN_KEY), backend, clock, random_bytes=same_bytes)
     answers = []
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://server") as client:
         for request in requests:
@@ -59,5 +56,5 @@ async def replay(requests: list[Vector], directory: Path) -> list[tuple[int, Any
 
 
 def shown(answer: Any) -> Any:
-    """Return an answer without the fields at its top that say nothing: false, null, 0 and empty ones."""
-    return {name: value for name, value in answer.items() if value not in (None, False, 0, "", [], {})}
+    """Return an answer without the fields at its top that say nothing: false, null, 0, empty, and the run of the server."""
+    return {name: value for name, value in answer.items() if name != "run" and value not in (None, False, 0, "", [], {})}
