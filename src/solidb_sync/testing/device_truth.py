@@ -15,6 +15,7 @@ import msgspec
 from solidb_sync.storage.engine import EngineReader
 from solidb_sync.storage.records import ChangeState, StoredBase, StoredChange, StoredRow
 from solidb_sync.testing.invariants import broken
+from solidb_sync.testing.model_fields import plain
 from solidb_sync.testing.model_judgement import Body, Write
 from solidb_sync.testing.model_oracle import (
     Edit,
@@ -184,7 +185,7 @@ class DeviceTruth:
     def _checked_base(self, place: Place, view: DeviceView, base: StoredBase | None, ledger: Ledger) -> Version | None:
         """8 monotonic reads, 13 vector honesty, 15 cursor coverage: the base copy is the version it must be."""
         expected = self.held.get(place)
-        body = None if base is None or base.is_deleted else _decode(base.body or "null")
+        body = None if base is None or base.is_deleted else plain(_decode(base.body or "null"))
         vector = {} if base is None else _decode(base.vector)
         if (body, vector) == (expected.body, expected.vector) if expected else base is None:
             return expected
@@ -201,9 +202,9 @@ class DeviceTruth:
 
     def _check_screen(self, place: Place, row: StoredRow | None, held: Version | None, writes: Sequence[Write]) -> None:
         """7 read your writes: what is shown is the base copy with the device's own edits over it."""
-        visible: Body | None = None if row is None or row.body is None else _decode(row.body)
+        visible: Body | None = None if row is None or row.body is None else plain(_decode(row.body))
         base = held or Version(0, "", None, {}, frozenset())
-        if base.body is None and any(write.operation == "update" for write in writes[:1]):
+        if base.body is None and any(write.operation in ("update", "crdt") for write in writes[:1]):
             return  # the edit revives a document from its last content, which only the device knows
         expected = shown(base, writes)
         if visible != expected:

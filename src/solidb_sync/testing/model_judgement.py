@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 
+from solidb_sync.testing.model_fields import Operations
+
 Path = tuple[str, ...]
 Body = dict[str, Any]
 
@@ -27,6 +29,8 @@ class Write:
     values: Mapping[Path, Any]
     unset: Sequence[Path]
     is_in_transaction: bool = False
+    operations: Operations = field(default_factory=dict)
+    """What it does to replicated fields; the rest of the edit has nothing of them."""
 
     def paths(self) -> list[Path]:
         """Return every path written; the empty one is the whole document."""
@@ -97,9 +101,9 @@ def _judge_delete(held: Held, change_id: str, strategy: str, *, knows_all: bool)
 def _judge_whole(held: Held, change_id: str, write: Write, strategy: str, *, knows_all: bool) -> Judgement:
     """Judge an edit of a document that is deleted, or was never there."""
     if knows_all:
-        return Judgement("applied", write.document, {WHOLE: change_id})
+        return Judgement("applied", write.document or {}, {WHOLE: change_id})
     if strategy.startswith(("last_write_wins", "merge_fields")):
-        return Judgement("conflict", write.document, {WHOLE: change_id}, "local", (WHOLE,))
+        return Judgement("conflict", write.document or {}, {WHOLE: change_id}, "local", (WHOLE,))
     return _overruled(held, strategy, (WHOLE,))
 
 

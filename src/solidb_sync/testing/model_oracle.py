@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from solidb_sync.testing.model_fields import FIELD_NAMES, FieldsTruth, plain
 from solidb_sync.testing.model_judgement import Body, Held, Judgement, Path, Write, judge, laid_over
 
 Place = tuple[str, str]
@@ -82,6 +83,8 @@ class Ledger:
     sent: dict[str, Write] = field(default_factory=dict)
     """The changes as the server last got them: an edit sent again may carry the whole document."""
     judgements: dict[str, Judgement] = field(default_factory=dict)
+    fields: dict[Place, FieldsTruth] = field(default_factory=dict)
+    """The replicated fields of every document that has any."""
     strategies: dict[str, Strategies] = field(default_factory=dict)
     """What each device has registered with, by client id."""
     newest: int = 0
@@ -95,6 +98,9 @@ class Ledger:
         strategy = self.strategies.get(outcome.actor.split("~")[0], Strategies()).of(place[0])
         judgement = judge(held, change_id, self.sent[change_id], self.edits[change_id].knew, strategy)
         self.judgements[change_id] = judgement
+        if self.sent[change_id].operations:
+            operations, knew = self.sent[change_id].operations, self.edits[change_id].knew
+            self.fields.setdefault(place, FieldsTruth()).take(change_id, operations, knew)
         vector = {**before.vector, outcome.actor: max(outcome.counter, before.vector.get(outcome.actor, 0))}
         ids = before.ids | {change_id}
         version = Version(outcome.seq, change_id, judgement.body, vector, ids, judgement.writers)
@@ -138,10 +144,11 @@ def read_write(change: Mapping[str, Any]) -> Write:
         values[path] = value
     return Write(
         change["operation"],
-        change.get("document"),
-        values,
-        [parse_path(text) for text in change.get("unset", ())],
+        plain(change.get("document")),
+        {path: value for path, value in values.items() if path[0] not in FIELD_NAMES},
+        [path for path in map(parse_path, change.get("unset", ())) if path[0] not in FIELD_NAMES],
         bool(change.get("transaction")),
+        change.get("crdt") or {},
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from solidb_sync.testing.invariants import LARGE
+from solidb_sync.testing.model_fields import plain
 from solidb_sync.testing.model_oracle import Place
 from solidb_sync.testing.simulated_device import COLLECTIONS, SimulatedDevice
 
@@ -89,9 +90,9 @@ class Edits:
         return place, len(text)
 
     async def shown(self, device: SimulatedDevice, place: Place) -> dict[str, Any] | None:
-        """Return what the app reads of a document, without the fields the system adds."""
+        """Return what the app reads of a document, without the fields the system adds, and without replicated ones."""
         document = await device.manager.get_document(*place)
-        return None if document is None else {name: value for name, value in document.items() if not name.startswith("_")}
+        return plain(None if document is None else {name: at for name, at in document.items() if not name.startswith("_")})
 
     async def delete(self, device: SimulatedDevice) -> object:
         """Delete a random document."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from solidb_sync.testing.simulated_conflicts import ConflictSteps
 from solidb_sync.testing.simulated_device import SimulatedDevice
 from solidb_sync.testing.simulated_edits import Choices, Edits
+from solidb_sync.testing.simulated_fields import FieldSteps
 from solidb_sync.testing.simulated_quarantine import QuarantineSteps
 from solidb_sync.testing.simulated_scope import ScopeSteps
 from solidb_sync.testing.simulated_trouble import Trouble
@@ -36,6 +37,7 @@ class Steps:
             **ScopeSteps(world, edits, rng).choices(),
             **QuarantineSteps(world, rng).choices(),
             **ConflictSteps(world, rng).choices(),
+            **FieldSteps(world, edits, rng).choices(),
         }
         self._names = list(self._choices)
         self._weights = [weight for weight, _ in self._choices.values()]

@@ -42,6 +42,7 @@ class Weather:
     document_bytes_max: int | None
     """How large a document the server keeps, None for as large as devices do."""
     has_strategies: bool
+    has_fields: bool
     devices: int
 
 
@@ -69,6 +70,7 @@ def make_weather(rng: random.Random, feature: Callable[[str], random.Random]) ->
         has_power_losses=rng.random() < 0.5,
         document_bytes_max=DOCUMENT_BYTES_FEW if feature("rejections").random() < 0.3 else None,
         has_strategies=feature("strategies").random() < 0.35,
+        has_fields=feature("fields").random() < 0.35,
         devices=rng.choice(DEVICES),
     )
 
