@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,12 @@ import pytest
 from device_types import DeviceMaker
 from server_process import ServerProcess
 from solidb_sync import CrdtBoundError, CrdtTypeError, InvalidDocumentError, LocalStore, SyncConfig, SyncManager
+from solidb_sync.model.crdt.field_states import (
+    FIELD_ELEMENTS_MAX,
+    FIELD_STATE_BYTES_MAX,
+    FIELDS_MAX,
+    OPERATIONS_PER_CHANGE_MAX,
+)
 from solidb_sync.storage.engine import EngineReader
 
 pytestmark = pytest.mark.anyio
@@ -476,3 +484,16 @@ async def test_listeners_are_told_when_a_value_changes(device: DeviceMaker, engi
     await laptop.crdt_orset_add("notes", "k", "s", 1)
     await laptop.crdt_orset_add("notes", "k", "s", 2)
     assert told == [("remote", [1]), ("local", [1, 2])]
+
+
+async def test_the_examples_of_the_guide_run(device: DeviceMaker) -> None:
+    """docs/crdts.md, from top to bottom, on two devices; its table names every call there is."""
+    text = (Path(__file__).parents[2] / "docs/crdts.md").read_text("utf-8")
+    example = "\n".join(re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
+    known = {"phone": device("phone"), "laptop": device("laptop"), "CrdtBoundError": CrdtBoundError}
+    code = compile(example, "docs/crdts.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    await eval(code, known)
+    calls = {name for name in dir(SyncManager) if name.startswith("crdt_")}
+    assert set(re.findall(r"`(crdt_\w+)`", text)) >= calls
+    for bound in (FIELDS_MAX, f"{FIELD_ELEMENTS_MAX:,}", FIELD_STATE_BYTES_MAX // 1024, OPERATIONS_PER_CHANGE_MAX):
+        assert f" {bound} " in text.split("## Transactions")[1]
