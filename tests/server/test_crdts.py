@@ -328,3 +328,11 @@ def test_states_outlive_the_server(open_server: Callable[[], Any]) -> None:
     laptop = server.device("laptop")
     laptop.push(operations(laptop, "k", COUNT))
     assert server.document("k") == {"n": 2}
+
+
+def test_an_author_who_knew_states_that_are_forgotten_learns_what_there_is(server: Any) -> None:
+    """Tombstones go one day, and their states with them: the operation is `merged`, and comes back with the next pull."""
+    phone = server.device("phone")
+    phone.push(phone.insert("other", {}))
+    assert phone.statuses(phone.insert("k", {}, crdt=COUNT, base={"phone": 1})) == ["merged"]
+    assert [change["document"] for change in phone.pull() if change["key"] == "k"] == [{"n": 1}]

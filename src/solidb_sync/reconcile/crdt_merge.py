@@ -106,6 +106,8 @@ def put_fields_in(
     author = Authorship(edit.dot, edit.base, stamp.text)
     applied = apply_operations(document, states, fields.operations, author, lambda path: version.dots.write_at(path).dot)
     is_known = stamp.is_authors or not needs_stamp(fields.operations)
+    if current is None and edit.base and fields.operations:
+        is_known = False  # a tombstone that is forgotten here may have had states that its author still has
     dots = version.dots.written(fields.operations, edit.dot, seq) if document is not None else version.dots
     return FieldDecision(
         replace(

@@ -170,6 +170,8 @@ def _taken_away(looked: _Looked, *, is_settled: bool, is_known: bool) -> tuple[S
         seq=stored.seq,
         timestamp=iso_text(stored.updated_ms),
     )
+    if stored.body is None and stored.crdt:
+        change.crdt = Raw(stored.crdt.encode())  # a revival there goes on from these counts
     return change, len(stored.vector) + len(stored.key), edit
 
 
