@@ -13,7 +13,10 @@ from solidb_sync.storage.text_forms import parse_vector
 
 @dataclass(frozen=True, slots=True)
 class ChangeEvent:
-    """One document is not what it was. `type`: `insert`, `update` or `delete`; `source`: `local` or `remote`."""
+    """One document is not what it was. `type`: `insert`, `update` or `delete`; `source`: `local` or `remote`.
+
+    `reason` is `filter` when nobody deleted it: it does not match this device's filter any more.
+    """
 
     type: str
     collection: str
@@ -22,6 +25,7 @@ class ChangeEvent:
     old_document: JsonDocument | None
     source: str
     version: VersionVector
+    reason: str = ""
 
 
 def change_event(fact: DocumentChanged) -> ChangeEvent:
@@ -35,6 +39,7 @@ def change_event(fact: DocumentChanged) -> ChangeEvent:
         old_document=with_identity(fact.old_document, fact.collection, fact.key),
         source=fact.source,
         version=parse_vector(fact.vector),
+        reason=fact.reason,
     )
 
 

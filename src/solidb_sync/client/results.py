@@ -63,3 +63,4 @@ class SyncStatus:
     requests: int
     bytes_sent: int
     bytes_received: int
+    filters: dict[str, str] = field(default_factory=dict)

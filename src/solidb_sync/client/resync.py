@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
+from solidb_sync.client.known_views import forget_views
 from solidb_sync.client.server_calls import ServerCalls
 from solidb_sync.client.sync_round import RoundOutcome, SyncRound, new_incarnation
 from solidb_sync.errors import ResyncRequiredError
@@ -69,6 +70,7 @@ def begin_resync(
     new_incarnation(engine, incarnation, known)
     for collection in engine.backfills():
         engine.drop_backfill(collection)
+    forget_views(engine)
     replica = engine.replica()
     engine.save_replica(replace(replica, cursor=0, caught_up=0, covered=None, epoch=epoch, is_resyncing=True))
     engine.mark_all_unseen()

@@ -8,14 +8,14 @@ so that transactions stay together.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from msgspec.structs import replace
 
 from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.outbox import readdress
-from solidb_sync.storage.records import ChangeState, Replica
+from solidb_sync.storage.records import ChangeState, Replica, Subscription
 
 NOT_BEGUN = -1
 """The cursor of a backfill that the next round has to begin: new dots are given only between requests."""
@@ -94,6 +94,19 @@ def include(engine: StorageEngine, collection: str) -> None:
         engine.save_replica(replace(replica, excluded=kept))
         if replica.covered is None and collection not in engine.backfills():
             engine.put_backfill(collection, NOT_BEGUN)
+
+
+def subscribe_to(engine: StorageEngine, subscriptions: Sequence[Subscription], *, lift_others: bool) -> None:
+    """Put subscriptions in the place of those before; with `lift_others` the other collections lose their filters."""
+    if lift_others:
+        named = {subscription.collection for subscription in subscriptions}
+        for known in engine.subscriptions():
+            if known.filter is not None and known.collection not in named:
+                engine.put_subscription(Subscription(known.collection))
+    for subscription in subscriptions:
+        engine.put_subscription(subscription)
+        engine.add_collection(subscription.collection)
+        include(engine, subscription.collection)
 
 
 def exclude(engine: StorageEngine, collection: str) -> None:

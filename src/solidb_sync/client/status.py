@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from solidb_sync.client.known_views import wanted_filters
 from solidb_sync.client.results import SyncStatus
 from solidb_sync.client.rounds import Rounds
 from solidb_sync.client.scope import wanted_scope
@@ -34,6 +35,7 @@ def sync_status(
         conflicts=len(store.view(lambda reader: reader.conflicts())),
         cursor=store.view(lambda reader: reader.replica().cursor),
         collections=tuple(sorted(scope.names or ())),
+        filters={name: wire.query for name, wire in store.view(lambda reader: wanted_filters(reader, scope)).items()},
         last_sync=None if history.last_success_ms is None else iso_text(history.last_success_ms),
         last_duration_ms=history.last_duration_ms,
         last_error=history.last_error,

@@ -18,6 +18,7 @@ from solidb_sync.client.config import SyncConfig
 from solidb_sync.client.manager.conflicts import ConflictMethods
 from solidb_sync.client.manager.deltas import DeltaMethods
 from solidb_sync.client.manager.documents import DocumentMethods
+from solidb_sync.client.manager.filters import FilterMethods
 from solidb_sync.client.manager.observation import ObservationMethods
 from solidb_sync.client.manager.quarantine import QuarantineMethods
 from solidb_sync.client.manager.queries import QueryMethods
@@ -37,6 +38,7 @@ class SyncManager(
     ConflictMethods,
     DeltaMethods,
     QuarantineMethods,
+    FilterMethods,
     ObservationMethods,
 ):
     """Local documents that work without a network, and a server they are kept in step with when there is one.

@@ -12,12 +12,23 @@ import asyncio
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from msgspec.structs import replace
 
 from solidb_sync.client.config import SyncConfig
 from solidb_sync.client.conflicts import public_conflict, record_conflicts
 from solidb_sync.client.delta_stats import NO_DELTAS, DeltaStats, pushed_sizes
+from solidb_sync.client.known_views import (
+    KnownView,
+    adopt_filters,
+    begin_again,
+    known_views,
+    must_adopt,
+    note_numbers,
+    settle_view,
+    with_numbers,
+)
 from solidb_sync.client.notifications import Notifications
 from solidb_sync.client.scope import NOT_BEGUN, Scope, adopt_scope, begin_backfill, end_backfill, wanted_scope
 from solidb_sync.client.server_calls import ServerCalls
@@ -29,18 +40,28 @@ from solidb_sync.protocol.client_settings import DEFAULT_SETTINGS
 from solidb_sync.protocol.limits import KNOWN_IDS_MAX, PROTOCOL, PULL_CHANGES_DEFAULT
 from solidb_sync.protocol.messages import ReceivedAnswer, SyncRequest
 from solidb_sync.protocol.names import actor_name
+from solidb_sync.storage.departures import drop_doubted, drop_left, drop_row
 from solidb_sync.storage.edits import DocumentChanged
 from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.inbox import Page, PageApplied, apply_page
 from solidb_sync.storage.local_store import LocalStore
 from solidb_sync.storage.outbox import Batch, has_pending, next_batch, readdress, settle
 from solidb_sync.storage.pending_change import public_change
-from solidb_sync.storage.records import ChangeState, Replica, StoredChange, StoredConflict
+from solidb_sync.storage.records import ChangeState, Mark, Replica, StoredChange, StoredConflict
 
 REQUESTS_PER_ROUND_MAX = 100_000
 NEW_INCARNATIONS_PER_ROUND_MAX = 3
 REGISTRATIONS_PER_ROUND_MAX = 3
+VIEWS_BEGUN_AGAIN_MAX = 3
 NOTHING = Batch([], [], is_last=True)
+
+
+class _ViewsLost(Exception):  # noqa: N818 - caught in this module
+    """The server can't go by the views of these collections."""
+
+    def __init__(self, collections: list[str]) -> None:
+        super().__init__(collections)
+        self.collections = collections
 
 
 @dataclass(slots=True)
@@ -131,6 +152,7 @@ class SyncRound:
         self._incarnations = 0
         self._registrations = 0
         self._pushes = 0
+        self._views: dict[str, KnownView] = {}
         self._alone = asyncio.Lock()
         self.last_deltas = NO_DELTAS
         """What the last round moved, in fields and in whole documents."""
@@ -164,19 +186,40 @@ class SyncRound:
         self._outcome = outcome
         self.last_deltas = NO_DELTAS
         self._incarnations = self._registrations = 0
+        for _ in range(VIEWS_BEGUN_AGAIN_MAX + 1):
+            try:
+                await self._walk()
+            except _ViewsLost as problem:
+                await self._store.commit(partial(begin_again, collections=problem.collections))
+            else:
+                return
+        raise ProtocolError(f"the server did not know the views it began {VIEWS_BEGUN_AGAIN_MAX} times in a row")
+
+    async def _walk(self) -> None:
+        """Catch up with what is asked for anew, then drain."""
         self._wanted = self.wanted_settings()
         replica, self._scope, backfills = self._store.view(self._standing)
         self._pushes = replica.pushes
         if replica.covered != (None if self._scope.names is None else tuple(sorted(self._scope.names))):
             await self._store.commit(lambda engine: adopt_scope(engine, self._scope))
-            backfills = self._store.view(lambda reader: reader.backfills())
+        await self._adopt_filters()
+        backfills = self._store.view(lambda reader: reader.backfills())
         if replica.must_renew:
             await self._begin_incarnation()
         for collection, cursor in backfills.items():
             await self._catch_up(collection, is_begun=cursor != NOT_BEGUN)
         await self._drain()
-        if replica.is_resyncing:
+        if self._store.view(lambda reader: reader.replica().is_resyncing):
             await self._store.commit(_finish_resync)
+        if self._store.view(lambda reader: reader.has_marks(Mark.DOUBTED)):
+            self._notifications.publish(await self._store.commit(drop_doubted))
+
+    async def _adopt_filters(self) -> None:
+        """Let the views this device goes by follow its filters; those that are new catch up first."""
+        filters, scope = self._wanted.settings.filters, self._scope
+        if self._store.view(lambda reader: must_adopt(reader, filters)):
+            await self._store.commit(lambda engine: adopt_filters(engine, filters, scope))
+        self._views = self._store.view(known_views)
 
     def wanted_settings(self) -> WantedSettings:
         """Return what this device asks the server for, as things stand now."""
@@ -193,9 +236,12 @@ class SyncRound:
             cursor = self._store.view(lambda reader: reader.backfills().get(collection, 0))
             ask = _Ask(NOTHING, b"", cursor, self._batch_size, whole=True, collection=collection)
             answer = await self._exchange(ask)
+            if answer.views_lost:
+                raise _ViewsLost(answer.views_lost)
             _checked(ask, await self._record(ask, answer))
             if not answer.has_more:
-                await self._store.commit(lambda engine: end_backfill(engine, collection))
+                await self._store.commit(lambda engine: _end_catching_up(engine, collection))
+                self._views = self._store.view(known_views)
                 return
         raise ProtocolError(f"{collection}: more than {REQUESTS_PER_ROUND_MAX} pages")
 
@@ -206,6 +252,12 @@ class SyncRound:
         try:
             for _ in range(REQUESTS_PER_ROUND_MAX):
                 ask = ahead or self._next_ask(at)
+                if ask.batch.changes and self._must_renew():
+                    if recording is not None:
+                        await recording.result()
+                    await self._begin_incarnation()
+                    at, recording, ahead = _Position(self._cursor()), None, None
+                    continue
                 if recording is not None and ask.limit and at.has_unrecorded_results:
                     await recording.result()  # which echoes the page may leave out depends on what is recorded
                 answer, ahead = await self._exchange_and_read_ahead(at, ask)
@@ -214,6 +266,9 @@ class SyncRound:
                     await self._begin_incarnation()
                     at, recording, ahead = _Position(self._cursor()), None, None
                     continue
+                if answer.views_lost:
+                    await self._record(dataclasses.replace(ask, limit=0), answer)
+                    raise _ViewsLost(answer.views_lost)
                 if not page_is_stale and _settles_everything(ask, answer):
                     at = at.after(ask, answer)
                     if answer.has_more or not ask.limit or self._has_pending(at.sent_upto):
@@ -255,6 +310,10 @@ class SyncRound:
     def _has_pending(self, after: int) -> bool:
         return self._store.view(lambda reader: has_pending(reader, after=after, covered=self._scope.limits))
 
+    def _must_renew(self) -> bool:
+        """Return whether something was saved, since the round began, that may not go out under the present actor."""
+        return self._store.view(lambda reader: reader.replica().must_renew)
+
     def _cursor(self) -> int:
         return self._store.view(lambda reader: reader.replica().cursor)
 
@@ -271,6 +330,7 @@ class SyncRound:
             )
         if ask.collection is None and answer.replica is None:
             self._pushes = answer.pushes
+        self._views = with_numbers(self._views, answer.views)
         if ask.limit and (answer.cursor < ask.cursor or (answer.has_more and answer.cursor == ask.cursor)):
             raise ProtocolError(f"cursor: {answer.cursor} leads nowhere from {ask.cursor}, the one asked from")
         return answer
@@ -292,8 +352,10 @@ class SyncRound:
             settings=self._wanted.hash,
             stored=replica.cursor if replica.cursor != ask.cursor and ask.collection is None else None,
         )
+        request.views = {name: view.number for name, view in self._views.items() if ask.collection in (None, name)}
         if ask.collection is not None:
             request.collections = [ask.collection]
+            request.view_base = self._views[ask.collection].base if ask.collection in self._views else None
         elif self._scope.names is not None:
             request.collections = sorted(replica.covered or ())
         elif self._scope.excluded:
@@ -380,6 +442,7 @@ def record_answer(
     if (replica.epoch, replica.pushes) != (answer.epoch, pushes):
         engine.save_replica(replace(replica, epoch=answer.epoch, pushes=pushes))
     did.conflicts = record_conflicts(engine, answer.conflicts, stamp)
+    note_numbers(engine, answer.views)
     settled = settle(engine, ask.batch.changes, answer.results)
     did.pushed, did.rejected = settled.acknowledged, settled.rejected
     did.deltas = pushed_sizes(ask.batch)
@@ -389,6 +452,8 @@ def record_answer(
         applied = apply_page(engine, page, wants_facts=wants_facts)
         did.pulled, facts, needs_whole = applied.pulled, applied.facts, applied.needs_whole
         did.deltas += DeltaStats(applied.sent_bytes, applied.full_bytes, applied.pulled)
+        if page.is_last and page.collection is None and not needs_whole and engine.has_marks(Mark.LEAVING):
+            facts = [*facts, *drop_left(engine)]
     made_progress = bool(settled.acknowledged or settled.rejected or settled.asked_in_full)
     left_open = settled.acknowledged + len(settled.rejected) < len(ask.batch.changes)
     return _Recorded(made_progress, needs_whole, left_open), did, facts
@@ -398,12 +463,18 @@ def new_incarnation(engine: StorageEngine, incarnation: int, known: Mapping[str,
     """Take a new actor name; changes the server has not applied get new dots of it, in the same order."""
     engine.save_replica(replace(engine.replica(), incarnation=incarnation, counter=0, settled=0, pushes=0, must_renew=False))
     readdress(engine, engine.changes(state=ChangeState.PENDING), known=known)
+    engine.clear_marks(Mark.GHOST)
+
+
+def _end_catching_up(engine: StorageEngine, collection: str) -> None:
+    end_backfill(engine, collection)
+    settle_view(engine, collection)
 
 
 def _finish_resync(engine: StorageEngine) -> None:
     for collection, key in engine.unseen():
         if not engine.has_changes_of(collection, key):
-            engine.drop_row(collection, key)
+            drop_row(engine, collection, key)
     engine.clear_unseen()
     engine.save_replica(replace(engine.replica(), is_resyncing=False))
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from solidb_sync.client.config import SyncConfig
+from solidb_sync.client.known_views import wanted_filters
+from solidb_sync.client.scope import wanted_scope
 from solidb_sync.json_value import decode, encode
 from solidb_sync.model.delta_policy import DeltaPolicy
 from solidb_sync.protocol.client_settings import settings_hash, settings_text
@@ -46,5 +48,6 @@ def wanted_settings(reader: EngineReader, config: SyncConfig) -> WantedSettings:
         },
         delta_threshold=float(decode(stored.get(THRESHOLD_SETTING, encode(config.delta_threshold)))),
         whole=sorted(name.removeprefix(WHOLE_SETTING) for name in stored if name.startswith(WHOLE_SETTING)),
+        filters=wanted_filters(reader, wanted_scope(reader, config.collections)),
     )
     return WantedSettings(settings, settings_hash(settings_text(settings)))

@@ -80,10 +80,15 @@ def row_filter(text: str, bind_vars: Mapping[str, Any] | None = None, *, collect
         collection=str(read.collection or collection),
         text=text.strip(),
         bind_vars=binds,
-        identity=msgspec.json.encode([text.strip(), binds], order="deterministic").decode(),
+        identity=filter_identity(text.strip(), binds),
         index=index_condition(read.filter.condition, binds),
         condition=read.filter,
     )
+
+
+def filter_identity(text: str, bind_vars: Mapping[str, Any]) -> str:
+    """Return what is equal for the same text with the same bind parameters."""
+    return msgspec.json.encode([text, bind_vars], order="deterministic").decode()
 
 
 def _checked_binds(bind_vars: Mapping[str, Any] | None) -> dict[str, Any]:

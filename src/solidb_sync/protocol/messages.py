@@ -307,7 +307,7 @@ class RegisterAnswer(Struct):
     protocol: int = PROTOCOL
 
 
-class StatusAnswer(Struct):
+class StatusAnswer(Struct, omit_defaults=True):
     """What the server knows of one client."""
 
     client_id: str
@@ -315,6 +315,7 @@ class StatusAnswer(Struct):
     pending_for_client: int
     last_sync: str | None
     collections_synced: list[str]
+    filters: dict[str, WireFilter] = {}
 
 
 class ErrorAnswer(Struct, omit_defaults=True):

@@ -62,4 +62,5 @@ def sync_status(session: ReadSession, client_id: str, unwritten: ClientNote | No
         pending_for_client=pending,
         last_sync=None if note.last_sync_ms is None else iso_text(note.last_sync_ms),
         collections_synced=synced if note.last_sync_ms is not None else [],
+        filters=parse_settings(session.settings(client_id).text).filters,
     )

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from solidb_sync.errors import StorageError
 from solidb_sync.storage.engine import EngineReader, StorageEngine
+from solidb_sync.storage.records import Mark
 from solidb_sync.storage.sqlite.connection import FileLocation, create_private_file
 from solidb_sync.storage.sqlite.sqlite_engine import SqliteEngine
 
@@ -49,6 +50,9 @@ def copy_records(source: EngineReader, target: StorageEngine) -> None:
         target.put_index(index)
     for conflict in source.conflicts():
         target.put_conflict(conflict)
+    for mark in Mark:
+        for collection, key in source.marked(mark):
+            target.mark(mark, collection, key)
     for name, value in source.settings().items():
         target.put_setting(name, value)
     if replica.is_resyncing:  # a resync begun there begins again here

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from solidb_sync.errors import StorageFullError
 from solidb_sync.json_value import Canonical, JsonDocument, check_size, decode, encode
@@ -13,7 +14,7 @@ from solidb_sync.protocol.messages import WireChange
 from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.field_edits import Ground, Plan, ground, plan_operations, plan_save
 from solidb_sync.storage.overlay import keep_base_apart, rebuild, without_refused
-from solidb_sync.storage.records import ChangeState, StoredChange, StoredRow, StoredStates
+from solidb_sync.storage.records import ChangeState, Mark, StoredChange, StoredRow, StoredStates
 from solidb_sync.storage.text_forms import delta_fields, encode_change, text_with_dot
 
 
@@ -27,7 +28,10 @@ class Minted(Struct, frozen=True, gc=False):
 
 
 class DocumentChanged(Struct, frozen=True):
-    """A document is not what it was: the fact that listeners are told. `document` None is a deletion."""
+    """A document is not what it was: the fact that listeners are told.
+
+    `document` None is a deletion, or, with a `reason`, that it has left this device.
+    """
 
     collection: str
     key: str
@@ -35,6 +39,7 @@ class DocumentChanged(Struct, frozen=True):
     old_document: JsonDocument | None
     vector: str
     source: str
+    reason: str = ""
 
 
 def record_save(
@@ -172,6 +177,8 @@ def _record(
 ) -> DocumentChanged:
     collection, key = change.collection, change.key
     base = "{}" if row is None else row.vector
+    if row is None and engine.is_marked(Mark.GHOST, collection, key):
+        engine.save_replica(replace(engine.replica(), must_renew=True))  # its vector would claim the edits of its old self
     dot = engine.next_dot()
     change.id = minted.change_id
     change.counter = dot.counter

@@ -20,6 +20,7 @@ from solidb_sync.storage.records import (
     ChangeState,
     DocumentRow,
     IndexDefinition,
+    Mark,
     Replica,
     StoredBase,
     StoredChange,
@@ -98,6 +99,15 @@ class EngineReader(Protocol):
 
     def backfills(self) -> dict[str, int]:
         """Return the collections that are still catching up with the cursor, each with its own cursor."""
+
+    def has_marks(self, mark: Mark) -> bool:
+        """Return whether any row has a mark."""
+
+    def is_marked(self, mark: Mark, collection: str, key: str) -> bool:
+        """Return whether a row has a mark."""
+
+    def marked(self, mark: Mark) -> list[tuple[str, str]]:
+        """Return the rows that have a mark, by collection and key."""
 
     def conflicts(self) -> list[StoredConflict]:
         """Return the conflict log, oldest first."""
@@ -198,6 +208,15 @@ class StorageEngine(EngineReader, Transactions, Protocol):
 
     def clear_unseen(self) -> None:
         """End a resync."""
+
+    def mark(self, mark: Mark, collection: str, key: str) -> None:
+        """Give a row a mark, whether there is a row or not."""
+
+    def unmark(self, mark: Mark, collection: str, key: str) -> None:
+        """Take a mark away."""
+
+    def clear_marks(self, mark: Mark) -> None:
+        """Take a mark away from all rows."""
 
     def put_conflict(self, conflict: StoredConflict) -> None:
         """Add to the conflict log, or replace the entry with this id."""

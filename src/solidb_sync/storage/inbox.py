@@ -19,10 +19,11 @@ from solidb_sync.model.crdt.field_states import read_states, states_text
 from solidb_sync.model.delta import MissingParentError, apply_delta
 from solidb_sync.model.version_vector import Dot
 from solidb_sync.protocol.messages import ServerChange
+from solidb_sync.storage.departures import REASON, stays, take_away
 from solidb_sync.storage.edits import DocumentChanged
 from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.overlay import base_copy, rebuild
-from solidb_sync.storage.records import ChangeState, DocumentRow, StoredBase, StoredRow, StoredStates
+from solidb_sync.storage.records import ChangeState, DocumentRow, Mark, StoredBase, StoredRow, StoredStates
 from solidb_sync.storage.text_forms import parse_delta, parse_vector
 
 
@@ -85,7 +86,7 @@ def apply_page(engine: StorageEngine, page: Page, *, wants_facts: bool) -> PageA
 
 def _apply_quickly(engine: StorageEngine, page: Page) -> bool:
     """Apply a page of whole documents to a store without changes of its own: the same, with fewer steps a document."""
-    if engine.has_changes() or engine.has_states() or engine.replica().is_resyncing:
+    if engine.has_changes() or engine.has_states() or engine.replica().is_resyncing or _has_doubts(engine):
         return False
     documents: dict[str, list[DocumentRow]] = {}
     for change in page.changes:
@@ -104,6 +105,11 @@ def _sent_bytes(change: ServerChange) -> int:
     content = change.delta if change.operation == "update" else change.document
     size = memoryview(content).nbytes if isinstance(content, msgspec.Raw) else 0
     return size + sum(len(text.encode()) for text in change.unset)
+
+
+def _has_doubts(engine: StorageEngine) -> bool:
+    """Return whether the coming of a row may mean that it stays after all."""
+    return engine.has_marks(Mark.LEAVING) or engine.has_marks(Mark.DOUBTED)
 
 
 def _cursor(engine: StorageEngine, collection: str | None) -> int:
@@ -125,7 +131,7 @@ def _move_cursor(engine: StorageEngine, page: Page) -> None:
 def _prepared(engine: StorageEngine, change: ServerChange) -> str | None:
     """Return the text of the document a change leaves behind, None for a tombstone."""
     match change.operation:
-        case "delete":
+        case "delete" | "remove":
             return None
         case "insert":
             if not isinstance(change.document, msgspec.Raw):
@@ -147,13 +153,17 @@ def _patched(engine: StorageEngine, change: ServerChange) -> str:
 
 def _write(engine: StorageEngine, changes: list[ServerChange], prepared: list[str | None]) -> None:
     anything_kept = engine.has_changes()
-    is_resyncing = engine.replica().is_resyncing
+    is_resyncing, has_doubts = engine.replica().is_resyncing, _has_doubts(engine)
     documents: dict[str, list[DocumentRow]] = {}
     for change, body in zip(changes, prepared, strict=True):
         vector = bytes(change.version_vector).decode()
-        if change.crdt is not msgspec.UNSET or engine.has_states():
+        if has_doubts:
+            stays(engine, change.collection, change.key)
+        if change.operation != "remove" and (change.crdt is not msgspec.UNSET or engine.has_states()):
             _take_states(engine, change)
-        if anything_kept and engine.has_changes_of(change.collection, change.key):
+        if change.operation == "remove":
+            take_away(engine, change)
+        elif anything_kept and engine.has_changes_of(change.collection, change.key):
             _rebase(engine, change, body, vector)
         elif body is None:
             engine.put_row(change.collection, change.key, StoredRow(None, vector, change.timestamp))
@@ -209,7 +219,9 @@ def _facts(engine: StorageEngine, changes: list[ServerChange], before: list[Stor
         new_body = new.body if new else None
         if old_body != new_body:
             vector = new.vector if new else "{}"
-            yield DocumentChanged(change.collection, change.key, _document(new_body), _document(old_body), vector, "remote")
+            reason = REASON if change.operation == "remove" else ""
+            sides = _document(new_body), _document(old_body)
+            yield DocumentChanged(change.collection, change.key, *sides, vector, "remote", reason)
 
 
 def _document(body: str | None) -> JsonDocument | None:

@@ -40,6 +40,7 @@ from solidb_sync.storage.sqlite.reading_engine import NoCommitter
 from solidb_sync.storage.sqlite.sqlite_engine import SqliteEngine
 from solidb_sync.storage.sqlite.sqlite_reads import SqliteReads
 from solidb_sync.storage.store_lock import StoreLock
+from solidb_sync.storage.subscriptions import checked_subscription
 from solidb_sync.storage.text_forms import (
     BufferedRandom,
     RandomBytes,
@@ -325,10 +326,9 @@ class LocalStore:
     def add_subscription(
         self, collection: str, filter: str | None = None, bind_vars: dict[str, object] | None = None
     ) -> None:
-        """Add or replace the subscription of a collection."""
+        """Add or replace the subscription of a collection; raises `FilterError` for a filter that can't be one."""
         _check_name(collection)
-        checked = None if bind_vars is None else canonical(bind_vars, where="bind_vars").value
-        subscription = Subscription(collection, filter, checked)
+        subscription = checked_subscription(collection, filter, bind_vars)
         self.transact(lambda engine: engine.put_subscription(subscription))
 
     def list_subscriptions(self) -> list[Subscription]:

@@ -24,6 +24,7 @@ from solidb_sync.storage.records import (
     ChangeState,
     DocumentRow,
     IndexDefinition,
+    Mark,
     Replica,
     StoredBase,
     StoredChange,
@@ -72,6 +73,7 @@ class MemoryEngine:
         self._subscriptions: dict[str, Subscription] = {}
         self._backfills: dict[str, int] = {}
         self._unseen: dict[Place, bool] = {}
+        self._marks: dict[tuple[Mark, str, str], bool] = {}
         self._conflicts: dict[str, StoredConflict] = {}
         self._settings: dict[str, str] = {}
         self._indexes: dict[Place, IndexDefinition] = {}
@@ -242,6 +244,20 @@ class MemoryEngine:
         """Return the collections that are still catching up."""
         with self._guard:
             return dict(sorted(self._backfills.items()))
+
+    def has_marks(self, mark: Mark) -> bool:
+        """Return whether any row has a mark."""
+        return bool(self.marked(mark))
+
+    def is_marked(self, mark: Mark, collection: str, key: str) -> bool:
+        """Return whether a row has a mark."""
+        with self._guard:
+            return (mark, collection, key) in self._marks
+
+    def marked(self, mark: Mark) -> list[Place]:
+        """Return the rows that have a mark."""
+        with self._guard:
+            return sorted((collection, key) for kind, collection, key in self._marks if kind is mark)
 
     def conflicts(self) -> list[StoredConflict]:
         """Return the conflict log, oldest first."""
@@ -421,6 +437,21 @@ class MemoryEngine:
         """End a resync."""
         for place in list(self._unseen):
             self._set(self._unseen, place, _MISSING)
+
+    def mark(self, mark: Mark, collection: str, key: str) -> None:
+        """Give a row a mark."""
+        self.add_collection(collection)
+        self._set(self._marks, (mark, collection, key), True)
+
+    def unmark(self, mark: Mark, collection: str, key: str) -> None:
+        """Take a mark away."""
+        if (mark, collection, key) in self._marks:
+            self._set(self._marks, (mark, collection, key), _MISSING)
+
+    def clear_marks(self, mark: Mark) -> None:
+        """Take a mark away from all rows."""
+        for place in self.marked(mark):
+            self.unmark(mark, *place)
 
     def put_conflict(self, conflict: StoredConflict) -> None:
         """Add to the conflict log."""

@@ -23,6 +23,18 @@ class ChangeState(IntEnum):
     REJECTED = 2
 
 
+class Mark(IntEnum):
+    """What is remembered about a row beside it.
+
+    LEAVING: it goes when its last change is settled. DOUBTED: it goes unless the server sends it again. GHOST: it is gone,
+    and had edits of this incarnation in it.
+    """
+
+    LEAVING = 1
+    DOUBTED = 2
+    GHOST = 3
+
+
 DocumentRow = tuple[str, Raw, Raw, str]
 """A document as a page brings it: key, body and vector as JSON text, stamp."""
 

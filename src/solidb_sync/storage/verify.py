@@ -12,7 +12,7 @@ from solidb_sync.errors import InvalidDocumentError
 from solidb_sync.json_value import canonical, decode
 from solidb_sync.model.crdt.field_states import read_states, states_text
 from solidb_sync.storage.engine import EngineReader
-from solidb_sync.storage.records import StoredBase, StoredChange, StoredRow, StoredStates
+from solidb_sync.storage.records import Mark, StoredBase, StoredChange, StoredRow, StoredStates
 from solidb_sync.storage.text_forms import decode_change, parse_vector
 
 DAMAGE = (apsw.Error, msgspec.MsgspecError, InvalidDocumentError, ValueError, TypeError, AttributeError, KeyError)
@@ -55,6 +55,7 @@ def _checks(reader: EngineReader) -> Iterator[Check]:
     yield "subscriptions", lambda: _read(reader.subscriptions)
     yield "conflict log", lambda: _read(reader.conflicts)
     yield "settings", lambda: _read(reader.settings)
+    yield "row_marks", lambda: _read(lambda: [place for mark in Mark for place in reader.marked(mark)])
     yield "indexes", lambda: _read(reader.indexes)
 
 

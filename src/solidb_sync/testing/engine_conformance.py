@@ -21,6 +21,7 @@ from solidb_sync.model.version_vector import Dot
 from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.records import (
     ChangeState,
+    Mark,
     Replica,
     StoredBase,
     StoredChange,
@@ -466,6 +467,7 @@ def _fill(engine: StorageEngine, name: str) -> None:
     engine.put_conflict(conflict(name))
     engine.put_setting(name, "{}")
     engine.put_states(name, "k", StoredStates("{}", name))
+    engine.mark(Mark.LEAVING, name, "k")
     engine.save_replica(replace(engine.replica(), epoch=name))
     engine.next_dot()
 
@@ -483,5 +485,6 @@ def _everything(engine: StorageEngine) -> list[object]:
         engine.conflicts(),
         engine.settings(),
         sorted(engine.all_states(), key=lambda found: found[:2]),
+        [engine.marked(mark) for mark in Mark],
         sorted(engine.unseen()),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from solidb_sync.client.background_loop import RoundReport
@@ -10,10 +11,11 @@ from solidb_sync.client.live_updates import Ring, listen_for_news
 from solidb_sync.client.manager.parts import ManagerParts, check_collection
 from solidb_sync.client.results import SyncResult
 from solidb_sync.client.resync import Resync
-from solidb_sync.client.scope import exclude, include, purge
-from solidb_sync.errors import ConnectionError, FilterError
+from solidb_sync.client.scope import exclude, purge, subscribe_to
+from solidb_sync.errors import ConnectionError
 from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.records import ChangeState, Subscription
+from solidb_sync.storage.subscriptions import checked_subscription
 
 OFFLINE_BY_HAND = "offline: set_online(True) takes it online again"
 
@@ -108,23 +110,23 @@ class SyncMethods(ManagerParts):
             self._loop.wake()
 
     async def subscribe(self, col: str, filter: str | None = None, bind_vars: dict[str, Any] | None = None) -> None:
-        """Sync a collection from the next round on; filters are not available in this version."""
-        if filter is not None or bind_vars:
-            raise FilterError("filter: this version syncs whole collections only; leave it out")
+        """Sync a collection from the next round on: the documents that match a filter, or all.
+
+        `filter` is a bare predicate (`status == 'active'`) or a query `FOR x IN col FILTER ... RETURN x`; it takes the place
+        of the one before. Raises `FilterError` saying why a text can't be a filter.
+        """
         check_collection(col)
-        await self._store.commit(lambda engine: _subscribe(engine, col))
+        await self._subscribe_to([checked_subscription(col, filter, bind_vars)])
+
+    async def _subscribe_to(self, subscriptions: Sequence[Subscription], *, lift_others: bool = False) -> None:
+        """Take subscriptions into the store, all or none; the next round follows."""
+        await self._store.commit(lambda engine: subscribe_to(engine, subscriptions, lift_others=lift_others))
         self._something_was_saved()
 
     async def unsubscribe(self, col: str, *, purge: bool = False) -> None:
         """Stop syncing a collection. Its documents stay; `purge=True` drops those without unsent changes."""
         check_collection(col)
         await self._store.commit(lambda engine: _unsubscribe(engine, col, purge_rows=purge))
-
-
-def _subscribe(engine: StorageEngine, collection: str) -> None:
-    engine.put_subscription(Subscription(collection))
-    engine.add_collection(collection)
-    include(engine, collection)
 
 
 def _unsubscribe(engine: StorageEngine, collection: str, *, purge_rows: bool) -> None:

@@ -18,6 +18,7 @@ from solidb_sync.storage.engine import EngineReader, IndexProgress
 from solidb_sync.storage.records import (
     DocumentRow,
     IndexDefinition,
+    Mark,
     Replica,
     StoredBase,
     StoredChange,
@@ -270,6 +271,19 @@ class SqliteEngine(SqliteReads, SqliteTransactions):
     def clear_unseen(self) -> None:
         """End a resync."""
         self._do(sql.CLEAR_UNSEEN)
+
+    def mark(self, mark: Mark, collection: str, key: str) -> None:
+        """Give a row a mark."""
+        self._writable(collection)
+        self._do(sql.ADD_MARK, (int(mark), self._numbers[collection], key))
+
+    def unmark(self, mark: Mark, collection: str, key: str) -> None:
+        """Take a mark away."""
+        self._do(sql.DROP_MARK, (int(mark), self._number(collection), key))
+
+    def clear_marks(self, mark: Mark) -> None:
+        """Take a mark away from all rows."""
+        self._do(sql.CLEAR_MARKS, (int(mark),))
 
     def put_conflict(self, conflict: StoredConflict) -> None:
         """Add to the conflict log."""

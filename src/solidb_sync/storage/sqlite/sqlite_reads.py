@@ -14,6 +14,7 @@ from solidb_sync.storage.field_path import FieldPath
 from solidb_sync.storage.records import (
     ChangeState,
     IndexDefinition,
+    Mark,
     Replica,
     StoredBase,
     StoredChange,
@@ -148,6 +149,18 @@ class SqliteReads:
     def backfills(self) -> dict[str, int]:
         """Return the collections that are still catching up."""
         return dict(self._all(sql.READ_BACKFILLS))
+
+    def has_marks(self, mark: Mark) -> bool:
+        """Return whether any row has a mark."""
+        return bool(self._all(sql.HAS_MARKS, (int(mark),)))
+
+    def is_marked(self, mark: Mark, collection: str, key: str) -> bool:
+        """Return whether a row has a mark."""
+        return bool(self._all(sql.IS_MARKED, (int(mark), self._number(collection), key)))
+
+    def marked(self, mark: Mark) -> list[tuple[str, str]]:
+        """Return the rows that have a mark."""
+        return sorted((self._name(number), key) for number, key in self._all(sql.READ_MARKED, (int(mark),)))
 
     def conflicts(self) -> list[StoredConflict]:
         """Return the conflict log, oldest first."""

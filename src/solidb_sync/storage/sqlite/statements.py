@@ -92,6 +92,13 @@ WRITE_SETTING = """
 """
 DROP_SETTING = "DELETE FROM settings WHERE name = ?"
 
+HAS_MARKS = "SELECT 1 FROM row_marks WHERE mark = ? LIMIT 1"
+IS_MARKED = "SELECT 1 FROM row_marks WHERE mark = ? AND collection = ? AND k = ?"
+READ_MARKED = "SELECT collection, k FROM row_marks WHERE mark = ?"
+ADD_MARK = "INSERT OR IGNORE INTO row_marks (mark, collection, k) VALUES (?, ?, ?)"
+DROP_MARK = "DELETE FROM row_marks WHERE mark = ? AND collection = ? AND k = ?"
+CLEAR_MARKS = "DELETE FROM row_marks WHERE mark = ?"
+
 READ_CONFLICTS = """
     SELECT id, collection, k, change_id, status, strategy, winner, fields, local, remote, base, at
     FROM conflicts

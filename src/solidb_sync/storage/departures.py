@@ -1,0 +1,107 @@
+"""Rows that leave this device without being deleted: they match its filter no longer, or were not sent again.
+
+A row without changes of this device goes at once. One with changes is marked as leaving, and goes when the last of them is
+settled or discarded: unsent edits are never dropped. Of a row whose vector had edits of this incarnation a *ghost* stays,
+its key alone: a new document under that key would claim, by its vector, to include those edits, so saving it asks for a new
+incarnation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from solidb_sync.json_value import JsonDocument, decode
+from solidb_sync.model.version_vector import Dot
+from solidb_sync.protocol.messages import ServerChange
+from solidb_sync.protocol.names import actor_name
+from solidb_sync.storage.edits import DocumentChanged
+from solidb_sync.storage.engine import StorageEngine
+from solidb_sync.storage.records import ChangeState, Mark
+from solidb_sync.storage.text_forms import parse_vector
+
+REASON = "filter"
+"""Why a row went that nobody deleted."""
+Place = tuple[str, str]
+
+
+def drop_row(engine: StorageEngine, collection: str, key: str) -> None:
+    """Forget a row without changes, leaving a ghost when it had edits of this incarnation."""
+    row = engine.row(collection, key)
+    if row is not None:
+        replica = engine.replica()
+        if parse_vector(row.vector).get(actor_name(replica.device_id, replica.incarnation)):
+            engine.mark(Mark.GHOST, collection, key)
+    engine.drop_row(collection, key)
+    engine.drop_base(collection, key)
+    engine.unmark(Mark.LEAVING, collection, key)
+    engine.unmark(Mark.DOUBTED, collection, key)
+
+
+def take_away(engine: StorageEngine, change: ServerChange) -> None:
+    """Do what a `remove` says: drop the row, or remember that it is leaving while changes of this device lie over it."""
+    place = (change.collection, change.key)
+    changes = engine.changes_of(*place)
+    seen = parse_vector(bytes(change.version_vector).decode())
+    is_waiting = any(
+        kept.state is not ChangeState.HELD or not seen.covers(Dot(kept.actor, kept.counter)) for kept in changes
+    )
+    if is_waiting:
+        engine.mark(Mark.LEAVING, *place)
+        return
+    engine.drop_changes(kept.id for kept in changes)
+    drop_row(engine, *place)
+
+
+def stays(engine: StorageEngine, collection: str, key: str) -> None:
+    """Note that the server has sent a row: it is in this device's part."""
+    engine.unmark(Mark.LEAVING, collection, key)
+    engine.unmark(Mark.DOUBTED, collection, key)
+
+
+def drop_left(engine: StorageEngine) -> list[DocumentChanged]:
+    """Drop the leaving rows whose changes are all answered for; return what has gone. Call it when all has been pulled.
+
+    An answered change that no pull has brought back is in a version that was scanned and not sent: it is out, too.
+    """
+    gone = []
+    for place in engine.marked(Mark.LEAVING):
+        changes = engine.changes_of(*place)
+        if all(change.state is ChangeState.HELD for change in changes):
+            engine.drop_changes(change.id for change in changes)
+            gone.append(place)
+    return _drop_all(engine, gone)
+
+
+def doubt(engine: StorageEngine, collection: str) -> None:
+    """Doubt every row of a collection: what the server does not send from now on has to go.
+
+    A row that the server has never had, because its insert is still pending, is beyond doubt.
+    """
+    for key in engine.keys(collection):
+        if not engine.has_changes_of(collection, key):
+            engine.mark(Mark.DOUBTED, collection, key)
+        elif engine.base(collection, key) is not None:
+            engine.mark(Mark.LEAVING, collection, key)
+
+
+def drop_doubted(engine: StorageEngine) -> list[DocumentChanged]:
+    """Drop the rows that were not sent again; those with changes leave when these are settled."""
+    gone: list[Place] = []
+    for place in engine.marked(Mark.DOUBTED):
+        if engine.has_changes_of(*place):
+            engine.mark(Mark.LEAVING, *place)
+            engine.unmark(Mark.DOUBTED, *place)
+        else:
+            gone.append(place)
+    return _drop_all(engine, gone)
+
+
+def _drop_all(engine: StorageEngine, places: Iterable[Place]) -> list[DocumentChanged]:
+    facts = []
+    for collection, key in places:
+        row = engine.row(collection, key)
+        drop_row(engine, collection, key)
+        if row is not None and row.body is not None:
+            old: JsonDocument = decode(row.body)
+            facts.append(DocumentChanged(collection, key, None, old, "{}", "remote", REASON))
+    return facts
