@@ -23,15 +23,18 @@ from solidb_sync.client.transport.http_transport import HttpClient
 from solidb_sync.json_value import decode
 from solidb_sync.storage.local_store import LocalStore
 
-BOARDS, NOTES = "boards", "notes"
-COLLECTIONS = (BOARDS, NOTES)
+BOARDS, NOTES, COUNTS = "boards", "notes", "counts"
+COLLECTIONS = (BOARDS, NOTES, COUNTS)
+COUNTER = ("total", "clicks")
+"""The key and the field of the one counter that all devices count with."""
+
 BOARDS_COUNT = 5
 NOTES_COUNT = 30
 DOCUMENTS_MAX = 1_000
 
 
 class EditingDevice:
-    """Makes edits of all kinds, and remembers the fields that only it writes: those must be everywhere in the end."""
+    """Makes edits of all kinds, and remembers what it counted and the fields only it writes: what must be everywhere."""
 
     def __init__(self, manager: SyncManager, device_id: str) -> None:
         self._manager = manager
@@ -39,6 +42,7 @@ class EditingDevice:
         self._rng = random.Random(device_id)  # noqa: S311
         self._edits_left = 0
         self._made = 0
+        self._counted = 0
         self._own_fields: dict[str, dict[str, int]] = {}
         self._editing: asyncio.Task[None] | None = None
 
@@ -62,6 +66,7 @@ class EditingDevice:
             "requests": status.requests,
             "failed_rounds": status.failed_rounds,
             "own_fields": self._own_fields,
+            "counted": self._counted,
             "digest": hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest(),
         }
 
@@ -81,7 +86,7 @@ class EditingDevice:
 
     async def _edit(self, pause_seconds: float) -> None:
         while self._edits_left:
-            await self._rng.choices([self._write_board, self._write_note, self._delete_note], [5, 4, 1])[0]()
+            await self._rng.choices([self._write_board, self._write_note, self._delete_note, self._count], [4, 3, 1, 2])[0]()
             self._made += 1
             self._edits_left -= 1
             await asyncio.sleep(pause_seconds)
@@ -97,6 +102,11 @@ class EditingDevice:
 
     async def _delete_note(self) -> None:
         await self._manager.delete_document(NOTES, self._some_note())
+
+    async def _count(self) -> None:
+        amount = self._rng.randrange(1, 10)
+        await self._manager.crdt_increment(COUNTS, *COUNTER, amount)
+        self._counted += amount
 
     def _some_note(self) -> str:
         return f"note-{self._rng.randrange(NOTES_COUNT)}"

@@ -19,7 +19,7 @@ from typing import Any
 from solidb_sync.cli.demo.processes import Child, child
 from solidb_sync.cli.output import json_text
 from solidb_sync.json_value import decode
-from solidb_sync.testing.editing_process import BOARDS, COLLECTIONS
+from solidb_sync.testing.editing_process import BOARDS, COLLECTIONS, COUNTER, COUNTS
 from solidb_sync.testing.faulty_proxy import FaultyProxy, Partition, ProxyFaults
 
 POLL_SECONDS = 0.1
@@ -160,6 +160,10 @@ async def _differences(devices: list[FlakyDevice]) -> list[str]:
             for device, documents in zip(devices, shown, strict=True)
             if documents != shown[0]
         ]
+        if collection == COUNTS:
+            (key, field), counted = COUNTER, sum(report["counted"] for report in reports)
+            value = shown[0].get(key, {}).get(field, 0)
+            found += [f"{key}.{field}: {value} instead of {counted}"] if value != counted else []
         if collection == BOARDS:
             found += [
                 f"{device.name}: {board}.{name} is lost"
