@@ -65,7 +65,7 @@ def apply_changes(session: WriteSession, call: SyncCall, now_ms: int) -> PushOut
         changes = proposed_changes(call.changes.wires, call.client_id)
     else:
         changes = call.changes
-    working = WorkingSet(session, head, actor, now_ms)
+    working = WorkingSet(session, head, actor, now_ms, stored=call.stored)
     working.load(changes)
     begins_with_known = bool(changes) and changes[0].id in working.known
     replica = replica_reset(call, actor, begins_with_known=begins_with_known)

@@ -94,6 +94,8 @@ def _decided(working: WorkingSet, change: ProposedChange, dot: Dot) -> Verdict:
             decision, crdt = done.decision, states_text(done.states) if fields.operations else ""
     except FieldProblem as problem:
         return Verdict(change, dot, "rejected", error=ChangeError(problem.kind, f"changes[{change.at}].crdt.{problem}"))
+    if decision.is_fast_forward and working.stands_on_overruled(change):
+        decision = replace(decision, is_fast_forward=False)
     body = None if decision.version.document is None else encode(decision.version.document).decode()
     error = _result_error(change, decision, body)
     if error is not None:

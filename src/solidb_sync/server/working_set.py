@@ -13,6 +13,7 @@ from solidb_sync.json_value import decode, encode
 from solidb_sync.model.crdt.field_states import NO_STATES, FieldStates, read_states
 from solidb_sync.model.field_dots import SERVER_ACTOR, FieldDots
 from solidb_sync.model.version_vector import Dot, VersionVector
+from solidb_sync.protocol.names import actor_belongs_to
 from solidb_sync.reconcile.decision import Version
 from solidb_sync.reconcile.strategy import Strategy
 from solidb_sync.server.conflict_records import PENDING, REPLACED, RESOLVED, change_of, taking_the_place_of
@@ -39,7 +40,7 @@ HELD_BYTES_MAX = 16 * 1024 * 1024
 class WorkingSet:
     """The state of one push."""
 
-    def __init__(self, session: WriteSession, head: Head, actor: ActorState, now_ms: int) -> None:
+    def __init__(self, session: WriteSession, head: Head, actor: ActorState, now_ms: int, *, stored: int = 0) -> None:
         self._session = session
         self._head = head
         self._began_with = actor
@@ -71,6 +72,8 @@ class WorkingSet:
         self._strategies: StrategyChoice | None = None
         self._stamp = head.stamp
         self._open: dict[DocumentName, ConflictRecord] = {}
+        self._stored = stored
+        self._overruled: set[DocumentName] | None = None
 
     def load(self, changes: Sequence[ProposedChange]) -> None:
         """Read what these changes are about."""
@@ -153,7 +156,23 @@ class WorkingSet:
                 self._settle_conflict(SettledConflict(conflict.seq, REPLACED, older.change_id))
             self._open[name] = conflict
         self.writes.conflicts.append(conflict)
+        if conflict.winner != "local" and self._overruled is not None:
+            self._overruled.add(name)
         return conflict
+
+    def stands_on_overruled(self, change: ProposedChange) -> bool:
+        """Return whether the author may have made a change on top of own edits that were overruled, not knowing it yet.
+
+        Its base covers them, and the document here is without them: author and server do not hold the same version then.
+        """
+        if not any(actor_belongs_to(actor, self.client_id) for actor in change.base):
+            return False
+        if self._overruled is None:
+            self._overruled = self._session.overruled_since(self.client_id, self._stored)
+            self._overruled |= {
+                (record.collection, record.key) for record in self.writes.conflicts if record.winner != "local"
+            }
+        return change.name in self._overruled
 
     def resolve_conflicts(self, change: ProposedChange, seq: int) -> None:
         """Note that a change has settled conflicts about its document."""

@@ -108,6 +108,16 @@ class Ledger:
         self.newest = max(self.newest, outcome.seq)
         return judgement
 
+    def was_overruled(self, place: Place, actor: str) -> bool:
+        """Return whether an earlier edit of this device was in a conflict about the document and did not win it."""
+        device = actor.split("~")[0]
+        return any(
+            self.outcomes[version.change_id].actor.split("~")[0] == device
+            and self.judgements[version.change_id].status == "conflict"
+            and self.judgements[version.change_id].winner != "local"
+            for version in self.versions.get(place, ())
+        )
+
     def newest_version(self, place: Place) -> Version:
         """Return the newest version of a document."""
         found = self.versions.get(place)

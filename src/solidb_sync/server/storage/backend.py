@@ -106,6 +106,9 @@ class ReadSession(ViewReads, Protocol):
     def settled_since(self, client_id: str, *, after: int, upto: int) -> list[str]:
         """Return the changes whose conflicts, of this client, were settled after one sequence and up to another."""
 
+    def overruled_since(self, client_id: str, after: int) -> set[DocumentName]:
+        """Return the documents in which an edit of this client, taken after a sequence, was overruled or left open."""
+
     def policies(self) -> dict[str, str]:
         """Return the strategies that hold for collections whatever the devices ask for."""
 

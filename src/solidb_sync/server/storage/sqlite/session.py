@@ -180,6 +180,10 @@ class SqliteReadSession(SqliteViewReads):
         rows = self._connection.execute(sql.SETTLED_SINCE, (client_id, after, upto))
         return [str(change_id) for (change_id,) in rows]
 
+    def overruled_since(self, client_id: str, after: int) -> set[DocumentName]:
+        """Return the documents of which the server has not taken all that the client wrote."""
+        return {(collection, key) for collection, key in self._connection.execute(sql.OVERRULED_SINCE, (client_id, after))}
+
     def collection_id(self, name: str) -> int | None:
         """Return the number of a collection."""
         row = self._first(sql.COLLECTION_ID, name)

@@ -102,6 +102,9 @@ SETTLED_SINCE = """
 SELECT change_id FROM conflict_log
 WHERE client_id = ? AND resolved_seq > ? AND resolved_seq <= ?
 ORDER BY resolved_seq, id"""
+OVERRULED_SINCE = """
+SELECT DISTINCT collection, key FROM conflict_log
+WHERE client_id = ? AND seq > ? AND winner <> 'local'"""
 
 POLICIES = "SELECT collection, strategy FROM policies ORDER BY collection"
 SAVE_POLICY = """
