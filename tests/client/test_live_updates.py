@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from server_process import ServerProcess
-from solidb_sync import ConnectionError, LocalStore, SyncConfig, SyncManager
+from solidb_sync import AuthError, ConnectionError, LocalStore, SyncConfig, SyncManager
 from solidb_sync.client.live_updates import REOPEN_SECONDS_MAX, STREAM_LASTED_SECONDS, Ring, listen_for_news
 from solidb_sync.client.retry import Backoff
 from solidb_sync.client.transport.transport import TransportAnswer
@@ -56,7 +56,9 @@ def rings_of(network: ShortStreams, seconds: float) -> list[int | None]:
         rings.append(ring.seq)
 
     async def main() -> None:
-        listening = listen_for_news(network, "mydb", "phone", ring=note, backoff=Backoff(random.Random(5)))
+        backoff, accepted = Backoff(random.Random(5)), asyncio.Event()
+        accepted.set()
+        listening = listen_for_news(network, "mydb", "phone", ring=note, backoff=backoff, accepted=accepted)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(listening, seconds)
 
@@ -82,6 +84,41 @@ def test_each_reopened_stream_gives_one_ring_without_a_number_when_it_is_heard_n
     """The ring says that the server can be reached: an attempt that failed must not say it."""
     assert rings_of(ShortStreams(lasting_seconds=HOUR), HOUR / 2) == [3]
     assert rings_of(ShortStreams(lasting_seconds=HOUR, refused=5), HOUR / 2) == [None, 3]
+
+
+class RefusedStreams(ShortStreams):
+    """A network whose streams are refused for want of credentials."""
+
+    async def listen(self, path: str, query: Mapping[str, str]) -> AsyncIterator[str]:
+        self.asked += 1
+        raise AuthError("not known here")
+        yield ""
+
+
+def test_a_stream_refused_for_want_of_credentials_waits_until_a_round_has_had_its_own_accepted() -> None:
+    """5.16: one ring makes a round find out; then the rounds try, and the doorbell does not."""
+    network = RefusedStreams()
+    rings: list[Ring] = []
+
+    async def main() -> None:
+        accepted = asyncio.Event()
+        accepted.set()
+
+        async def note(ring: Ring) -> None:
+            rings.append(ring)
+            accepted.clear()
+
+        listening = asyncio.create_task(
+            listen_for_news(network, "mydb", "phone", ring=note, backoff=Backoff(random.Random(5)), accepted=accepted)
+        )
+        await asyncio.sleep(HOUR)
+        assert network.asked == 1
+        accepted.set()
+        await asyncio.sleep(HOUR)
+        listening.cancel()
+
+    run(main())
+    assert (network.asked, rings) == (2, [Ring(None), Ring(None)])
 
 
 @pytest.mark.anyio

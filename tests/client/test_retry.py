@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from solidb_sync.client.background_loop import BackgroundLoop, RoundReport
@@ -46,17 +47,40 @@ class Rounds:
         return self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
 
 
-def report(*, failed: bool, retryable: bool = True, retry_after: float | None = None, pushed: int = 0) -> RoundReport:
-    return RoundReport(SyncResult(success=not failed, pushed=pushed), failed, retryable, retry_after)
+def report(
+    *, failed: bool, retryable: bool = True, retry_after: float | None = None, pushed: int = 0, **why: bool
+) -> RoundReport:
+    return RoundReport(SyncResult(success=not failed, pushed=pushed), failed, retryable, retry_after, **why)
 
 
-def loop_over(rounds: Rounds, *, online: bool = True, max_retries: int = 5) -> BackgroundLoop:
+UNREACHABLE = report(failed=True, is_unreachable=True)
+NO_CREDENTIALS = report(failed=True, retryable=False, needs_credentials=True)
+FINE = report(failed=False)
+
+
+class Server:
+    """What a look for the server finds; notes when each look was taken."""
+
+    def __init__(self, back_after: float = float("inf")) -> None:
+        self.back_after = back_after
+        self.times: list[float] = []
+
+    async def __call__(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        self.times.append(now)
+        return now >= self.back_after
+
+
+def loop_over(
+    rounds: Rounds, *, online: bool = True, max_retries: int = 5, interval: float = 30, server: Server | None = None
+) -> BackgroundLoop:
     return BackgroundLoop(
         rounds,
-        interval_seconds=30,
+        interval_seconds=interval,
         max_retries=max_retries,
         backoff=Backoff(random.Random(1)),
         is_online_by_hand=lambda: online,
+        probe=server or Server(),
     )
 
 
@@ -234,3 +258,144 @@ def test_the_retry_law_holds_for_every_seed(seed: int) -> None:
         else:
             assert 30 - 1e-6 <= wait <= max(30, ceiling) + 1e-6
     assert all(abs(wait - 30) < 1e-6 for wait in waits[failures:])
+
+
+def gaps(times: list[float]) -> list[float]:
+    """Return the times between."""
+    return [later - earlier for earlier, later in itertools.pairwise(times)]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**32), st.integers(0, 12), st.floats(1, 3600))
+def test_a_dead_server_is_asked_no_more_often_than_the_law_says(seed: int, retries: int, interval: float) -> None:
+    """37: after k failures a wait of at most min(cap, base * 2^k), at random; after the last retry exactly the interval."""
+    rounds = Rounds([UNREACHABLE])
+    seconds = 10 * interval + 600
+
+    async def scenario() -> None:
+        loop = BackgroundLoop(
+            rounds,
+            interval_seconds=interval,
+            max_retries=retries,
+            backoff=Backoff(random.Random(seed)),
+            is_online_by_hand=lambda: True,
+            probe=Server(),
+        )
+        await let_run(loop, seconds)
+
+    run(scenario())
+    quick, patient = gaps(rounds.times)[:retries], gaps(rounds.times)[retries:]
+    assert all(gap <= min(CAP_SECONDS, BASE_SECONDS * 2**number) + 0.001 for number, gap in enumerate(quick))
+    assert all(abs(gap - interval) < 0.001 for gap in patient)
+    assert len(rounds.times) <= 1 + retries + seconds / interval + 1
+
+
+def test_after_the_retries_the_normal_interval_holds_and_goes_on_for_ever() -> None:
+    """L2, DEC-6: not the doubled delays."""
+    rounds = Rounds([UNREACHABLE])
+
+    async def scenario() -> None:
+        await let_run(loop_over(rounds, max_retries=2, interval=1), 1000)
+
+    run(scenario())
+    assert {round(gap, 3) for gap in gaps(rounds.times)[2:]} == {1}
+    assert len(rounds.times) > 900
+
+
+def test_want_of_credentials_uses_up_no_retry_and_is_tried_at_the_interval() -> None:
+    """5.16: however often it failed for that, the quick retries are all there when the network fails."""
+    rounds = Rounds([NO_CREDENTIALS] * 9 + [UNREACHABLE] * 3 + [FINE])
+
+    async def scenario() -> None:
+        loop = loop_over(rounds, max_retries=3)
+        saving = asyncio.ensure_future(_keep_waking(loop))
+        await let_run(loop, 280)
+        saving.cancel()
+
+    run(scenario())
+    waits = gaps(rounds.times)
+    assert {round(gap, 3) for gap in waits[:9]} == {30}
+    assert all(gap <= BASE_SECONDS * 2**number for number, gap in enumerate(waits[9:12]))
+
+
+def test_going_online_begins_the_counting_of_failures_again() -> None:
+    """L2: SetOnline(true) resets."""
+    rounds = Rounds([UNREACHABLE])
+
+    async def scenario() -> int:
+        loop = loop_over(rounds, max_retries=3)
+        running = asyncio.ensure_future(loop.run())
+        await asyncio.sleep(25)
+        before = len(rounds.times)
+        loop.wake_now()
+        await asyncio.sleep(25)
+        running.cancel()
+        return before
+
+    assert (run(scenario()), len(rounds.times)) == (4, 8)
+
+
+def test_a_success_that_was_asked_for_by_hand_ends_the_waiting() -> None:
+    """L2: saves are sent at once again, and the next round comes an interval later."""
+    rounds = Rounds([UNREACHABLE] * 4 + [FINE])
+
+    async def scenario() -> float:
+        loop = loop_over(rounds, max_retries=3)
+        running = asyncio.ensure_future(loop.run())
+        await asyncio.sleep(25)
+        loop.wake()
+        await asyncio.sleep(0.001)
+        assert len(rounds.times) == 4
+        loop.note_success()
+        noted = asyncio.get_running_loop().time()
+        await asyncio.sleep(10)
+        loop.wake()
+        await asyncio.sleep(35)
+        running.cancel()
+        return noted
+
+    noted = run(scenario())
+    assert [round(time - noted) for time in rounds.times[4:]] == [10, 40]
+
+
+def test_with_a_long_interval_an_unreachable_server_is_looked_for_and_found() -> None:
+    """C9: at least every minute, by something smaller than a round; when it is there a round runs at once."""
+    rounds, server = Rounds([UNREACHABLE] * 4 + [FINE]), Server(back_after=600)
+
+    async def scenario() -> None:
+        await let_run(loop_over(rounds, max_retries=3, interval=7 * 24 * 3600, server=server), 2000)
+
+    run(scenario())
+    assert all(CAP_SECONDS / 2 <= gap <= CAP_SECONDS for gap in gaps(server.times))
+    assert rounds.times[4:] == [server.times[-1]]
+    assert 600 <= server.times[-1] <= 660
+
+
+@pytest.mark.parametrize("outcome", [FINE, NO_CREDENTIALS, report(failed=True)])
+def test_a_server_that_answers_is_not_looked_for(outcome: RoundReport) -> None:
+    server = Server()
+
+    async def scenario() -> None:
+        await let_run(loop_over(Rounds([outcome]), max_retries=1, interval=3600, server=server), 10_000)
+
+    run(scenario())
+    assert server.times == []
+
+
+def test_another_interval_holds_at_once() -> None:
+    """N5: counted from the last round, in a wait that a failure began too; but what the server asked for is kept to."""
+    rounds = Rounds([FINE, FINE, FINE, report(failed=True, retryable=False), report(failed=True, retry_after=50)])
+
+    async def scenario() -> None:
+        loop = loop_over(rounds, interval=1000, max_retries=0)
+        running = asyncio.ensure_future(loop.run())
+        for seconds in (100, 10, 1000, 20, 5):
+            await asyncio.sleep(5)
+            loop.set_interval(seconds)
+            await asyncio.sleep(100)
+        running.cancel()
+
+    run(scenario())
+    begun = rounds.times[0]
+    assert [round(time - begun) for time in rounds.times[:3]] == [0, 100, 110]
+    assert min(gaps(rounds.times)[4:]) >= 50

@@ -10,6 +10,7 @@ from solidb_sync.errors import ConfigError
 from solidb_sync.protocol.limits import CHANGES_PER_BATCH_MAX
 from solidb_sync.protocol.names import name_problem
 
+INTERVAL_SECONDS_MIN = 0.01
 INTERVAL_SECONDS_MAX = 7 * 24 * 3600
 RETRIES_MAX = 100
 
@@ -43,7 +44,7 @@ class SyncConfig:
         object.__setattr__(self, "collections", _names(self.collections))
         if self.database is not None and (problem := name_problem(self.database)):
             raise ConfigError(f"database: {problem}")
-        _check_number("sync_interval_secs", self.sync_interval_secs, 0.01, INTERVAL_SECONDS_MAX)
+        check_interval("sync_interval_secs", self.sync_interval_secs)
         _check_integer("batch_size", self.batch_size, 1, CHANGES_PER_BATCH_MAX)
         _check_integer("max_retries", self.max_retries, 0, RETRIES_MAX)
         _check_number("delta_threshold", self.delta_threshold, 0, 1)
@@ -68,6 +69,11 @@ def _names(collections: Iterable[str]) -> tuple[str, ...]:
         if problem:
             raise ConfigError(f"collections: {problem}")
     return names
+
+
+def check_interval(name: str, seconds: object) -> None:
+    """Raise `ConfigError` unless this can be the time between two rounds."""
+    _check_number(name, seconds, INTERVAL_SECONDS_MIN, INTERVAL_SECONDS_MAX)
 
 
 def _check_number(name: str, value: object, least: float, most: float) -> None:

@@ -5,6 +5,9 @@ A page in the stream is the answer to a pull that nobody had to ask for: it is a
 A broken stream is opened again after a jittered delay. When the first line of the new one is heard, one ring without a
 number is given: the server can be reached again, and whatever waits for that may go. Delays double until a stream has
 lasted: one that opens and breaks at once, behind a proxy that ends streams, is no reason to ask several times a second.
+
+A stream that is refused for want of credentials is not opened again before a round has had its credentials accepted: it is
+the rounds that try again, and one who tries is enough.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import msgspec
 
 from solidb_sync.client.retry import Backoff
 from solidb_sync.client.transport.transport import Transport
-from solidb_sync.errors import SoliDBError
+from solidb_sync.errors import AuthError, SoliDBError
 from solidb_sync.protocol import endpoints
 from solidb_sync.protocol.messages import ReceivedAnswer
 
@@ -41,7 +44,13 @@ class Ring:
 
 
 async def listen_for_news(
-    transport: Transport, database: str, client_id: str, *, ring: Callable[[Ring], Awaitable[None]], backoff: Backoff
+    transport: Transport,
+    database: str,
+    client_id: str,
+    *,
+    ring: Callable[[Ring], Awaitable[None]],
+    backoff: Backoff,
+    accepted: asyncio.Event,
 ) -> None:
     """Call `ring` with every piece of news, one after the other, for ever; ends only by cancellation."""
     clock = asyncio.get_running_loop()
@@ -58,11 +67,14 @@ async def listen_for_news(
                         await ring(Ring(None))
                 if line.startswith("data:"):
                     await ring(read_ring(line))
+        except AuthError:
+            await ring(Ring(None))  # a round finds out whether that is so, and says it
         except SoliDBError:
             pass
         has_lasted = opened is not None and clock.time() - opened >= STREAM_LASTED_SECONDS
         failures = 1 if has_lasted else failures + 1
         await asyncio.sleep(backoff.delay_seconds(failures))
+        await accepted.wait()
 
 
 def read_ring(line: str) -> Ring:

@@ -25,9 +25,13 @@ class Backoff:
     cap_seconds: float = CAP_SECONDS
 
     def delay_seconds(self, failures: int, retry_after_seconds: float | None = None) -> float:
-        """Return the wait after the `failures`-th failure in a row (1 for the first)."""
+        """Return the wait after the `failures`-th failure in a row (1 for the first; after none, what the server asks)."""
         ceiling = min(self.cap_seconds, self.base_seconds * 2 ** min(failures - 1, _DOUBLINGS_MAX))
-        delay = self.random_source.uniform(0, ceiling)
+        delay = self.random_source.uniform(0, ceiling) if failures else 0.0
         if retry_after_seconds is None:
             return delay
         return max(delay, min(retry_after_seconds, RETRY_AFTER_SECONDS_MAX))
+
+    def probe_delay_seconds(self) -> float:
+        """Return the wait before an unreachable server is looked for: between half the cap and the cap."""
+        return self.random_source.uniform(self.cap_seconds / 2, self.cap_seconds)

@@ -47,6 +47,9 @@ class Rounds:
         self._connectivity = connectivity
         self._max_retries = max_retries
         self._running: asyncio.Task[RoundReport] | None = None
+        self.credentials_accepted = asyncio.Event()
+        """Not set after a round that failed for want of credentials."""
+        self.credentials_accepted.set()
         self.history = RoundHistory()
 
     @property
@@ -101,6 +104,10 @@ class Rounds:
         history.last_duration_ms = duration_ms
         history.state = _state_after(problem)
         history.last_error = None if problem is None else str(problem)
+        if isinstance(problem, AuthError):
+            self.credentials_accepted.clear()
+        elif not isinstance(problem, ConnectionError):
+            self.credentials_accepted.set()
         if problem is None:
             history.last_success_ms = self._clock.now_ms()
             history.consecutive_failures = 0
@@ -168,6 +175,7 @@ def _report(outcome: RoundOutcome, problem: Exception | None) -> RoundReport:
         is_retryable=problem is not None and is_retryable(problem),
         retry_after_seconds=problem.retry_after_seconds if isinstance(problem, ServerError) else None,
         needs_credentials=isinstance(problem, AuthError),
+        is_unreachable=isinstance(problem, ConnectionError),
     )
 
 

@@ -68,10 +68,11 @@ class SyncManager(
         self._commands = CommandSender()
         self._loop = BackgroundLoop(
             self._run_round,
-            interval_seconds=self._config.sync_interval_secs,
+            interval_seconds=self._interval_seconds,
             max_retries=self._config.max_retries,
             backoff=self._backoff,
             is_online_by_hand=lambda: self._connectivity.is_on,
+            probe=self._probe,
         )
         self._tasks = [asyncio.create_task(self._serve_commands(self._commands), name="sync commands")]
         if self._config.auto_sync:

@@ -62,6 +62,7 @@ class ManagerParts:
             config=self._config,
         )
         self._rounds = Rounds(store.clock, self._events, self._connectivity, max_retries=self._config.max_retries)
+        self._interval_seconds = self._config.sync_interval_secs
         self._backoff = Backoff(random_source or random.Random())  # noqa: S311 - jitter, not a secret
         self._commands: CommandSender | None = None
         self._loop: BackgroundLoop | None = None

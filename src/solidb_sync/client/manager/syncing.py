@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from solidb_sync.client.background_loop import RoundReport
+from solidb_sync.client.config import check_interval
 from solidb_sync.client.live_updates import Ring, listen_for_news
 from solidb_sync.client.manager.parts import ManagerParts, check_collection
 from solidb_sync.client.results import SyncResult
 from solidb_sync.client.resync import Resync
 from solidb_sync.client.scope import exclude, purge, subscribe_to
-from solidb_sync.errors import ConnectionError
+from solidb_sync.errors import ConnectionError, SoliDBError
 from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.records import ChangeState, Subscription
 from solidb_sync.storage.subscriptions import checked_subscription
@@ -33,6 +34,8 @@ class SyncMethods(ManagerParts):
         report, began = await self._rounds.run(self._round.run)
         if not began and report.result.success and self._view(lambda reader: reader.count_changes(ChangeState.PENDING)):
             report, _ = await self._rounds.run(self._round.run)  # saved too late for the round that was shared
+        if self._loop is not None and not report.has_failed:
+            self._loop.note_success()
         return report.result
 
     sync = sync_now
@@ -63,6 +66,20 @@ class SyncMethods(ManagerParts):
             raise
         self._connectivity.observe(is_reachable=True)
         return (self._store.clock.monotonic() - begun) * 1000
+
+    async def _probe(self) -> bool:
+        try:
+            await self.ping()
+        except SoliDBError:
+            return False
+        return True
+
+    async def set_sync_interval(self, seconds: float) -> None:
+        """Let this many seconds pass between rounds from now on, until the manager ends."""
+        check_interval("seconds", seconds)
+        self._interval_seconds = seconds
+        if self._loop is not None:
+            self._loop.set_interval(seconds)
 
     def is_syncing(self) -> bool:
         """Return whether a round is running."""
@@ -95,6 +112,7 @@ class SyncMethods(ManagerParts):
                 self._store.device_id,
                 ring=self._ring,
                 backoff=self._backoff,
+                accepted=self._rounds.credentials_accepted,
             )
             self._tasks.append(asyncio.create_task(listening, name="sync doorbell"))
 
