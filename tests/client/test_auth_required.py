@@ -145,6 +145,6 @@ async def test_a_password_for_a_server_without_a_login_is_said_to_be_of_no_use(s
         phone = SyncManager(store, client, SyncConfig(auto_sync=False))
         result = await phone.sync_now()
         assert (result.success, result.error_details[0].type) == (False, "AuthError")
-        assert "has no POST /auth/login (it answered 404); use api_key" in result.errors[0]
+        assert "the server has no logins (POST /auth/login): use an api_key" in result.errors[0]
         await phone.ping()
         await phone.stop()

@@ -119,7 +119,7 @@ async def test_a_provider_that_does_not_answer_is_given_up_like_any_request(serv
 
     client = HttpClient(server.address, 50, database=database, token_provider=hang)
     with pytest.raises(ConnectionError, match=r"no token within 0\.05 seconds"):
-        await client.exchange("GET", "/_api/health")
+        await client.exchange("POST", "/_api/sync/delta", body=b"{}")
 
 
 async def test_requests_refused_together_share_one_new_token(server: ServerProcess, database: str, tokens: Tokens) -> None:

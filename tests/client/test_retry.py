@@ -144,9 +144,7 @@ def test_rounds_that_fail_after_getting_somewhere_are_tried_again_soon() -> None
     rounds = Rounds([report(failed=True, pushed=100)])
 
     async def scenario() -> None:
-        loop = loop_over(rounds)
-        await let_run(loop, 100)
-        assert loop.consecutive_failures == 1
+        await let_run(loop_over(rounds), 100)
 
     run(scenario())
     assert len(rounds.times) > 100 / BASE_SECONDS
@@ -245,6 +243,7 @@ def test_the_retry_law_holds_for_every_seed(seed: int) -> None:
             max_retries=max_retries,
             backoff=Backoff(chance),
             is_online_by_hand=lambda: True,
+            probe=Server(),
         )
         await let_run(loop, 3600)
         assert loop.consecutive_failures == 0

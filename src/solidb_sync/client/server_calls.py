@@ -95,12 +95,5 @@ def _checked(answer: TransportAnswer) -> TransportAnswer:
         said.error,
         status=answer.status,
         type=said.type,
-        retry_after_seconds=_retry_after(answer.headers.get("retry-after")),
+        retry_after_seconds=answer.retry_after_seconds,
     )
-
-
-def _retry_after(header: str | None) -> float | None:
-    """Return the seconds of a Retry-After header; its date form is not used by our server and counts as absent."""
-    if header is None or not header.isascii() or not header.isdigit():
-        return None
-    return float(header)

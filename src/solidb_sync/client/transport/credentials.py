@@ -13,9 +13,11 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from solidb_sync.client.transport.transport import TransportAnswer
-from solidb_sync.errors import AuthError, ConfigError, ConnectionError
+from solidb_sync.errors import AuthError, ConfigError, ConnectionError, ServerError
 from solidb_sync.protocol.codec import decode_error
 from solidb_sync.protocol.logins import LOGIN, LoginAnswer, LoginRequest
+
+NO_LOGIN_STATUSES = (404, 405, 501)
 
 TokenProvider = Callable[[], str | Awaitable[str]]
 Send = Callable[[str, bytes], Awaitable[TransportAnswer]]
@@ -55,18 +57,21 @@ class Credentials:
         """True when there is somebody to ask for another token."""
         return self._provider is not None or self._login is not None
 
-    async def renew(self, refused: dict[str, str], send: Send, timeout_seconds: float) -> None:
-        """Get a token in place of the `refused` headers; those who ask at the same time share one asking.
+    async def renew(self, refused: dict[str, str], send: Send, timeout_seconds: float) -> bool:
+        """Get a token in place of the `refused` headers and return whether it is another one.
+
+        Those who ask at the same time share one asking.
 
         Raises `AuthError` when none is given, `ConnectionError` when nobody answers.
         """
         if self.headers != refused:
-            return
+            return True
         loop = asyncio.get_running_loop()
         if self._renewing is None or self._renewing.done() or self._renewing.get_loop() is not loop:
             self._renewing = loop.create_task(self._renew(send, timeout_seconds))
             self._renewing.add_done_callback(_has_ended)
         await asyncio.shield(self._renewing)
+        return self.headers != refused
 
     async def _renew(self, send: Send, timeout_seconds: float) -> None:
         try:
@@ -86,16 +91,25 @@ class Credentials:
             return _header_safe("token", token)
         except (AuthError, ConnectionError, TimeoutError):
             raise
+        except OSError as problem:
+            raise ConnectionError(f"token_provider: {type(problem).__name__}: {problem}") from problem
         except Exception as problem:
             raise AuthError(f"token_provider: gave no token, but raised {type(problem).__name__}: {problem}") from problem
 
     async def _log_in(self, send: Send) -> str:
         assert self._login is not None
         answer = await send(LOGIN, msgspec.json.encode(self._login))
-        if answer.status in (404, 405):
+        if answer.status in NO_LOGIN_STATUSES:
             raise AuthError(f"the server has no logins (POST {LOGIN}): use an api_key or a token in place of username")
         if answer.status >= 500:
             raise ConnectionError(f"POST {LOGIN}: {decode_error(answer.body, answer.status).error}")
+        if answer.status == 429:
+            raise ServerError(
+                f"POST {LOGIN}: {decode_error(answer.body, answer.status).error}",
+                status=answer.status,
+                type=decode_error(answer.body, answer.status).type,
+                retry_after_seconds=answer.retry_after_seconds,
+            )
         if answer.status != 200:
             raise AuthError(f"username, password: {decode_error(answer.body, answer.status).error}")
         try:

@@ -9,7 +9,8 @@ from urllib.parse import urlencode, urlsplit
 
 from solidb_sync.client.transport.credentials import Credentials, TokenProvider
 from solidb_sync.client.transport.transport import TransportAnswer
-from solidb_sync.errors import ConfigError, ConnectionError
+from solidb_sync.errors import AuthError, ConfigError, ConnectionError
+from solidb_sync.protocol import endpoints
 from solidb_sync.protocol.addresses import PORT_DEFAULT, is_loopback
 from solidb_sync.protocol.compression import (
     GZIP,
@@ -92,6 +93,8 @@ class HttpClient:
 
         Raises `AuthError` when a token has to be asked for and none is given.
         """
+        if path == endpoints.HEALTH:
+            return await self._send(method, path, query, body, shown={})  # needs none, and must work when there are none
         if self._credentials.are_missing:
             await self._renew({})
         shown = self._credentials.headers
@@ -99,8 +102,7 @@ class HttpClient:
         if answer.status == 415 and self._may_pack:
             self._may_pack = False  # a server or a proxy that wants bodies plain
             answer = await self._send(method, path, query, body)
-        if answer.status == 401 and self._credentials.can_renew:
-            await self._renew(shown)
+        if answer.status == 401 and self._credentials.can_renew and await self._renew(shown):
             answer = await self._send(method, path, query, body)
         return answer
 
@@ -118,11 +120,11 @@ class HttpClient:
             api_key=api_key, token=token, username=username, password=password, token_provider=token_provider
         )
 
-    async def _renew(self, refused: dict[str, str]) -> None:
+    async def _renew(self, refused: dict[str, str]) -> bool:
         async def post(path: str, body: bytes) -> TransportAnswer:
             return await self._send("POST", path, None, body, shown={})
 
-        await self._credentials.renew(refused, post, self.timeout_ms / 1000)
+        return await self._credentials.renew(refused, post, self.timeout_ms / 1000)
 
     async def _send(
         self,
@@ -151,7 +153,11 @@ class HttpClient:
             raise ConnectionError(f"{self.base_url}: {_reason(problem)}") from problem
 
     async def listen(self, path: str, query: Mapping[str, str]) -> AsyncIterator[str]:
-        """Yield the lines of a stream until it ends; broken by 45 seconds of silence, or `timeout_ms` before the first."""
+        """Yield the lines of a stream until it ends; broken by 45 seconds of silence, or `timeout_ms` before the first.
+
+        Raises `AuthError` when the server does not accept the credentials and there are no others; when there are, the
+        stream counts as broken, and is opened with them the next time.
+        """
         timeouts = self._timeouts(STREAM_SILENCE_SECONDS_MAX)
         pool, url = self._open(), self._url(path, query)
         if self._credentials.are_missing:
@@ -163,8 +169,8 @@ class HttpClient:
                 asyncio.timeout(self.timeout_ms / 1000) as opening,
                 pool.stream("GET", url, headers=headers, extensions=timeouts) as response,
             ):
-                if response.status == 401 and self._credentials.can_renew:
-                    await self._renew(shown)
+                if response.status == 401 and not (self._credentials.can_renew and await self._renew(shown)):
+                    raise AuthError(f"{self.base_url}: the server does not accept the credentials")
                 if response.status != 200:
                     raise ConnectionError(f"{self.base_url}: the stream answered {response.status}")
                 async for line in _lines(response):

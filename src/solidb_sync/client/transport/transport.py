@@ -15,6 +15,12 @@ class TransportAnswer:
     headers: Mapping[str, str]
     body: bytes
 
+    @property
+    def retry_after_seconds(self) -> float | None:
+        """How long the server asks to be left alone; the date form of Retry-After is not used by our server: absent."""
+        header = self.headers.get("retry-after")
+        return float(header) if header is not None and header.isascii() and header.isdigit() else None
+
 
 class Transport(Protocol):
     """Carries requests to one server."""
