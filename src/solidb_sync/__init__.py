@@ -10,7 +10,8 @@ from sdbql import (
 )
 from solidb_sync.client.commands import SyncCommand
 from solidb_sync.client.config import SyncConfig
-from solidb_sync.client.conflicts import Conflict, ConflictResolution, ConflictStrategy, DocumentVersion
+from solidb_sync.client.conflict_strategy import ConflictStrategy
+from solidb_sync.client.conflicts import Conflict, ConflictResolution, ConflictStatus, DocumentVersion
 from solidb_sync.client.delta_stats import DeltaStats
 from solidb_sync.client.events import ChangeEvent
 from solidb_sync.client.results import SyncResult
@@ -54,6 +55,7 @@ __all__ = [
     "Conflict",
     "ConflictError",
     "ConflictResolution",
+    "ConflictStatus",
     "ConflictStrategy",
     "ConnectionError",
     "CrdtBoundError",

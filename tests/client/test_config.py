@@ -38,7 +38,7 @@ def test_a_list_of_collections_is_kept_as_a_tuple() -> None:
         ("collections", [1], "collections: 1 is not a string"),
         ("database", "a/b", "database: 'a/b' is not a name"),
         ("max_pending_changes", 0, "max_pending_changes: expected an integer from 1"),
-        ("conflict_strategy", ConflictStrategy.MANUAL, "MANUAL is not available in this version"),
+        ("conflict_strategy", "manual", "expected a ConflictStrategy, found 'manual'"),
     ],
 )
 def test_a_bad_setting_is_refused_by_name(setting: str, value: Any, said: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from solidb_sync.client.conflicts import ConflictStrategy
+from solidb_sync.client.conflict_strategy import ConflictStrategy
 from solidb_sync.errors import ConfigError
 from solidb_sync.protocol.limits import CHANGES_PER_BATCH_MAX
 from solidb_sync.protocol.names import name_problem
@@ -22,8 +22,9 @@ class SyncConfig:
     `database`: None takes the client's. `sync_interval_secs`: seconds between rounds while online. `batch_size`: most
     changes in one request, either way. `max_retries`: attempts after a failed round before the normal interval takes
     over; data is kept. `auto_sync`: False does nothing until asked. `live`: listen for the server's doorbell.
-    `collections`: which to sync, empty is all. `delta_threshold`: share of the whole above which a whole document is sent.
-    `max_pending_changes`: None is no limit; a save beyond it raises `StorageFullError`.
+    `collections`: which to sync, empty is all. `conflict_strategy`: how conflicts are decided where nothing else was set.
+    `delta_threshold`: share of the whole above which a whole document is sent. `max_pending_changes`: None is no limit; a
+    save beyond it raises `StorageFullError`.
     """
 
     database: str | None = None
@@ -54,10 +55,8 @@ class SyncConfig:
         for name in ("storage_limit_bytes", "max_pending_changes"):
             if getattr(self, name) is not None:
                 _check_integer(name, getattr(self, name), 1, 2**62)
-        if self.conflict_strategy is not ConflictStrategy.LAST_WRITE_WINS:
-            raise ConfigError(
-                f"conflict_strategy: {self.conflict_strategy.name} is not available in this version; use LAST_WRITE_WINS"
-            )
+        if not isinstance(self.conflict_strategy, ConflictStrategy):
+            raise ConfigError(f"conflict_strategy: expected a ConflictStrategy, found {self.conflict_strategy!r}")
 
 
 def _names(collections: Iterable[str]) -> tuple[str, ...]:

@@ -7,27 +7,20 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, ClassVar
 
-from solidb_sync.json_value import JsonDocument, canonical, decode, encode
+from solidb_sync.client.conflict_strategy import ConflictStrategy
+from solidb_sync.json_value import JsonDocument, canonical, decode
 from solidb_sync.model.version_vector import VersionVector
-from solidb_sync.protocol.messages import WireConflict
-from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.records import StoredConflict
 
 
-class ConflictStrategy(Enum):
-    """How overlapping concurrent edits are decided. `LAST_WRITE_WINS`: the one that reaches the server later."""
-
-    LAST_WRITE_WINS = "last_write_wins"
-    FIRST_WRITE_WINS = "first_write_wins"
-    MERGE_FIELDS = "merge_fields"
-    MANUAL = "manual"
-
-
 class ConflictStatus(Enum):
-    """Whether a conflict is decided."""
+    """How a conflict stands: decided by its strategy, open, decided by somebody, joined into a newer one, or taken back."""
 
     AUTO_RESOLVED = "auto_resolved"
     PENDING = "pending"
+    RESOLVED = "resolved"
+    REPLACED = "replaced"
+    UNDONE = "undone"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,8 +47,8 @@ class Conflict:
     """Two edits neither of which knew the other.
 
     `local_version` is this device's, `remote_version` what the server held; `base_version` what this device last had from
-    the server (None: nothing). `winner` is `local` or `remote`; `fields` are the paths both wrote, empty for the whole
-    document.
+    the server (None: nothing). `winner` is the side that is in the document now, `local` or `remote`, or `both` or `merged`
+    for some of each; empty while the conflict is open. `fields` are the paths both wrote, empty for the whole document.
     """
 
     id: str
@@ -73,13 +66,14 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class ConflictResolution:
-    """How somebody decides a conflict: `ACCEPT_LOCAL`, `ACCEPT_REMOTE`, or `merge(document)`."""
+    """How somebody decides a conflict: `ACCEPT_LOCAL`, `ACCEPT_REMOTE`, `merge(document)`, or `DELETE`."""
 
     choice: str
     document: JsonDocument | None = None
 
     ACCEPT_LOCAL: ClassVar[ConflictResolution]
     ACCEPT_REMOTE: ClassVar[ConflictResolution]
+    DELETE: ClassVar[ConflictResolution]
 
     @classmethod
     def merge(cls, document: JsonDocument) -> ConflictResolution:
@@ -89,37 +83,7 @@ class ConflictResolution:
 
 ConflictResolution.ACCEPT_LOCAL = ConflictResolution("accept_local")
 ConflictResolution.ACCEPT_REMOTE = ConflictResolution("accept_remote")
-
-
-def record_conflicts(engine: StorageEngine, conflicts: list[WireConflict], stamp: str) -> list[StoredConflict]:
-    """Write what the server reported to the conflict log, with this device's base copy."""
-    recorded = []
-    for conflict in conflicts:
-        base = engine.base(conflict.collection, conflict.key)
-        stored = StoredConflict(
-            id=conflict.id,
-            collection=conflict.collection,
-            key=conflict.key,
-            change_id=conflict.change_id,
-            status=ConflictStatus.AUTO_RESOLVED.value,
-            strategy=conflict.strategy,
-            winner=conflict.winner,
-            fields=encode(conflict.fields).decode(),
-            local=encode(conflict.local_version).decode(),
-            remote=encode(conflict.remote_version).decode(),
-            base="" if base is None else _version_text(base.body, base.vector, base.stamp, base.is_deleted),
-            at=stamp,
-        )
-        engine.put_conflict(stored)
-        recorded.append(stored)
-    return recorded
-
-
-def _version_text(body: str | None, vector: str, stamp: str, deleted: bool) -> str:
-    parts = [f'"version_vector":{vector}', f'"timestamp":{encode(stamp).decode()}', f'"deleted":{str(deleted).lower()}']
-    if body is not None and not deleted:
-        parts.append(f'"document":{body}')
-    return "{" + ",".join(parts) + "}"
+ConflictResolution.DELETE = ConflictResolution("delete")
 
 
 def public_conflict(stored: StoredConflict) -> Conflict:
@@ -156,5 +120,4 @@ __all__ = [
     "ConflictStrategy",
     "DocumentVersion",
     "public_conflict",
-    "record_conflicts",
 ]

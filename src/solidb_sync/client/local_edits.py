@@ -12,6 +12,7 @@ from solidb_sync.client import field_operations as operations
 from solidb_sync.client.events import with_identity
 from solidb_sync.client.field_operations import value_in
 from solidb_sync.client.notifications import Notifications
+from solidb_sync.client.strategies import Strategies
 from solidb_sync.errors import InvalidDocumentError, SyncError
 from solidb_sync.json_value import Canonical, JsonDocument, canonical, decode
 from solidb_sync.model.crdt.authorship import Authorship
@@ -29,6 +30,7 @@ from solidb_sync.protocol.limits import CHANGES_PER_BATCH_MAX
 from solidb_sync.storage.edits import DocumentChanged, Minted, check_room, record_delete, record_operations, record_save
 from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.field_path import SYSTEM_FIELDS
+from solidb_sync.storage.hybrid_stamps import next_device_stamp
 from solidb_sync.storage.local_indexes import check_unique
 from solidb_sync.storage.local_store import LocalStore, check_place
 from solidb_sync.storage.outbox import PUSH_BYTES_MAX
@@ -58,9 +60,12 @@ class Operated(NamedTuple):
 class LocalEdits:
     """Records edits in a store and tells listeners."""
 
-    def __init__(self, store: LocalStore, notifications: Notifications, *, pending_max: int | None) -> None:
+    def __init__(
+        self, store: LocalStore, notifications: Notifications, strategies: Strategies, *, pending_max: int | None
+    ) -> None:
         self._store = store
         self._notifications = notifications
+        self._strategies = strategies
         self._pending_max = pending_max
 
     async def save(self, collection: str, key: str, document: JsonDocument, *, merge: bool) -> bool:
@@ -96,10 +101,15 @@ class LocalEdits:
         stamp = self._store.stamp()
         minted = [Minted(self._store.mint_id(), stamp, transaction, len(edits) if transaction else 0) for _ in edits]
         pending_max = self._pending_max
+        stamped = [self._strategies.wants_stamps(edit.collection) for edit in edits]
+        now_ms = self._store.clock.now_ms()
 
         def work(engine: StorageEngine) -> list[DocumentChanged]:
             check_room(engine, pending_max)
-            facts = [_apply(engine, mint, edit) for mint, edit in zip(minted, edits, strict=True)]
+            facts = [
+                _apply(engine, replace(mint, hlc=next_device_stamp(engine, now_ms=now_ms)) if has_stamp else mint, edit)
+                for mint, edit, has_stamp in zip(minted, edits, stamped, strict=True)
+            ]
             changed = [fact for fact in facts if fact is not None]
             check_unique(engine, changed)
             if transaction and len(changed) != len(edits):

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
+from solidb_sync.client.incarnation import new_incarnation
 from solidb_sync.client.known_views import forget_views
 from solidb_sync.client.server_calls import ServerCalls
-from solidb_sync.client.sync_round import RoundOutcome, SyncRound, new_incarnation
+from solidb_sync.client.sync_round import RoundOutcome, SyncRound
 from solidb_sync.errors import ResyncRequiredError
 from solidb_sync.model.version_vector import Dot
 from solidb_sync.protocol.limits import KNOWN_IDS_MAX

@@ -24,6 +24,7 @@ from solidb_sync.protocol.codec import (
 from solidb_sync.protocol.limits import PROTOCOL
 from solidb_sync.protocol.messages import (
     ClientSettings,
+    ConflictList,
     ReceivedAnswer,
     RegisterAnswer,
     RegisterRequest,
@@ -68,6 +69,15 @@ class ServerCalls:
         path = endpoints.path_for(endpoints.CLIENTS, self.database)
         answer = await self._post(path, encode_message(request))
         return decode_message(answer.body, RegisterAnswer)
+
+    async def open_conflicts(self, client_id: str, *, after: str) -> ConflictList:
+        """Return open conflicts of this device from just after one of them on."""
+        path = endpoints.path_for(endpoints.CONFLICTS, self.database)
+        self.requests += 1
+        query = {"client_id": client_id, "status": "pending", "after": after}
+        answer = _checked(await self.transport.exchange("GET", path, query=query))
+        self.bytes_received += len(answer.body)
+        return decode_message(answer.body, ConflictList)
 
     async def health(self) -> None:
         """Return when the server answers."""

@@ -90,6 +90,7 @@ class SyncManager(
         for task in ending:
             task.cancel()
         await self._rounds.cancel()
+        await self._conflicts.stop()
         if ending:
             await asyncio.wait(ending, timeout=STOP_SECONDS_MAX)
         self._notifications.close()

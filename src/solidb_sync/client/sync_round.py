@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
 from msgspec.structs import replace
 
 from solidb_sync.client.config import SyncConfig
-from solidb_sync.client.conflicts import public_conflict, record_conflicts
+from solidb_sync.client.conflict_handling import ConflictHandling
+from solidb_sync.client.conflict_refetch import fetch_again_if_due
+from solidb_sync.client.conflicts import public_conflict
 from solidb_sync.client.delta_stats import NO_DELTAS, DeltaStats, pushed_sizes
+from solidb_sync.client.incarnation import finish_resync, new_incarnation
 from solidb_sync.client.known_views import (
     KnownView,
     adopt_filters,
@@ -40,12 +42,14 @@ from solidb_sync.protocol.client_settings import DEFAULT_SETTINGS
 from solidb_sync.protocol.limits import KNOWN_IDS_MAX, PROTOCOL, PULL_CHANGES_DEFAULT
 from solidb_sync.protocol.messages import ReceivedAnswer, SyncRequest
 from solidb_sync.protocol.names import actor_name
-from solidb_sync.storage.departures import drop_doubted, drop_left, drop_row
+from solidb_sync.storage.conflict_log import close_conflicts, record_conflicts
+from solidb_sync.storage.departures import drop_doubted, drop_left
 from solidb_sync.storage.edits import DocumentChanged
 from solidb_sync.storage.engine import EngineReader, StorageEngine
+from solidb_sync.storage.hybrid_stamps import note_seen_stamp
 from solidb_sync.storage.inbox import Page, PageApplied, apply_page
 from solidb_sync.storage.local_store import LocalStore
-from solidb_sync.storage.outbox import Batch, has_pending, next_batch, readdress, settle
+from solidb_sync.storage.outbox import Batch, has_pending, next_batch, settle
 from solidb_sync.storage.pending_change import public_change
 from solidb_sync.storage.records import ChangeState, Mark, Replica, StoredChange, StoredConflict
 
@@ -136,6 +140,7 @@ class SyncRound:
         server: ServerCalls,
         notifications: Notifications,
         events: SyncEvents,
+        conflicts: ConflictHandling,
         *,
         config: SyncConfig,
     ) -> None:
@@ -143,6 +148,7 @@ class SyncRound:
         self._server = server
         self._notifications = notifications
         self._events = events
+        self._conflicts = conflicts
         self._config = config
         self._batch_size = config.batch_size
         self._configured = config.collections
@@ -210,9 +216,11 @@ class SyncRound:
             await self._catch_up(collection, is_begun=cursor != NOT_BEGUN)
         await self._drain()
         if self._store.view(lambda reader: reader.replica().is_resyncing):
-            await self._store.commit(_finish_resync)
+            await self._store.commit(finish_resync)
         if self._store.view(lambda reader: reader.has_marks(Mark.DOUBTED)):
             self._notifications.publish(await self._store.commit(drop_doubted))
+        await fetch_again_if_due(self._store, self._server)
+        self._conflicts.offer_open()
 
     async def _adopt_filters(self) -> None:
         """Let the views this device goes by follow its filters; those that are new catch up first."""
@@ -375,6 +383,7 @@ class SyncRound:
         self._outcome.pulled += did.pulled
         self._outcome.pushed += did.pushed
         self._outcome.conflicts += did.conflicts
+        self._conflicts.offer(did.conflicts)
         self._outcome.rejected += did.rejected
         self._outcome.deltas = self.last_deltas = self._outcome.deltas + did.deltas
         if self._events.has_listeners:
@@ -423,7 +432,12 @@ def apply_news(engine: StorageEngine, page: Page, answer: ReceivedAnswer, *, wan
     """Apply a page with the news of all collections, if this device had all up to where it begins; otherwise nothing."""
     replica = engine.replica()
     had_all = replica.cursor == replica.caught_up == page.from_cursor and replica.epoch == answer.epoch
-    waits = replica.is_resyncing or engine.backfills() or any(known.filter for known in engine.subscriptions())
+    waits = (
+        replica.is_resyncing
+        or engine.backfills()
+        or engine.open_conflicts()
+        or any(known.filter for known in engine.subscriptions())
+    )
     if not had_all or waits or answer.cursor <= page.from_cursor:
         return None
     scope = Scope(None if replica.covered is None else frozenset(replica.covered), frozenset(replica.excluded))
@@ -452,31 +466,20 @@ def record_answer(
         applied = apply_page(engine, page, wants_facts=wants_facts)
         did.pulled, facts, needs_whole = applied.pulled, applied.facts, applied.needs_whole
         did.deltas += DeltaStats(applied.sent_bytes, applied.full_bytes, applied.pulled)
+        if not needs_whole:
+            close_conflicts(engine, answer.resolved)
         if page.is_last and page.collection is None and not needs_whole and engine.has_marks(Mark.LEAVING):
             facts = [*facts, *drop_left(engine)]
+    if answer.hlc:
+        note_seen_stamp(engine, answer.hlc)
     made_progress = bool(settled.acknowledged or settled.rejected or settled.asked_in_full)
     left_open = settled.acknowledged + len(settled.rejected) < len(ask.batch.changes)
     return _Recorded(made_progress, needs_whole, left_open), did, facts
 
 
-def new_incarnation(engine: StorageEngine, incarnation: int, known: Mapping[str, Dot]) -> None:
-    """Take a new actor name; changes the server has not applied get new dots of it, in the same order."""
-    engine.save_replica(replace(engine.replica(), incarnation=incarnation, counter=0, settled=0, pushes=0, must_renew=False))
-    readdress(engine, engine.changes(state=ChangeState.PENDING), known=known)
-    engine.clear_marks(Mark.GHOST)
-
-
 def _end_catching_up(engine: StorageEngine, collection: str) -> None:
     end_backfill(engine, collection)
     settle_view(engine, collection)
-
-
-def _finish_resync(engine: StorageEngine) -> None:
-    for collection, key in engine.unseen():
-        if not engine.has_changes_of(collection, key):
-            drop_row(engine, collection, key)
-    engine.clear_unseen()
-    engine.save_replica(replace(engine.replica(), is_resyncing=False))
 
 
 def _checked(ask: _Ask, recorded: _Recorded) -> _Recorded:

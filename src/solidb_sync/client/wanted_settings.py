@@ -40,7 +40,7 @@ def wanted_settings(reader: EngineReader, config: SyncConfig) -> WantedSettings:
     """Return the settings to register with."""
     stored = reader.settings()
     settings = ClientSettings(
-        default_strategy=config.conflict_strategy.value,
+        default_strategy=config.conflict_strategy.name,
         strategies={
             name.removeprefix(STRATEGY_SETTING): decode(value)
             for name, value in stored.items()

@@ -10,6 +10,9 @@ PUSH = "/_api/sync/push/{database}"
 STATUS = "/_api/sync/status/{database}"
 STREAM = "/_api/sync/stream/{database}"
 CLIENTS = "/_api/sync/clients/{database}"
+CONFLICTS = "/_api/sync/conflicts/{database}"
+RESOLVE = "/_api/sync/resolve/{database}"
+POLICIES = "/_api/sync/policies/{database}"
 HEALTH = "/_api/health"
 
 

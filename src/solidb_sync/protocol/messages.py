@@ -184,7 +184,7 @@ class WireConflict(Struct, omit_defaults=True):
     `local_version` is the arriving edit, `remote_version` what the server held before. `winner` is `local`, `remote`, or
     `both` (at the paths in `lost` the arriving edit is not in the document); empty: nobody has decided it yet. `fields` are
     the paths both wrote, `written` all that the edit wrote; empty for the whole document. `base` is what the edit's author
-    had seen. `client_id`, `status`, `at` and `resolved_seq` are told to those who ask for the list of conflicts.
+    had seen. `base`, `client_id`, `at` and `resolved_seq` are told to those who ask for the list of conflicts.
     """
 
     id: str
@@ -210,6 +210,26 @@ class ConflictList(Struct):
 
     conflicts: list[WireConflict]
     has_more: bool = False
+
+
+class ResolveRequest(Struct, omit_defaults=True):
+    """Decide a conflict at the server, by its id.
+
+    `resolution`: `accept_local` (the device's side), `accept_remote`, `replace` (by `document`, which becomes the whole
+    document), or `delete`.
+    """
+
+    conflict: str
+    resolution: str
+    document: Raw | UnsetType = UNSET
+
+
+class ResolveAnswer(Struct):
+    """The commit in which a conflict was settled, and what the document is now (None: deleted)."""
+
+    id: str
+    seq: int
+    document: Raw | None
 
 
 class ServerChange(Struct, omit_defaults=True, gc=False):

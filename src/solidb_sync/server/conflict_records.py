@@ -113,9 +113,10 @@ def wire_conflicts(records: list[ConflictRecord], *, in_full: bool = False) -> l
             remote_version=_wire_version(record.remote, with_document=with_documents),
             written=decode(record.written),
             lost=decode(record.lost),
+            status=record.status,
         )
         if in_full:
-            conflict.base, conflict.client_id, conflict.status = decode(record.base), record.client_id, record.status
+            conflict.base, conflict.client_id = decode(record.base), record.client_id
             conflict.at, conflict.resolved_seq = iso_text(record.at_ms), record.resolved_seq
         conflicts.append(conflict)
     return conflicts

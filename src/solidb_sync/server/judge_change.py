@@ -60,7 +60,7 @@ def judge_change(working: WorkingSet, change: ProposedChange, *, own_entry: int)
         return Verdict(change, dot, "rejected", error=change.error)
     if change.name in working.blocked or working.must_wait(change):
         return Verdict(change, dot, "skipped")
-    return _decided(working, change, dot)
+    return decide_change(working, change, dot)
 
 
 def _take_counter(working: WorkingSet, change: ProposedChange, own_entry: int) -> int:
@@ -76,7 +76,8 @@ def _take_counter(working: WorkingSet, change: ProposedChange, own_entry: int) -
     return counter
 
 
-def _decided(working: WorkingSet, change: ProposedChange, dot: Dot) -> Verdict:
+def decide_change(working: WorkingSet, change: ProposedChange, dot: Dot) -> Verdict:
+    """Return what becomes of a change that nothing speaks against, with its effect on the working set."""
     current, current_ms = working.current(change.name)
     strategy = working.strategy(change.name[0])
     edit = _edit(working, change, dot, strategy)

@@ -25,6 +25,7 @@ class Minted(Struct, frozen=True, gc=False):
     stamp: str
     transaction: str = ""
     transaction_size: int = 0
+    hlc: str = ""
 
 
 class DocumentChanged(Struct, frozen=True):
@@ -134,6 +135,47 @@ def _record_plan(
     return fact
 
 
+def record_target(
+    engine: StorageEngine, minted: Minted, place: tuple[str, str], target: JsonDocument | None, resolves: list[str]
+) -> DocumentChanged | None:
+    """Make a document what it is to be (None: deleted), settling conflicts with it.
+
+    With nothing to settle, an edit that changes nothing is not recorded. Otherwise it is, because it says that the conflict
+    is closed; nothing is told of it then, and None returned.
+    """
+    collection, key = place
+    row = engine.row(collection, key)
+    before: JsonDocument | None = None if row is None or row.body is None else decode(row.body)
+    if target is not None and before is not None and engine.states(*place) is not None:
+        plan = plan_save(engine, ground(engine, place, row, []), target, minted.stamp)
+        if plan.change is not None:
+            plan.change.resolves = resolves
+            return _record_plan(engine, minted, ground(engine, place, row, []), plan, before)
+        target = before
+    if target is None or before is None:
+        change = _whole_change(place, before, target)
+    elif delta := diff(before, target):
+        check_size(len(encode(target)), "document")
+        values, unset = delta_fields(delta)
+        change = WireChange(collection, key, "update", delta=values, unset=unset)
+    else:
+        change = None
+    if change is None and not resolves:
+        return None
+    change = change or WireChange(collection, key, "update", delta=msgspec.Raw(b"{}"))
+    change.resolves = resolves
+    body = None if target is None else encode(target).decode()
+    fact = _record(engine, minted, row, change, _Sides(before, target, body))
+    return fact if before != target else None
+
+
+def _whole_change(place: tuple[str, str], before: JsonDocument | None, target: JsonDocument | None) -> WireChange | None:
+    """Return the change that creates or deletes a document, None when it is deleted already."""
+    if target is not None:
+        return WireChange(*place, "insert", document=msgspec.Raw(encode(target)))
+    return None if before is None else WireChange(*place, "delete")
+
+
 def _save_over_refused(
     engine: StorageEngine,
     minted: Minted,
@@ -184,6 +226,7 @@ def _record(
     change.counter = dot.counter
     change.base_version = decode(base)
     change.timestamp = minted.stamp
+    change.hlc = change.hlc or minted.hlc
     change.transaction = minted.transaction
     change.transaction_size = minted.transaction_size
     vector = text_with_dot(base, dot)

@@ -112,6 +112,12 @@ class EngineReader(Protocol):
     def conflicts(self) -> list[StoredConflict]:
         """Return the conflict log, oldest first."""
 
+    def conflict(self, conflict_id: str) -> StoredConflict | None:
+        """Return one entry of the conflict log."""
+
+    def open_conflicts(self) -> list[StoredConflict]:
+        """Return the entries of the conflict log with the status `pending`, oldest first."""
+
     def setting(self, name: str) -> str | None:
         """Return a durable setting of this device, JSON text; None when it was never set."""
 

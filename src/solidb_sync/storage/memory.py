@@ -264,6 +264,16 @@ class MemoryEngine:
         with self._guard:
             return list(self._conflicts.values())
 
+    def conflict(self, conflict_id: str) -> StoredConflict | None:
+        """Return one entry of the conflict log."""
+        with self._guard:
+            return self._conflicts.get(conflict_id)
+
+    def open_conflicts(self) -> list[StoredConflict]:
+        """Return the open entries of the conflict log, oldest first."""
+        with self._guard:
+            return [conflict for conflict in self._conflicts.values() if conflict.status == "pending"]
+
     def setting(self, name: str) -> str | None:
         """Return a durable setting."""
         with self._guard:

@@ -143,6 +143,8 @@ def lay_change_over(document: JsonDocument | None, last_body: JsonDocument | Non
             return None
         case "insert":
             return {**(document or {}), **wire_document(wire)}
+        case _ if wire.resolves and not wire_delta(wire):
+            return document  # it only closes a conflict
         case _:
             return _laid_over(document or last_body or {}, wire_delta(wire))
 

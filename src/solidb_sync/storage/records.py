@@ -129,7 +129,11 @@ class IndexDefinition:
 
 @dataclass(frozen=True, slots=True)
 class StoredConflict:
-    """One decided or open conflict with all its sides, as JSON text (None: absent or deleted)."""
+    """One decided or open conflict with all its sides, as JSON text; what is absent or deleted has no document.
+
+    `fields` are the paths both wrote, `written` all this device's edit wrote, `lost` those at which it is not in the
+    document when both sides won a part.
+    """
 
     id: str
     collection: str
@@ -143,3 +147,5 @@ class StoredConflict:
     remote: str
     base: str
     at: str
+    written: str = "[]"
+    lost: str = "[]"

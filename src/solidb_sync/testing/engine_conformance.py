@@ -338,6 +338,17 @@ class EngineConformance(StatesConformance):
             for entry in (conflict("x"), conflict("b"), newer):
                 engine.put_conflict(entry)
             assert engine.conflicts() == [newer, conflict("b")]
+            assert (engine.conflict("x"), engine.conflict("c")) == (newer, None)
+
+    def test_the_open_conflicts_are_those_that_are_pending(self) -> None:
+        """In the order of the log, until they are put again with another status."""
+        first, second = conflict("x", "pending"), conflict("a", "pending")
+        with self.opened() as engine, transaction(engine):
+            for entry in (first, conflict("b"), second):
+                engine.put_conflict(entry)
+            assert engine.open_conflicts() == [first, second]
+            engine.put_conflict(conflict("x", "resolved"))
+            assert engine.open_conflicts() == [second]
 
     def test_a_setting_is_found_again_by_its_name_until_it_is_forgotten(self) -> None:
         """By name, in the order of names."""

@@ -14,12 +14,14 @@ from typing import TypeVar
 from solidb_sync.client.background_loop import BackgroundLoop
 from solidb_sync.client.commands import CommandSender
 from solidb_sync.client.config import SyncConfig
+from solidb_sync.client.conflict_handling import ConflictHandling
 from solidb_sync.client.connectivity import Connectivity
 from solidb_sync.client.local_edits import LocalEdits
 from solidb_sync.client.notifications import Notifications
 from solidb_sync.client.retry import Backoff
 from solidb_sync.client.rounds import Rounds
 from solidb_sync.client.server_calls import ServerCalls
+from solidb_sync.client.strategies import Strategies
 from solidb_sync.client.sync_events import SyncEvents
 from solidb_sync.client.sync_round import SyncRound
 from solidb_sync.client.transport.transport import Transport
@@ -53,12 +55,17 @@ class ManagerParts:
         self._notifications = Notifications()
         self._events = SyncEvents(store.clock)
         self._connectivity = Connectivity(self._events)
-        self._edits = LocalEdits(store, self._notifications, pending_max=self._config.max_pending_changes)
+        self._strategies = Strategies(store, self._config.conflict_strategy)
+        self._conflicts = ConflictHandling(
+            store, self._notifications, self._strategies, saved=lambda: self._something_was_saved()
+        )
+        self._edits = LocalEdits(store, self._notifications, self._strategies, pending_max=self._config.max_pending_changes)
         self._round = SyncRound(
             store,
             self._server,
             self._notifications,
             self._events,
+            self._conflicts,
             config=self._config,
         )
         self._rounds = Rounds(store.clock, self._events, self._connectivity, max_retries=self._config.max_retries)

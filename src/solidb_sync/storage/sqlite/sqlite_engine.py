@@ -292,6 +292,7 @@ class SqliteEngine(SqliteReads, SqliteTransactions):
             (
                 conflict.id, conflict.collection, conflict.key, conflict.change_id, conflict.status, conflict.strategy,
                 conflict.winner, conflict.fields, conflict.local, conflict.remote, conflict.base, conflict.at,
+                conflict.written, conflict.lost,
             ),
         )  # fmt: skip
 

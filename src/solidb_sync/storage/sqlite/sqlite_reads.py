@@ -166,6 +166,15 @@ class SqliteReads:
         """Return the conflict log, oldest first."""
         return [StoredConflict(*row) for row in self._all(sql.READ_CONFLICTS)]
 
+    def conflict(self, conflict_id: str) -> StoredConflict | None:
+        """Return one entry of the conflict log."""
+        found = self._all(sql.READ_CONFLICT, (conflict_id,))
+        return StoredConflict(*found[0]) if found else None
+
+    def open_conflicts(self) -> list[StoredConflict]:
+        """Return the open entries of the conflict log, oldest first."""
+        return [StoredConflict(*row) for row in self._all(sql.READ_OPEN_CONFLICTS)]
+
     def setting(self, name: str) -> str | None:
         """Return a durable setting."""
         found = self._all(sql.READ_SETTING, (name,))

@@ -99,18 +99,22 @@ ADD_MARK = "INSERT OR IGNORE INTO row_marks (mark, collection, k) VALUES (?, ?, 
 DROP_MARK = "DELETE FROM row_marks WHERE mark = ? AND collection = ? AND k = ?"
 CLEAR_MARKS = "DELETE FROM row_marks WHERE mark = ?"
 
-READ_CONFLICTS = """
-    SELECT id, collection, k, change_id, status, strategy, winner, fields, local, remote, base, at
+_READ_CONFLICT = """
+    SELECT id, collection, k, change_id, status, strategy, winner, fields, local, remote, base, at, written, lost
     FROM conflicts
-    ORDER BY number
 """
+READ_CONFLICTS = _READ_CONFLICT + "ORDER BY number"
+READ_CONFLICT = _READ_CONFLICT + "WHERE id = ?"
+READ_OPEN_CONFLICTS = _READ_CONFLICT + "WHERE status = 'pending' ORDER BY number"
 WRITE_CONFLICT = """
-    INSERT INTO conflicts (id, collection, k, change_id, status, strategy, winner, fields, local, remote, base, at)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO conflicts (
+        id, collection, k, change_id, status, strategy, winner, fields, local, remote, base, at, written, lost
+    )
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (id) DO UPDATE
     SET collection = excluded.collection, k = excluded.k, change_id = excluded.change_id, status = excluded.status,
         strategy = excluded.strategy, winner = excluded.winner, fields = excluded.fields, local = excluded.local,
-        remote = excluded.remote, base = excluded.base, at = excluded.at
+        remote = excluded.remote, base = excluded.base, at = excluded.at, written = excluded.written, lost = excluded.lost
 """
 
 

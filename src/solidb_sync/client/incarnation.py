@@ -1,0 +1,31 @@
+"""A new life of a store begins, and a resync ends: what that means for the records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec.structs import replace
+
+from solidb_sync.client.conflict_refetch import fetch_again
+from solidb_sync.model.version_vector import Dot
+from solidb_sync.storage.departures import drop_row
+from solidb_sync.storage.engine import StorageEngine
+from solidb_sync.storage.outbox import readdress
+from solidb_sync.storage.records import ChangeState, Mark
+
+
+def new_incarnation(engine: StorageEngine, incarnation: int, known: Mapping[str, Dot]) -> None:
+    """Take a new actor name; changes the server has not applied get new dots of it, in the same order."""
+    engine.save_replica(replace(engine.replica(), incarnation=incarnation, counter=0, settled=0, pushes=0, must_renew=False))
+    readdress(engine, engine.changes(state=ChangeState.PENDING), known=known)
+    fetch_again(engine)
+    engine.clear_marks(Mark.GHOST)
+
+
+def finish_resync(engine: StorageEngine) -> None:
+    """Drop the rows that a resync has not brought, but for those with changes."""
+    for collection, key in engine.unseen():
+        if not engine.has_changes_of(collection, key):
+            drop_row(engine, collection, key)
+    engine.clear_unseen()
+    engine.save_replica(replace(engine.replica(), is_resyncing=False))

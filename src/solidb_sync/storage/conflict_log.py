@@ -1,0 +1,107 @@
+"""The conflict log of a store: what the server reports, with this device's own document and base copy beside it.
+
+A document has at most one open conflict. One that comes while another is open stands for both: the server has joined their
+sides, and it keeps the older one's base. Everything here runs inside the caller's transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import msgspec
+from msgspec import UNSET, Raw
+
+from solidb_sync.json_value import JsonDocument, decode, encode
+from solidb_sync.protocol.messages import WireConflict, WireVersion
+from solidb_sync.reconcile.joined_sides import Side
+from solidb_sync.storage.engine import EngineReader, StorageEngine
+from solidb_sync.storage.overlay import fold
+from solidb_sync.storage.records import StoredConflict
+
+AUTO_RESOLVED, PENDING, RESOLVED, REPLACED, UNDONE = "auto_resolved", "pending", "resolved", "replaced", "undone"
+
+_versions = msgspec.json.Decoder(WireVersion)
+
+
+def record_conflicts(engine: StorageEngine, conflicts: list[WireConflict], stamp: str) -> list[StoredConflict]:
+    """Write what the server reported to the conflict log; those that are there already stay as they are."""
+    if not conflicts:
+        return []
+    open_ones = {(known.collection, known.key): known for known in engine.open_conflicts()}
+    recorded = []
+    for conflict in conflicts:
+        if engine.conflict(conflict.id) is not None:
+            continue
+        place = conflict.collection, conflict.key
+        older = open_ones.get(place)
+        stored = _stored(engine, conflict, stamp, older)
+        if stored.status == PENDING:
+            if older is not None:
+                engine.put_conflict(replace(older, status=REPLACED))
+            open_ones[place] = stored
+        engine.put_conflict(stored)
+        recorded.append(stored)
+    return recorded
+
+
+def close_conflicts(engine: StorageEngine, ids: Iterable[str]) -> None:
+    """Note that open conflicts have been settled."""
+    for known in ids:
+        stored = engine.conflict(known)
+        if stored is not None and stored.status == PENDING:
+            engine.put_conflict(replace(stored, status=RESOLVED))
+
+
+def _stored(engine: EngineReader, conflict: WireConflict, stamp: str, older: StoredConflict | None) -> StoredConflict:
+    """Return the record of a conflict; one that takes the place of an older one has its base, and what the server joined."""
+    base = engine.base(conflict.collection, conflict.key)
+    base_text = "" if base is None else _version_text(base.body, base.vector, base.stamp, base.is_deleted)
+    is_joined = older is not None and not conflict.winner
+    return StoredConflict(
+        id=conflict.id,
+        collection=conflict.collection,
+        key=conflict.key,
+        change_id=conflict.change_id,
+        status=conflict.status or (AUTO_RESOLVED if conflict.winner else PENDING),
+        strategy=conflict.strategy,
+        winner=conflict.winner,
+        fields=encode(conflict.fields).decode(),
+        local=encode(conflict.local_version if is_joined else _own_version(engine, conflict)).decode(),
+        remote=encode(conflict.remote_version).decode(),
+        base=older.base if older is not None and is_joined else base_text,
+        at=conflict.at or stamp,
+        written=encode(conflict.written).decode(),
+        lost=encode(conflict.lost).decode(),
+    )
+
+
+def _own_version(engine: EngineReader, conflict: WireConflict) -> WireVersion:
+    """Return this device's version as it was with the change that met the conflict; the server's account of it otherwise."""
+    changes = engine.changes_of(conflict.collection, conflict.key)
+    upto = [change.id for change in changes if change.change_id == conflict.change_id]
+    if not upto:
+        return conflict.local_version
+    base = engine.base(conflict.collection, conflict.key)
+    document, _, _ = fold(base, [change for change in changes if change.id <= upto[0]])
+    return msgspec.structs.replace(
+        conflict.local_version, document=UNSET if document is None else Raw(encode(document)), deleted=document is None
+    )
+
+
+def written_side(conflict: StoredConflict) -> Side:
+    """Return this device's side of a conflict with the paths it wrote."""
+    return Side(document_of(conflict.local), tuple(decode(conflict.written)))
+
+
+def document_of(version: str) -> JsonDocument | None:
+    """Return the document of a logged version, None when it was deleted or never there."""
+    known = _versions.decode(version).document if version else UNSET
+    return None if known is UNSET else decode(bytes(known))
+
+
+def _version_text(body: str | None, vector: str, stamp: str, deleted: bool) -> str:
+    parts = [f'"version_vector":{vector}', f'"timestamp":{encode(stamp).decode()}', f'"deleted":{str(deleted).lower()}']
+    if body is not None and not deleted:
+        parts.append(f'"document":{body}')
+    return "{" + ",".join(parts) + "}"

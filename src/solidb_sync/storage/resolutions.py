@@ -1,0 +1,67 @@
+"""Decide a conflict, or take a decision back: an ordinary edit on top of the document as it is now.
+
+Because it is made on top of the current version, its base has seen both sides. While the conflict is open the edit also
+says which conflict it settles, and the server closes that in the same transaction. Nothing here knows who decides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from solidb_sync.errors import SyncError
+from solidb_sync.json_value import JsonDocument, decode
+from solidb_sync.reconcile.joined_sides import Side
+from solidb_sync.reconcile.resolution import ACCEPT_LOCAL, ACCEPT_REMOTE, Choice, Sides, decided, undone
+from solidb_sync.storage.conflict_log import AUTO_RESOLVED, PENDING, RESOLVED, UNDONE, document_of, written_side
+from solidb_sync.storage.edits import DocumentChanged, Minted, record_target
+from solidb_sync.storage.engine import EngineReader, StorageEngine
+from solidb_sync.storage.records import StoredConflict
+
+WINNERS = {ACCEPT_LOCAL: "local", ACCEPT_REMOTE: "remote"}
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What a decision did: the conflict as it stands now, and the change of the document, if it changed."""
+
+    conflict: StoredConflict
+    fact: DocumentChanged | None
+
+
+def record_resolution(engine: StorageEngine, minted: Minted, conflict_id: str, choice: Choice) -> Resolved | None:
+    """Decide a conflict; None, with no effect, when it is not one any more that can be decided."""
+    conflict = engine.conflict(conflict_id)
+    if conflict is None or conflict.status not in (PENDING, AUTO_RESOLVED):
+        return None
+    target = decided(sides_of(conflict), choice, _current(engine, conflict))
+    resolves = [conflict.id] if conflict.status == PENDING else []
+    fact = record_target(engine, minted, (conflict.collection, conflict.key), target, resolves)
+    winner = WINNERS.get(choice.kind, "merged")
+    conflict = replace(conflict, status=RESOLVED, winner=winner)
+    engine.put_conflict(conflict)
+    return Resolved(conflict, fact)
+
+
+def record_undo(engine: StorageEngine, minted: Minted, conflict_id: str) -> Resolved:
+    """Bring back the side that was overruled, at the paths the conflict was about; raises `SyncError` for an open one."""
+    conflict = engine.conflict(conflict_id)
+    if conflict is None:
+        raise SyncError(f"there is no conflict {conflict_id!r} in the log")
+    if conflict.status not in (AUTO_RESOLVED, RESOLVED) or not conflict.winner:
+        raise SyncError(f"conflict {conflict_id!r} is {conflict.status}: there is no decision to take back")
+    target = undone(sides_of(conflict), _current(engine, conflict))
+    fact = record_target(engine, minted, (conflict.collection, conflict.key), target, [])
+    conflict = replace(conflict, status=UNDONE)
+    engine.put_conflict(conflict)
+    return Resolved(conflict, fact)
+
+
+def sides_of(conflict: StoredConflict) -> Sides:
+    """Return both sides of a logged conflict."""
+    remote = Side(document_of(conflict.remote), tuple(decode(conflict.fields)))
+    return Sides(written_side(conflict), remote, conflict.winner, tuple(decode(conflict.lost)))
+
+
+def _current(engine: EngineReader, conflict: StoredConflict) -> JsonDocument | None:
+    row = engine.row(conflict.collection, conflict.key)
+    return None if row is None or row.body is None else decode(row.body)

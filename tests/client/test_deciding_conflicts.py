@@ -1,0 +1,366 @@
+"""Open conflicts decided by hand, by callback, by function, elsewhere; and decisions taken back."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conflict_devices import FWW, LWW, MANUAL, MERGE, START, clash, document, pair, settled, shown
+from device_types import DeviceMaker
+from solidb_sync import (
+    Conflict,
+    ConflictResolution,
+    ConflictStatus,
+    ConflictStrategy,
+    LocalStore,
+    SyncConfig,
+    SyncError,
+    SyncManager,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize(
+    ("resolution", "outcome"),
+    [
+        (ConflictResolution.ACCEPT_LOCAL, document("laptop", "phone", "laptop")),
+        (ConflictResolution.ACCEPT_REMOTE, document("phone", "phone", "start")),
+        (ConflictResolution.merge(document("both", "phone", "start")), document("both", "phone", "start")),
+        ({"title": "mine"}, {"title": "mine"}),
+        (None, None),
+    ],
+)
+async def test_resolving_settles_the_conflict_for_everybody(
+    device: DeviceMaker, resolution: Any, outcome: dict[str, Any] | None
+) -> None:
+    """G7 and invariant 25: a version that has seen both, on every device, and the conflict is open nowhere."""
+    phone, laptop = await pair(device, MANUAL)
+    await clash(phone, laptop)
+    await laptop.resolve_conflict("notes", "a", resolution)
+    assert await shown(laptop) == outcome
+    assert await laptop.get_conflicts() == []
+    await settled(laptop, phone)
+    assert await shown(phone) == await shown(laptop) == outcome
+    assert (await laptop._server.open_conflicts("laptop", after="")).conflicts == []
+    (conflict,) = await laptop.conflict_log()
+    assert conflict.status is ConflictStatus.RESOLVED
+    await phone.save_document("notes", "a", {"after": 1})
+    await settled(phone, laptop)
+    assert len(await laptop.conflict_log()) == 1
+
+
+async def test_a_deletion_that_lost_can_be_accepted_and_one_that_won_confirmed(device: DeviceMaker) -> None:
+    phone, laptop = await pair(device, MANUAL)
+    await phone.save_document("notes", "a", {"title": "phone"})
+    await laptop.delete_document("notes", "a")
+    await settled(phone, laptop)
+    await laptop.resolve_conflict("notes", "a", ConflictResolution.ACCEPT_LOCAL)
+    await settled(laptop, phone)
+    assert await shown(phone) is None
+    await phone.save_document("notes", "a", START)
+    await settled(phone, laptop)
+    await phone.delete_document("notes", "a")
+    await laptop.save_document("notes", "a", {"title": "laptop"})
+    await settled(phone, laptop)
+    await laptop.resolve_conflict("notes", "a", ConflictResolution.ACCEPT_REMOTE)
+    await settled(laptop, phone)
+    assert await shown(phone) is await shown(laptop) is None
+    assert await laptop.get_conflicts() == []
+    assert (await laptop._server.open_conflicts("laptop", after="")).conflicts == []
+
+
+async def test_a_pending_conflict_outlives_a_restart_and_holds_up_nothing(device: DeviceMaker, tmp_path: Path) -> None:
+    """G9: it is listed, its document can be edited, and others go on syncing."""
+    phone = device("phone", conflict_strategy=MANUAL)
+    laptop = device("laptop", conflict_strategy=MANUAL, engine="sqlite", path=tmp_path / "laptop.db")
+    await phone.save_document("notes", "a", START)
+    await settled(phone, laptop)
+    await clash(phone, laptop)
+    await laptop.stop()
+    laptop._store.close()
+    laptop = device("laptop", conflict_strategy=MANUAL, engine="sqlite", path=tmp_path / "laptop.db")
+    (conflict,) = await laptop.get_conflicts("notes")
+    assert conflict.local_version["tag"] == "laptop"
+    assert await laptop.get_conflicts("others") == []
+    await laptop.save_document("notes", "a", {"tag": "later"})
+    await laptop.save_document("notes", "b", {"n": 1})
+    await settled(laptop, phone)
+    assert await shown(phone) == document("phone", "phone", "later")
+    assert await shown(phone, "b") == {"n": 1}
+    assert [known.id for known in await laptop.get_conflicts()] == [conflict.id]
+
+
+async def test_a_second_conflict_takes_the_place_of_the_first_and_loses_nothing_of_it(device: DeviceMaker) -> None:
+    phone, laptop = await pair(device, MANUAL)
+    await clash(phone, laptop)
+    await phone.save_document("notes", "a", {"body": "phone 2"})
+    await laptop.save_document("notes", "a", {"body": "laptop 2"})
+    await settled(phone, laptop)
+    (conflict,) = await laptop.get_conflicts()
+    assert conflict.local_version.document == document("laptop", "laptop 2", "laptop")
+    assert conflict.base_version is not None
+    assert conflict.base_version.document == START
+    await laptop.resolve_conflict("notes", "a", ConflictResolution.ACCEPT_LOCAL)
+    await settled(laptop, phone)
+    assert await shown(phone) == document("laptop", "laptop 2", "laptop")
+    assert [known.status for known in await laptop.conflict_log()] == [ConflictStatus.REPLACED, ConflictStatus.RESOLVED]
+    assert (await laptop._server.open_conflicts("laptop", after="")).conflicts == []
+
+
+async def test_resolving_what_is_not_open_says_so(device: DeviceMaker) -> None:
+    phone, _ = await pair(device, MANUAL)
+    with pytest.raises(SyncError, match="notes/a has no open conflict"):
+        await phone.resolve_conflict("notes", "a", None)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "undone"),
+    [
+        (LWW, document("phone", "phone", "laptop")),
+        (FWW, document("laptop", "phone", "laptop")),
+        (MERGE, document("phone", "phone", "laptop")),
+    ],
+)
+async def test_undoing_brings_the_overruled_values_back(
+    device: DeviceMaker, strategy: ConflictStrategy, undone: dict[str, Any]
+) -> None:
+    """G3 E7: the overruled edit is in the log, and can be had back."""
+    phone, laptop = await pair(device, strategy)
+    await clash(phone, laptop)
+    (conflict,) = await laptop.conflict_log()
+    await laptop.undo_resolution(conflict.id)
+    await settled(laptop, phone)
+    assert await shown(phone) == await shown(laptop) == undone
+    (conflict,) = await laptop.conflict_log()
+    assert conflict.status is ConflictStatus.UNDONE
+    with pytest.raises(SyncError, match="undone"):
+        await laptop.undo_resolution(conflict.id)
+    with pytest.raises(SyncError, match="no conflict 'unknown'"):
+        await laptop.undo_resolution("unknown")
+
+
+async def test_undoing_a_lost_deletion_deletes_and_undoing_a_won_one_restores(device: DeviceMaker) -> None:
+    phone, laptop = await pair(device, FWW)
+    await phone.save_document("notes", "a", {"title": "phone"})
+    await laptop.delete_document("notes", "a")
+    await settled(phone, laptop)
+    assert await shown(laptop) == document("phone", "start", "start")
+    await laptop.undo_resolution((await laptop.conflict_log())[-1].id)
+    await settled(laptop, phone)
+    assert await shown(phone) is None
+    await phone.save_document("notes", "b", START)
+    await settled(phone, laptop)
+    for each in (phone, laptop):
+        await each.set_conflict_strategy("notes", LWW)
+    await phone.save_document("notes", "b", {"title": "phone"})
+    await laptop.delete_document("notes", "b")
+    await settled(phone, laptop)
+    assert await shown(laptop, "b") is None
+    await laptop.undo_resolution((await laptop.conflict_log())[-1].id)
+    await settled(laptop, phone)
+    assert await shown(phone, "b") == document("phone", "start", "start")
+
+
+async def test_a_conflict_that_is_open_can_not_be_undone(device: DeviceMaker) -> None:
+    phone, laptop = await pair(device, MANUAL)
+    await clash(phone, laptop)
+    with pytest.raises(SyncError, match="pending"):
+        await laptop.undo_resolution((await laptop.get_conflicts())[0].id)
+
+
+async def test_a_conflict_decided_elsewhere_is_closed_here(device: DeviceMaker, database: str) -> None:
+    """Invariant 25: by the server's endpoint, on behalf of somebody else."""
+    phone, laptop = await pair(device, MANUAL)
+    await clash(phone, laptop)
+    (conflict,) = await laptop.get_conflicts()
+    body = f'{{"conflict": "{conflict.id}", "resolution": "accept_local"}}'.encode()
+    answer = await laptop._transport.exchange("POST", f"/_api/sync/resolve/{database}", body=body)
+    assert answer.status == 200, answer.body
+    await settled(laptop, phone)
+    assert await laptop.get_conflicts() == []
+    assert await shown(phone) == await shown(laptop) == document("laptop", "phone", "laptop")
+
+
+async def test_open_conflicts_are_fetched_again_by_a_store_that_begins_anew(device: DeviceMaker) -> None:
+    phone, laptop = await pair(device, MANUAL)
+    await clash(phone, laptop)
+    (conflict,) = await laptop.get_conflicts()
+    fresh = LocalStore.open(":memory:", "laptop", engine="memory")
+    reborn = SyncManager(fresh, laptop._transport, SyncConfig(auto_sync=False, conflict_strategy=MANUAL))
+    try:
+        assert (await reborn.full_resync()).success
+        (found,) = await reborn.get_conflicts()
+        assert (found.id, found.fields) == (conflict.id, conflict.fields)
+        assert found.remote_version.document == conflict.remote_version.document
+        await reborn.resolve_conflict("notes", "a", ConflictResolution.ACCEPT_LOCAL)
+        await settled(reborn, phone)
+        assert await shown(phone) == document("laptop", "phone", "laptop")
+    finally:
+        fresh.close()
+
+
+async def test_a_custom_function_decides_and_its_result_is_everywhere(device: DeviceMaker) -> None:
+    """G5 and invariant 24: it gets the three documents; what it returns is the document, and decided once."""
+    seen: list[Any] = []
+
+    def joined(local: Any, remote: Any, base: Any) -> dict[str, Any]:
+        seen.append((dict(local), dict(remote), dict(base)))
+        local["body"] = remote["body"]
+        return {**local, "title": f"{local['title']} & {remote['title']}"}
+
+    phone, laptop = await pair(device, ConflictStrategy.custom(joined))
+    await clash(phone, laptop)
+    await laptop.conflicts_handled()
+    await settled(laptop, phone)
+    assert await shown(phone) == await shown(laptop) == document("laptop & phone", "phone", "laptop")
+    assert seen == [(document("laptop", "start", "laptop"), document("phone", "phone", "start"), START)]
+    await laptop.conflicts_handled()
+    assert len(seen) == 1
+    assert await laptop.get_conflicts() == []
+
+
+async def test_a_custom_function_sees_a_deletion_as_none(device: DeviceMaker) -> None:
+    """G5: and the side that is there may be kept."""
+    phone, laptop = await pair(device, ConflictStrategy.custom(lambda local, remote, base: local or remote))
+    await phone.save_document("notes", "a", {"title": "phone"})
+    await laptop.delete_document("notes", "a")
+    await settled(phone, laptop)
+    await laptop.conflicts_handled()
+    await settled(laptop, phone)
+    assert await shown(phone) == await shown(laptop) == {**START, "title": "phone"}
+    assert await laptop.get_conflicts() == []
+
+
+async def test_what_was_written_while_a_function_made_up_its_mind_stays(device: DeviceMaker) -> None:
+    asked, may_answer = asyncio.Event(), asyncio.Event()
+
+    async def slow(local: Any, remote: Any, base: Any) -> dict[str, Any]:
+        asked.set()
+        await may_answer.wait()
+        return {**remote, "title": "both"}
+
+    phone, laptop = await pair(device, ConflictStrategy.custom(slow))
+    await clash(phone, laptop)
+    await asked.wait()
+    await laptop.save_document("notes", "a", {"tag": "meanwhile"})
+    may_answer.set()
+    await laptop.conflicts_handled()
+    await settled(laptop, phone)
+    assert await shown(phone) == document("both", "phone", "meanwhile")
+
+
+class Broken:
+    """Functions that fail in every way there is."""
+
+    def __init__(self) -> None:
+        self.never = threading.Event()
+
+    def raises(self, *sides: Any) -> Any:
+        raise ZeroDivisionError("on purpose")
+
+    def hangs(self, *sides: Any) -> Any:
+        self.never.wait()
+
+    async def hangs_too(self, *sides: Any) -> Any:
+        await asyncio.Event().wait()
+
+    def returns_junk(self, *sides: Any) -> Any:
+        return 42
+
+    def returns_what_is_not_json(self, *sides: Any) -> Any:
+        return {"a": object()}
+
+    def returns_nothing(self, *sides: Any) -> Any:
+        return None
+
+
+@pytest.mark.parametrize("how", ["custom", "on_conflict"])
+@pytest.mark.parametrize("name", [name for name in vars(Broken) if name[0] != "_"])
+async def test_a_judge_that_fails_leaves_the_conflict_open_and_the_rest_syncing(
+    device: DeviceMaker, name: str, how: str
+) -> None:
+    """G5 G8: neither side is lost, and the rest goes on."""
+    broken = Broken()
+    judge = getattr(broken, name)
+    phone, laptop = await pair(device, ConflictStrategy.custom(judge) if how == "custom" else MANUAL)
+    if how == "on_conflict":
+        laptop.on_conflict(judge)
+    await clash(phone, laptop)
+    await laptop.save_document("notes", "b", {"n": 1})
+    await settled(laptop, phone)
+    assert await shown(phone, "b") == {"n": 1}
+    laptop._conflicts.calls.seconds_max = 0.05
+    broken_call = laptop._conflicts._task
+    if name.startswith("hangs") and broken_call is not None:
+        broken_call.cancel()  # the call that began under the ordinary limit; the next one has the short one
+        await asyncio.wait([broken_call])
+        laptop._conflicts.offer_again()
+    await laptop.conflicts_handled()
+    (conflict,) = await laptop.get_conflicts()
+    assert conflict.local_version.document == document("laptop", "start", "laptop")
+    await laptop.resolve_conflict("notes", "a", ConflictResolution.ACCEPT_LOCAL)
+    await settled(laptop, phone)
+    assert await shown(phone) == document("laptop", "phone", "laptop")
+    broken.never.set()
+
+
+@pytest.mark.parametrize(
+    ("resolution", "outcome"),
+    [
+        (ConflictResolution.ACCEPT_LOCAL, document("laptop", "phone", "laptop")),
+        (ConflictResolution.ACCEPT_REMOTE, document("phone", "phone", "start")),
+        (ConflictResolution.merge({"title": "both"}), {"title": "both"}),
+        (ConflictResolution.DELETE, None),
+    ],
+)
+@pytest.mark.parametrize("is_coroutine", [False, True])
+async def test_a_callback_decides_once_for_each_conflict(
+    device: DeviceMaker, resolution: ConflictResolution, outcome: dict[str, Any] | None, is_coroutine: bool
+) -> None:
+    """G8: a plain function or a coroutine function."""
+    phone, laptop = await pair(device, MANUAL)
+    asked: list[Conflict] = []
+
+    def decide(conflict: Conflict) -> ConflictResolution:
+        asked.append(conflict)
+        return resolution
+
+    async def decide_later(conflict: Conflict) -> ConflictResolution:
+        return decide(conflict)
+
+    laptop.on_conflict(decide_later if is_coroutine else decide)
+    await clash(phone, laptop)
+    await laptop.conflicts_handled()
+    await settled(laptop, phone)
+    assert await shown(phone) == await shown(laptop) == outcome
+    assert [conflict.document_key for conflict in asked] == ["a"]
+    assert await laptop.get_conflicts() == []
+
+
+async def test_a_callback_may_overrule_what_a_strategy_has_decided(device: DeviceMaker) -> None:
+    phone, laptop = await pair(device, LWW)
+    stop = laptop.on_conflict(lambda conflict: ConflictResolution.ACCEPT_REMOTE)
+    await clash(phone, laptop)
+    await laptop.conflicts_handled()
+    await settled(laptop, phone)
+    assert await shown(phone) == document("phone", "phone", "laptop")
+    stop()
+    await clash(phone, laptop)
+    await laptop.conflicts_handled()
+    await settled(laptop, phone)
+    assert await shown(phone) == document("laptop", "phone", "laptop")
+
+
+async def test_a_function_set_later_decides_what_is_open(device: DeviceMaker) -> None:
+    phone, laptop = await pair(device, MANUAL)
+    await clash(phone, laptop)
+    await laptop.set_conflict_strategy("notes", ConflictStrategy.custom(lambda local, remote, base: remote))
+    await laptop.conflicts_handled()
+    assert await laptop.get_conflicts() == []
+    await settled(laptop, phone)
+    assert await shown(phone) == document("phone", "phone", "start")
