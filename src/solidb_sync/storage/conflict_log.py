@@ -16,7 +16,7 @@ from solidb_sync.json_value import JsonDocument, decode, encode
 from solidb_sync.protocol.messages import WireConflict, WireVersion
 from solidb_sync.reconcile.joined_sides import Side
 from solidb_sync.storage.engine import EngineReader, StorageEngine
-from solidb_sync.storage.overlay import fold
+from solidb_sync.storage.overlay import base_states, fold
 from solidb_sync.storage.records import StoredConflict
 
 AUTO_RESOLVED, PENDING, RESOLVED, REPLACED, UNDONE = "auto_resolved", "pending", "resolved", "replaced", "undone"
@@ -83,7 +83,8 @@ def _own_version(engine: EngineReader, conflict: WireConflict) -> WireVersion:
     if not upto:
         return conflict.local_version
     base = engine.base(conflict.collection, conflict.key)
-    document, _, _ = fold(base, [change for change in changes if change.id <= upto[0]])
+    laid = [change for change in changes if change.id <= upto[0]]
+    document = fold(base, laid, base_states(engine, conflict.collection, conflict.key)).document
     return msgspec.structs.replace(
         conflict.local_version, document=UNSET if document is None else Raw(encode(document)), deleted=document is None
     )

@@ -42,6 +42,8 @@ def sent_form(engine: EngineReader, change: StoredChange, policy: DeltaPolicy) -
     wire = decode_change(change.wire)
     if wire.operation != "update" or (wire.delta is UNSET and not wire.unset):
         return _in_full(change.wire)
+    if wire.resolves and not wire_delta(wire):
+        return _in_full(change.wire)  # it closes a conflict and writes nothing
     document = _document_with(engine, change, wire)
     whole = _with_document(wire, document)
     delta_bytes = len(encode(wire.delta)) + len(encode(wire.unset))
