@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from solidb_sync.client import incarnation as incarnation_records
 from solidb_sync.client import scope
 from solidb_sync.client import sync_round as client_round
 from solidb_sync.client.background_loop import BackgroundLoop
@@ -60,7 +61,7 @@ def cursor_before_rows(patch: Planter) -> None:
 
 def minted_again_without_asking(patch: Planter) -> None:
     """A new incarnation gives new dots to all pending changes, also to those the server has applied already."""
-    original = client_round.new_incarnation
+    original = incarnation_records.new_incarnation
 
     def new_incarnation(engine: Any, incarnation: int, _: Any) -> None:
         original(engine, incarnation, {})
