@@ -92,7 +92,8 @@ def decide_change(working: WorkingSet, change: ProposedChange, dot: Dot) -> Verd
         if states or change.operations:
             stamp = clamped(change.stamp or stamp_text(working.now_ms), now_ms=working.now_ms)
             done = put_fields_in(decision, fields, current, states, stamp=Stamp(stamp, stamp == change.stamp), seq=seq)
-            decision, crdt = done.decision, states_text(done.states) if fields.operations else ""
+            decision, states = done.decision, done.states
+            crdt = states_text(states) if fields.operations else ""
     except FieldProblem as problem:
         return Verdict(change, dot, "rejected", error=ChangeError(problem.kind, f"changes[{change.at}].crdt.{problem}"))
     if decision.is_fast_forward and working.stands_on_overruled(change):
@@ -104,6 +105,8 @@ def decide_change(working: WorkingSet, change: ProposedChange, dot: Dot) -> Verd
     if change.stamp or edit.stamp:
         working.note_stamp(edit.stamp or clamped(change.stamp, now_ms=working.now_ms))
     working.put(change.name, decision.version, dot, body=body, is_applied=decision.is_fast_forward, crdt=crdt)
+    if crdt:
+        working.note_states(change.name, states)
     if decision.clash is None:
         return Verdict(change, dot, "applied" if decision.is_fast_forward else "merged", seq=seq)
     shown = decision.clash.arrived if edit.document is None or fields.overruled else edit.document

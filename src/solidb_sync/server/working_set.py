@@ -69,6 +69,8 @@ class WorkingSet:
         self._passed: set[str] = set()
         self._aliases: dict[DocumentName, list[tuple[Dot, Dot]]] = {}
         self._with_states: dict[str, bool] = {}
+        self._states: dict[DocumentName, tuple[str, FieldStates]] = {}
+        """The states of the document last put that has any, with their text."""
         self._strategies: StrategyChoice | None = None
         self._stamp = head.stamp
         self._open: dict[DocumentName, ConflictRecord] = {}
@@ -124,10 +126,15 @@ class WorkingSet:
         """Return the states of the replicated fields of a document, a deleted one too."""
         pending, found = self._pending.get(name), self._found.get(name)
         if pending is not None and pending.crdt:
-            return read_states(pending.crdt)
+            known = self._states.get(name)
+            return known[1] if known is not None and known[0] == pending.crdt else read_states(pending.crdt)
         if found is None or not self._has_crdt_states(name[0]):
             return NO_STATES
         return read_states(self._session.crdt_state(name[0], found.row))
+
+    def note_states(self, name: DocumentName, states: FieldStates) -> None:
+        """Remember the states just put, for a later change of the same request."""
+        self._states = {name: (self._pending[name].crdt, states)}
 
     def _has_crdt_states(self, collection: str) -> bool:
         known = self._with_states.get(collection)

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from solidb_sync.errors import StorageFullError
 from solidb_sync.json_value import Canonical, JsonDocument, check_size, decode, encode
-from solidb_sync.model.crdt.field_states import Operations, states_text
+from solidb_sync.model.crdt.field_states import Operations
 from solidb_sync.model.delta import diff
 from solidb_sync.protocol.messages import WireChange
 from solidb_sync.storage.engine import StorageEngine
@@ -131,7 +131,7 @@ def _record_plan(
     check_size(len(text), "document")
     fact = _record(engine, minted, on.row, plan.change, _Sides(before, plan.document, text.decode()))
     known = engine.states(*on.place)
-    engine.put_states(*on.place, StoredStates("" if known is None else known.base, states_text(plan.states)))
+    engine.put_states(*on.place, StoredStates("" if known is None else known.base, plan.states))
     return fact
 
 

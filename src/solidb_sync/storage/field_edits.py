@@ -25,10 +25,11 @@ from solidb_sync.model.crdt.field_states import (
     needs_stamp,
     operations_text,
     read_states,
+    states_text,
     with_shown_values,
 )
 from solidb_sync.model.crdt.plain_writes import separate, translate
-from solidb_sync.model.crdt.registry import state_json
+from solidb_sync.model.crdt.registry import same_content
 from solidb_sync.model.delta import Delta, apply_delta, diff
 from solidb_sync.model.hybrid_clock import next_stamp
 from solidb_sync.model.version_vector import Dot, VersionVector
@@ -66,7 +67,7 @@ class Plan(Struct, frozen=True):
 
     change: WireChange | None
     document: JsonDocument
-    states: FieldStates
+    states: str
 
 
 def ground(engine: EngineReader, place: Place, row: StoredRow | None, refused: list[StoredChange]) -> Ground:
@@ -124,6 +125,7 @@ def _planned(
         change.hlc = next_stamp(now_ms=_milliseconds(stamp), seen=greatest_stamp(on.states, operations))
     try:
         applied = apply_operations(plain, on.states, operations, Authorship(dot, base, change.hlc, is_final=False))
+        text = states_text(applied.states)
     except FieldProblem as problem:
         _refuse(on.place, problem)
     assert applied.document is not None
@@ -132,14 +134,14 @@ def _planned(
     is_idle = change.operation == "crdt" and not any(
         _does_something(path, on.states, applied.states, operations) for path in operations
     )
-    return Plan(None if is_idle else change, applied.document, applied.states)
+    return Plan(None if is_idle else change, applied.document, text)
 
 
 def _does_something(path: tuple[str, ...], before: FieldStates, after: FieldStates, operations: Operations) -> bool:
     operation = operations[path]
     if isinstance(operation, BoundedCounterOperation) and operation.reserve:
         return True  # what is granted is known only when the server has done it
-    return path not in before or state_json(before[path]) != state_json(after[path])
+    return path not in before or not same_content(before[path], after[path])
 
 
 ERRORS: dict[str, type[Exception]] = {

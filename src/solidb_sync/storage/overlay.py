@@ -17,6 +17,7 @@ from solidb_sync.model.crdt.authorship import Authorship
 from solidb_sync.model.crdt.field_states import (
     NO_STATES,
     FieldStates,
+    Operations,
     apply_those_that_fit,
     read_operations,
     read_states,
@@ -123,17 +124,25 @@ def fold(
             continue
         wire = decode_change(change.wire)
         document = lay_change_over(document, last_body, wire)
-        if states and document is not None:
-            document = with_shown_values(document, states)
         if isinstance(wire.crdt, Raw):
             author = Authorship(dot, VersionVector(wire.base_version), wire.hlc, is_final)
-            operations = read_operations(decode(bytes(wire.crdt)))
-            applied = apply_those_that_fit(document, states, operations, author)
-            document, states = applied.document, applied.states
+            document, states = _operated(document, states, read_operations(decode(bytes(wire.crdt))), author)
         last_body = document if document is not None else last_body
         vector = vector.merge(VersionVector(wire.base_version)).with_dot(dot)
         stamp = wire.timestamp or stamp
+    if states and document is not None:
+        document = with_shown_values(document, states)
     return Folded(document, vector, stamp, states)
+
+
+def _operated(
+    document: JsonDocument | None, states: FieldStates, operations: Operations, author: Authorship
+) -> tuple[JsonDocument | None, FieldStates]:
+    """Return document and states after operations; values of fields that have a state are left for the end."""
+    if document is None or operations.keys() <= states.keys():
+        return document, apply_those_that_fit(None, states, operations, author).states
+    applied = apply_those_that_fit(document, states, operations, author)
+    return applied.document, applied.states
 
 
 def lay_change_over(document: JsonDocument | None, last_body: JsonDocument | None, wire: WireChange) -> JsonDocument | None:

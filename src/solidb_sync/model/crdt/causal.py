@@ -90,6 +90,20 @@ class CausalEntries:
                 left[name] = kept
         return CausalEntries(left, CausalContext.of(EMPTY_VECTOR, {*seen, dot}))
 
+    def after(self, put: Mapping[str, Payload], removed: Iterable[str], *, dot: Dot, base: VersionVector) -> CausalEntries:
+        """Return the state after an edit: the join with its delta, without a look at the names it does not touch."""
+        entries = dict(self.entries)
+        seen = {dot}
+        for name in {*put, *removed}:
+            dots = entries.pop(name, {})
+            seen.update(known for known in dots if base.covers(known))
+            left = {known: payload for known, payload in dots.items() if known not in seen}
+            if name in put:
+                left[dot] = put[name]
+            if left:
+                entries[name] = left
+        return CausalEntries(entries, self.context.join(CausalContext.of(EMPTY_VECTOR, seen)))
+
     def shown(self) -> dict[str, str]:
         """Return for each name the text that is shown: among concurrent ones that with the greatest stamp, then actor."""
         return {name: max(dots.items(), key=_order)[1].text for name, dots in self.entries.items()}

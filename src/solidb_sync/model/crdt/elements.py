@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from solidb_sync.json_value import decode, type_name
+from solidb_sync.json_value import decode, encode, type_name
 from solidb_sync.model.crdt.authorship import OperationError
 from solidb_sync.model.delta import sorted_text
 from solidb_sync.model.version_vector import COUNTER_MAX
@@ -21,7 +21,9 @@ ELEMENTS_PER_OPERATION_MAX = 1_000
 
 def element_text(value: object) -> str:
     """Return the text that two values share exactly when they are the same element."""
-    return sorted_text(value).decode()
+    if isinstance(value, (dict, list)):
+        return sorted_text(value).decode()
+    return encode(value).decode()
 
 
 def element_value(text: str) -> Any:

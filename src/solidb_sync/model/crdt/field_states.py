@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Raw
+
 from solidb_sync.json_value import JsonDocument, decode, encode, type_name
 from solidb_sync.model.crdt.authorship import Authorship, BoundError, OperationError
 from solidb_sync.model.crdt.registry import (
@@ -76,10 +78,14 @@ def read_states(text: str | bytes, vector: VersionVector = EMPTY_VECTOR) -> dict
 
 
 def states_text(states: FieldStates) -> str:
-    """Return the stored form, paths in order; no states are the empty text."""
+    """Return the stored form, paths in order; no states are the empty text. Raises `FieldProblem` for one too large."""
     if not states:
         return ""
-    return encode({path_text(path): state_json(states[path]) for path in sorted(states)}).decode()
+    texts = {path_text(path): Raw(encode(state_json(states[path]))) for path in sorted(states)}
+    for path, text in texts.items():
+        if len(memoryview(text)) > FIELD_STATE_BYTES_MAX:
+            raise FieldProblem("CrdtTooLarge", parse_path(path), f"more than {FIELD_STATE_BYTES_MAX} bytes of state")
+    return encode(texts).decode()
 
 
 def read_operations(fields: object) -> dict[Path, Operation]:
@@ -182,8 +188,6 @@ def _applied(state: State, path: Path, operation: Operation, author: Authorship)
         raise FieldProblem("CrdtBoundError", path, str(problem)) from None
     if after.element_count() > FIELD_ELEMENTS_MAX:
         raise FieldProblem("CrdtTooLarge", path, f"more than {FIELD_ELEMENTS_MAX} entries")
-    if len(encode(state_json(after))) > FIELD_STATE_BYTES_MAX:
-        raise FieldProblem("CrdtTooLarge", path, f"more than {FIELD_STATE_BYTES_MAX} bytes of state")
     return after
 
 

@@ -89,12 +89,13 @@ class ObservedRemoveMap:
 
     def delta(self, operation: ObservedRemoveMapOperation, author: Authorship) -> ObservedRemoveMap:
         """Return the little state whose join is the effect of an operation."""
-        put = {name: Payload(author.stamp, element_text(value)) for name, value in operation.put.items()}
+        put = _payloads(operation, author)
         return ObservedRemoveMap(self.kept.delta(put, operation.removed, dot=author.dot, base=author.base))
 
     def applied(self, operation: ObservedRemoveMapOperation, author: Authorship) -> ObservedRemoveMap:
         """Return the state after an operation."""
-        return self.join(self.delta(operation, author))
+        put = _payloads(operation, author)
+        return ObservedRemoveMap(self.kept.after(put, operation.removed, dot=author.dot, base=author.base))
 
     def value(self) -> dict[str, Any]:
         """Return the plain value, with its keys in order."""
@@ -120,3 +121,7 @@ class ObservedRemoveMap:
     def folded(self, dot: Dot) -> ObservedRemoveMap:
         """Return this state with one dot in the place of all others."""
         return ObservedRemoveMap(self.kept.folded(dot))
+
+
+def _payloads(operation: ObservedRemoveMapOperation, author: Authorship) -> dict[str, Payload]:
+    return {name: Payload(author.stamp, element_text(value)) for name, value in operation.put.items()}

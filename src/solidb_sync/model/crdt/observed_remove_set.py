@@ -82,7 +82,8 @@ class ObservedRemoveSet:
 
     def applied(self, operation: ObservedRemoveSetOperation, author: Authorship) -> ObservedRemoveSet:
         """Return the state after an operation."""
-        return self.join(self.delta(operation, author))
+        put = dict.fromkeys(operation.added, NOTHING_HELD)
+        return ObservedRemoveSet(self.kept.after(put, operation.removed, dot=author.dot, base=author.base))
 
     def value(self) -> list[Any]:
         """Return the plain value: the elements in the order of their texts, so that all replicas show the same."""

@@ -114,6 +114,16 @@ def applied(state: State, operation: Operation, author: Authorship) -> State:
     raise AssertionError(f"an operation on {TITLES[type_of(operation)]} reached {TITLES[type_of(state)]}")
 
 
+def same_content(one: State, other: State) -> bool:
+    """Return whether two states of one type have the same stored form; what their contexts have seen makes no difference."""
+    match one, other:
+        case ObservedRemoveSet(), ObservedRemoveSet():
+            return one.kept.entries == other.kept.entries
+        case ObservedRemoveMap(), ObservedRemoveMap():
+            return one.kept.entries == other.kept.entries
+    return one == other
+
+
 def joined(one: State, other: State) -> State:
     """Return the join of two states of one field; of different types, that whose name comes first stays."""
     match one, other:
