@@ -14,6 +14,7 @@ from solidb_sync.client.conflict_strategy import ConflictStrategy
 from solidb_sync.client.conflicts import Conflict, ConflictResolution, ConflictStatus, DocumentVersion
 from solidb_sync.client.delta_stats import DeltaStats
 from solidb_sync.client.events import ChangeEvent
+from solidb_sync.client.metrics import SyncMetrics
 from solidb_sync.client.results import SyncResult
 from solidb_sync.client.sync_events import SyncEvent, SyncEventKind
 from solidb_sync.client.sync_manager import SyncManager
@@ -89,6 +90,7 @@ __all__ = [
     "SyncEvent",
     "SyncEventKind",
     "SyncManager",
+    "SyncMetrics",
     "SyncResult",
     "SyncStoppedError",
     "UniqueIndexError",

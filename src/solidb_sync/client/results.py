@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from solidb_sync.client.conflicts import Conflict
+from solidb_sync.client.conflict_list import ConflictList
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +23,14 @@ class SyncResult:
     """What one round did.
 
     `success`: no error, and nothing left that could have been sent. `pulled`: documents applied here. `pushed`: changes the
-    server answered for. `conflicts`: those found in this round. `errors`: texts for people; `error_details` the same in
-    parts.
+    server answered for. `conflicts`: those found in this round, a list that also behaves as their number. `errors`: texts
+    for people; `error_details` the same in parts.
     """
 
     success: bool
     pulled: int = 0
     pushed: int = 0
-    conflicts: list[Conflict] = field(default_factory=list)
+    conflicts: ConflictList = field(default_factory=ConflictList)
     errors: list[str] = field(default_factory=list)
     error_details: list[SyncProblem] = field(default_factory=list)
 

@@ -7,8 +7,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from solidb_sync.client.background_loop import RoundReport
+from solidb_sync.client.conflict_list import ConflictList
 from solidb_sync.client.conflicts import public_conflict
 from solidb_sync.client.connectivity import Connectivity
+from solidb_sync.client.metrics import RoundTotals
 from solidb_sync.client.results import SyncProblem, SyncResult
 from solidb_sync.client.sync_events import SyncEventKind, SyncEvents
 from solidb_sync.client.sync_round import RoundOutcome
@@ -51,6 +53,7 @@ class Rounds:
         """Not set after a round that failed for want of credentials."""
         self.credentials_accepted.set()
         self.history = RoundHistory()
+        self.totals = RoundTotals()
 
     @property
     def is_running(self) -> bool:
@@ -102,6 +105,7 @@ class Rounds:
         history = self.history
         history.rounds += 1
         history.last_duration_ms = duration_ms
+        self.totals.add(result, duration_ms)
         history.state = _state_after(problem)
         history.last_error = None if problem is None else str(problem)
         if isinstance(problem, AuthError):
@@ -165,7 +169,7 @@ def _report(outcome: RoundOutcome, problem: Exception | None) -> RoundReport:
         success=not problems,
         pulled=outcome.pulled,
         pushed=outcome.pushed,
-        conflicts=[public_conflict(conflict) for conflict in outcome.conflicts],
+        conflicts=ConflictList(public_conflict(conflict) for conflict in outcome.conflicts),
         errors=[problem.message for problem in problems],
         error_details=problems,
     )

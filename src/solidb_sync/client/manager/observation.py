@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from solidb_sync.client.conflicts import ConflictStatus
 from solidb_sync.client.event_stream import EventStream
 from solidb_sync.client.events import ChangeEvent
 from solidb_sync.client.manager.syncing import SyncMethods
+from solidb_sync.client.metrics import SyncMetrics, sync_metrics
 from solidb_sync.client.notifications import ChangeStream
 from solidb_sync.client.results import SyncStatus
 from solidb_sync.client.status import sync_status
@@ -48,3 +50,9 @@ class ObservationMethods(SyncMethods):
             is_online=self.is_online(),
             configured=self._config.collections,
         )
+
+    async def metrics(self) -> SyncMetrics:
+        """Return numbers to watch this device by; their `prometheus()` is the text that Prometheus reads."""
+        conflicts = self._view(lambda reader: reader.conflicts())
+        pending = sum(conflict.status == ConflictStatus.PENDING.value for conflict in conflicts)
+        return sync_metrics(await self.status(), self._rounds.totals, conflicts_pending=pending)
