@@ -22,6 +22,7 @@ from solidb_sync.protocol.limits import PULL_BYTES_MAX
 from solidb_sync.protocol.messages import ServerChange
 from solidb_sync.server.storage.backend import ReadSession
 from solidb_sync.server.storage.records import Echo, LogEntry, StoredDocument
+from solidb_sync.server.whole_transactions import entries_with
 
 FIELDS_WHERE_SHORTER = DeltaPolicy(1.0)
 CHUNK_ENTRIES = 64
@@ -72,7 +73,8 @@ def collect_changes(session: ReadSession, query: PullQuery) -> Page:
         return page
     names = asked_collections(session, query.collections, query.excluded)
     wanted = None if query.collections is None and not query.excluded else list(names)
-    if not query.since and _fill_with_text(session, page, query, names=names, wanted=wanted):
+    is_plain = not query.since and not session.has_transactions()
+    if is_plain and _fill_with_text(session, page, query, names=names, wanted=wanted):
         return page
     entries = session.log_after(cursor, wanted=wanted, echo=query.echo, limit=query.limit + 1)
     if len(entries) <= query.limit:
@@ -80,6 +82,10 @@ def collect_changes(session: ReadSession, query: PullQuery) -> Page:
     else:
         page.cursor, page.has_more = entries[query.limit - 1].seq, True
     _fill(session, page, entries[: query.limit], names, query)
+    if page.has_more:
+        shown = [(entry.collection, entry.row) for entry in entries if entry.seq <= page.cursor]
+        others = entries_with(session, shown, upto=page.cursor, since=query.since, wanted=wanted, echo=query.echo)
+        _add_others(session, page, others, names, query)
     return page
 
 
@@ -102,17 +108,37 @@ def _fill(session: ReadSession, page: Page, entries: Sequence[LogEntry], names: 
     changes: list[ServerChange] = []
     page.changes = changes
     for entry, stored in documents_of(session, entries):
-        change, size = server_change(names[entry.collection], stored, since=query.since, policy=query.policy)
-        if query.wants_both and change.operation == "update" and stored.body is not None:
-            change.document = Raw(stored.body.encode())
-            size += len(stored.body)
+        change, size = _sent(names[entry.collection], stored, query)
         if bytes_sent and bytes_sent + size > PULL_BYTES_MAX:
             page.cursor, page.has_more = last_seq, True
             return
         bytes_sent += size
         last_seq = entry.seq
-        changes.append(change)
-        page.authors[entry.author] = max(entry.counter, page.authors.get(entry.author, 0))
+        _add(page, changes, entry, change)
+
+
+def _add_others(
+    session: ReadSession, page: Page, entries: Sequence[LogEntry], names: dict[int, str], query: PullQuery
+) -> None:
+    """Add what belongs together with the page from beyond its end, if it is not longer than a page by itself."""
+    found = [(entry, *_sent(names[entry.collection], stored, query)) for entry, stored in documents_of(session, entries)]
+    if sum(size for _, _, size in found) <= PULL_BYTES_MAX:
+        assert isinstance(page.changes, list)
+        for entry, change, _ in found:
+            _add(page, page.changes, entry, change)
+
+
+def _sent(collection: str, stored: StoredDocument, query: PullQuery) -> tuple[ServerChange, int]:
+    change, size = server_change(collection, stored, since=query.since, policy=query.policy)
+    if query.wants_both and change.operation == "update" and stored.body is not None:
+        change.document = Raw(stored.body.encode())
+        size += len(stored.body)
+    return change, size
+
+
+def _add(page: Page, changes: list[ServerChange], entry: LogEntry, change: ServerChange) -> None:
+    changes.append(change)
+    page.authors[entry.author] = max(entry.counter, page.authors.get(entry.author, 0))
 
 
 def _fill_with_text(

@@ -28,6 +28,7 @@ from solidb_sync.server.storage.records import (
     Head,
     Outcome,
     SettledConflict,
+    Together,
     Unsettled,
     Writes,
 )
@@ -286,8 +287,15 @@ class WorkingSet:
                 else:
                     self._pending[name] = before
             self.newest = self._newest_before_group
+        else:
+            self._note_together({name for name, _ in self._undo})
         self._undo = None
         self._passed = set()
+
+    def _note_together(self, names: set[DocumentName]) -> None:
+        """Remember that a transaction wrote these documents, so that no device is shown some of them without the others."""
+        if len(names) > 1:
+            self.writes.together += [Together(self.newest, *name) for name in sorted(names)]
 
     def record(self, change: ProposedChange, dot: Dot, status: str, seq: int, detail: str) -> None:
         """Record the outcome of a change under its dot, in the place of an earlier one that was not final."""

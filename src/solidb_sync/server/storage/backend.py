@@ -82,6 +82,19 @@ class ReadSession(ViewReads, Protocol):
     def crdt_states(self, collection: int, rows: Sequence[int]) -> dict[int, str]:
         """Return the states of the replicated fields of the documents at these rows that have any, as JSON text."""
 
+    def has_transactions(self) -> bool:
+        """Return whether any transaction has ever written several documents."""
+
+    def linked_documents(self, rows: Sequence[tuple[int, int]], *, since: int, limit: int) -> list[tuple[int, int]] | None:
+        """Return the documents that transactions after `since` wrote with these, in any number of steps.
+
+        A document is the number of its collection and its row; those given are among them. None when they are more than
+        `limit`, and an empty list when no transaction is that new.
+        """
+
+    def entries_of(self, collection: int, rows: Sequence[int]) -> list[LogEntry]:
+        """Return the log entries of these documents, in order."""
+
     def document(self, collection: str, key: str) -> StoredDocument | None:
         """Return one document, a tombstone too."""
 

@@ -107,6 +107,23 @@ class Echo(NamedTuple):
     last: int = 0
 
 
+def is_echo(entry: LogEntry, echo: Echo) -> bool:
+    """Return whether the device knows this version already, because it is its own edit, applied as it was."""
+    return (
+        bool(entry.is_applied)
+        and entry.author == echo.actor
+        and (entry.counter <= echo.acknowledged or echo.first <= entry.counter <= echo.last)
+    )
+
+
+class Together(NamedTuple):
+    """A document that a transaction wrote with others; `transaction` is the sequence after its last change."""
+
+    transaction: int
+    collection: str
+    key: str
+
+
 class Collection(NamedTuple):
     """A collection and how many live documents it has."""
 
@@ -219,3 +236,4 @@ class Writes:
     settled_conflicts: list[SettledConflict] = field(default_factory=list)
     unsettled: list[Unsettled] = field(default_factory=list)
     settled: list[str] = field(default_factory=list)
+    together: list[Together] = field(default_factory=list)

@@ -25,9 +25,10 @@ from solidb_sync.server.collect_changes import (
     server_change,
 )
 from solidb_sync.server.storage.backend import ReadSession
-from solidb_sync.server.storage.records import Echo, LogEntry, StoredDocument
+from solidb_sync.server.storage.records import Echo, LogEntry, StoredDocument, is_echo
 from solidb_sync.server.storage.views import RowState, ViewRow
 from solidb_sync.server.views.selection import Selection, Standing
+from solidb_sync.server.whole_transactions import entries_with
 
 LOOKED_AT_MAX = 4_000
 """How many documents are looked at for one page, so that a filter that wants none of them does not hold up the rest."""
@@ -72,7 +73,10 @@ def collect_selected(
         bound = session.scanned_to(query.cursor)
         if bound is not None and bound < newest:
             page.cursor, page.has_more = bound, True
-    _fill(session, selected, _looked(session, entries, names, selections), query, caught_up)
+    shown = _fill(selected, _looked(session, entries, names, selections), query, caught_up)
+    if page.has_more:
+        others = entries_with(session, shown, upto=page.cursor, since=query.since, wanted=wanted, echo=NO_ECHO)
+        _add(selected, _looked(session, others, names, selections), query, caught_up)
     return selected
 
 
@@ -112,11 +116,10 @@ def _held(
     }
 
 
-def _fill(
-    session: ReadSession, selected: SelectedPage, documents: Iterator[_Looked], query: PullQuery, caught_up: int
-) -> None:
-    """Put what is to be sent into the page, as much as fits into its bytes and number, and at least one."""
+def _fill(selected: SelectedPage, documents: Iterator[_Looked], query: PullQuery, caught_up: int) -> list[tuple[int, int]]:
+    """Put what is to be sent into the page, as much as fits into its bytes and number, and at least one; return its rows."""
     page, bytes_sent, last_seq = selected.page, 0, query.cursor
+    shown: list[tuple[int, int]] = []
     changes: list[ServerChange] = []
     page.changes = changes
     for looked in documents:
@@ -124,23 +127,41 @@ def _fill(
         if change is not None:
             if changes and (len(changes) >= query.limit or bytes_sent + size > PULL_BYTES_MAX):
                 page.cursor, page.has_more = last_seq, True
-                return
+                return shown
             changes.append(change)
+            shown.append((looked.entry.collection, looked.entry.row))
             bytes_sent += size
-            page.authors[looked.entry.author] = max(looked.entry.counter, page.authors.get(looked.entry.author, 0))
-        if edit is not None and looked.selection is not None:
-            selected.edits.setdefault(looked.selection.view.number, []).append(edit)
+        _note(selected, looked, change, edit)
         last_seq = looked.entry.seq
+    return shown
+
+
+def _add(selected: SelectedPage, documents: Iterator[_Looked], query: PullQuery, caught_up: int) -> None:
+    """Add to the page what belongs together with it, from beyond its end."""
+    assert isinstance(selected.page.changes, list)
+    for looked in documents:
+        change, _, edit = _answer_to(looked, query, caught_up)
+        if change is not None:
+            selected.page.changes.append(change)
+        _note(selected, looked, change, edit)
+
+
+def _note(selected: SelectedPage, looked: _Looked, change: ServerChange | None, edit: ViewRow | None) -> None:
+    authors, entry = selected.page.authors, looked.entry
+    if change is not None:
+        authors[entry.author] = max(entry.counter, authors.get(entry.author, 0))
+    if edit is not None and looked.selection is not None:
+        selected.edits.setdefault(looked.selection.view.number, []).append(edit)
 
 
 def _answer_to(looked: _Looked, query: PullQuery, caught_up: int) -> tuple[ServerChange | None, int, ViewRow | None]:
     """Return what is sent of a document, its size in bytes, and what becomes of it in the view."""
-    is_echo = _is_echo(looked.entry, query.echo)
+    is_own = is_echo(looked.entry, query.echo)
     selection, held, stored = looked.selection, looked.held, looked.stored
     if selection is None:
-        return (None, 0, None) if is_echo else (*_sent(looked, query, since=query.since), None)
+        return (None, 0, None) if is_own else (*_sent(looked, query, since=query.since), None)
     if stored.body is None or not _matches(selection, stored):
-        return _taken_away(looked, is_settled=selection.view.is_settled, is_known=is_echo and stored.body is None)
+        return _taken_away(looked, is_settled=selection.view.is_settled, is_known=is_own and stored.body is None)
     if not selection.view.is_settled:
         if held is not None and held.state is RowState.HELD:
             return None, 0, None
@@ -148,7 +169,7 @@ def _answer_to(looked: _Looked, query: PullQuery, caught_up: int) -> tuple[Serve
     if held is None or held.state is not RowState.HELD:
         return *_sent(looked, query, since=0), ViewRow(stored.row, stored.seq, RowState.HELD)
     is_there = held.since <= caught_up
-    if is_there and is_echo:
+    if is_there and is_own:
         return None, 0, None
     return *_sent(looked, query, since=query.since if is_there else 0), None
 
@@ -185,12 +206,3 @@ def _sent(looked: _Looked, query: PullQuery, *, since: int) -> tuple[ServerChang
 
 def _matches(selection: Selection, stored: StoredDocument) -> bool:
     return selection.filter is None or selection.filter.matches(stored.key, decode(stored.body or "{}"))
-
-
-def _is_echo(entry: LogEntry, echo: Echo) -> bool:
-    """Return whether the device knows this version already, because it is its own edit, applied as it was."""
-    return (
-        bool(entry.is_applied)
-        and entry.author == echo.actor
-        and (entry.counter <= echo.acknowledged or echo.first <= entry.counter <= echo.last)
-    )

@@ -126,6 +126,23 @@ class SqliteReadSession(SqliteViewReads):
         """Return the states of the replicated fields of the documents at these rows that have any."""
         return dict(self._connection.execute(sql.CRDT_STATES, (collection, json_list(rows))))
 
+    def has_transactions(self) -> bool:
+        """Return whether any transaction has ever written several documents."""
+        return self._first(sql.ANY_TOGETHER, 0) is not None
+
+    def linked_documents(self, rows: Sequence[tuple[int, int]], *, since: int, limit: int) -> list[tuple[int, int]] | None:
+        """Return the documents that transactions after `since` wrote with these; None when they are more than `limit`."""
+        if self._first(sql.ANY_TOGETHER, since) is None:
+            return []
+        bindings = {"rows": json_list(rows), "since": since, "limit": limit + 1}
+        linked = [(row[0], row[1]) for row in self._connection.execute(sql.LINKED_DOCUMENTS, bindings)]
+        return linked if len(linked) <= limit else None
+
+    def entries_of(self, collection: int, rows: Sequence[int]) -> list[LogEntry]:
+        """Return the log entries of these documents, in order."""
+        statement = sql.for_collection(sql.ENTRIES_OF, collection)
+        return list(map(LogEntry._make, self._connection.execute(statement, (json_list(rows),))))
+
     def document(self, collection: str, key: str) -> StoredDocument | None:
         """Return one document, a tombstone too."""
         number = self.collection_id(collection)
@@ -265,6 +282,11 @@ class SqliteWriteSession(SqliteReadSession, SqliteViewWrites):
             sql.CHANGE_OUTCOME,
             [(changed.status, changed.seq, changed.detail, changed.change_id) for changed in writes.changed_outcomes],
         )
+        for together in writes.together:
+            number = self._existing_collection(together.collection)
+            self._connection.execute(
+                sql.for_collection(sql.ADD_TOGETHER, number), (number, together.transaction, together.key)
+            )
         self._many(sql.ADD_CONFLICT, writes.conflicts)
         self._many(sql.SETTLE_CONFLICT, writes.settled_conflicts)
         self._many(sql.DELETE_SETTLED, [(change_id,) for change_id in writes.settled])

@@ -149,6 +149,28 @@ SELECT count(*) FROM (
 WHERE NOT (is_applied AND author = :actor AND (counter <= :acknowledged OR counter BETWEEN :first AND :last))
   AND (:wanted IS NULL OR collection IN (SELECT value FROM json_each(:wanted)))"""
 SCANNED_TO = "SELECT seq FROM latest WHERE seq > ? ORDER BY seq LIMIT 1 OFFSET ?"
+ANY_TOGETHER = "SELECT 1 FROM together WHERE tx > ? LIMIT 1"
+LINKED_DOCUMENTS = """
+WITH RECURSIVE linked (collection, doc) AS (
+    SELECT value ->> 0, value ->> 1 FROM json_each(:rows)
+    UNION
+    SELECT other.collection, other.doc
+    FROM linked
+    JOIN together AS mine ON mine.collection = linked.collection AND mine.doc = linked.doc AND mine.tx > :since
+    JOIN together AS other ON other.tx = mine.tx
+    LIMIT :limit
+)
+SELECT collection, doc FROM linked"""
+ENTRIES_OF = """
+SELECT latest.seq, latest.collection, latest.doc, latest.author, latest.counter, latest.is_applied
+FROM {table}
+JOIN latest ON latest.seq = {table}.seq
+WHERE {table}.doc IN (SELECT value FROM json_each(?))
+ORDER BY latest.seq"""
+ADD_TOGETHER = """
+INSERT INTO together (collection, doc, tx)
+SELECT ?, doc, ? FROM {table}
+WHERE k = ?"""
 ADD_LATEST = "INSERT INTO latest (seq, collection, doc, author, counter, is_applied) VALUES (?, ?, ?, ?, ?, ?)"
 DELETE_LATEST = "DELETE FROM latest WHERE seq = ?"
 
