@@ -20,6 +20,7 @@ from solidb_sync.storage.overlay import base_states, fold
 from solidb_sync.storage.records import StoredChange
 from solidb_sync.storage.text_forms import decode_change, encode_change, wire_delta
 
+_values = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _UPDATE = '"operation":"update"'
 
 
@@ -45,12 +46,12 @@ def sent_form(engine: EngineReader, change: StoredChange, policy: DeltaPolicy) -
     if wire.resolves and not wire_delta(wire):
         return _in_full(change.wire)  # it closes a conflict and writes nothing
     document = _document_with(engine, change, wire)
-    whole = _with_document(wire, document)
-    delta_bytes = len(encode(wire.delta)) + len(encode(wire.unset))
+    delta_bytes = _delta_bytes(wire) + len(encode(wire.unset))
     sends_fields = policy.sends_fields(change.collection, delta_bytes=delta_bytes, document_bytes=len(document))
     if sends_fields or not _holds(document, wire):
-        return SentForm(change.wire, _bytes_of(change.wire), _bytes_of(whole))
-    return _in_full(whole)
+        size = _bytes_of(change.wire)
+        return SentForm(change.wire, size, size + _bytes_more_in_full(wire, document))
+    return _in_full(_with_document(wire, document))
 
 
 def as_recorded(change: StoredChange) -> SentForm:
@@ -69,8 +70,26 @@ def _bytes_of(text: str) -> int:
 
 def _with_document(wire: WireChange, document: bytes) -> str:
     """Return the JSON of an update with the whole document, and the paths it wrote instead of their values."""
-    fields = [] if wire.delta is UNSET else list(msgspec.json.decode(wire.delta, type=dict[str, msgspec.Raw]))
-    return encode_change(msgspec.structs.replace(wire, document=msgspec.Raw(document), delta=UNSET, fields=fields))
+    whole = msgspec.structs.replace(wire, document=msgspec.Raw(document), delta=UNSET, fields=_paths(wire))
+    return encode_change(whole)
+
+
+def _bytes_more_in_full(wire: WireChange, document: bytes) -> int:
+    """Return by how much `_with_document` makes an update longer, without making it."""
+    more = len(b',"document":') + len(document)
+    if wire.delta is UNSET:
+        return more
+    paths = _paths(wire)
+    less = len(b',"delta":') + _delta_bytes(wire)
+    return more - less + (len(b',"fields":') + len(encode(paths)) if paths else 0)
+
+
+def _paths(wire: WireChange) -> list[str]:
+    return [] if wire.delta is UNSET else list(_values.decode(wire.delta))
+
+
+def _delta_bytes(wire: WireChange) -> int:
+    return 0 if wire.delta is UNSET else memoryview(wire.delta).nbytes
 
 
 def _holds(document: bytes, wire: WireChange) -> bool:
