@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from solidb_sync.client.conflict_list import ConflictList
+from solidb_sync.client.pull_progress import SyncProgress
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +65,5 @@ class SyncStatus:
     bytes_sent: int
     bytes_received: int
     filters: dict[str, str] = field(default_factory=dict)
+    progress: SyncProgress | None = None
+    """How far the pull has come that is running now and takes several pages."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from solidb_sync.client.known_views import wanted_filters
+from solidb_sync.client.pull_progress import SyncProgress
 from solidb_sync.client.results import SyncStatus
 from solidb_sync.client.rounds import Rounds
 from solidb_sync.client.scope import wanted_scope
@@ -20,6 +21,7 @@ def sync_status(
     is_running: bool,
     is_online: bool,
     configured: tuple[str, ...],
+    progress: SyncProgress | None = None,
 ) -> SyncStatus:
     """Return the present state of a manager; `collections` is empty when all are synced."""
     history = rounds.history
@@ -45,4 +47,5 @@ def sync_status(
         requests=server.requests,
         bytes_sent=server.bytes_sent,
         bytes_received=server.bytes_received,
+        progress=progress,
     )

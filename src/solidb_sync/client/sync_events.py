@@ -17,6 +17,7 @@ from typing import Any
 
 from solidb_sync.client.conflicts import Conflict
 from solidb_sync.client.event_stream import EventStream
+from solidb_sync.client.pull_progress import SyncProgress
 from solidb_sync.client.results import SyncResult
 from solidb_sync.clock import Clock, iso_text
 from solidb_sync.errors import SyncError
@@ -40,16 +41,6 @@ class SyncEventKind(Enum):
     RESYNC = "resync"
     ONLINE = "online"
     OFFLINE = "offline"
-
-
-@dataclass(frozen=True, slots=True)
-class SyncProgress:
-    """How far a long pull has come; None is not known."""
-
-    documents: int
-    documents_total: int | None = None
-    bytes: int = 0
-    seconds_left: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from solidb_sync.client.known_views import (
     with_numbers,
 )
 from solidb_sync.client.notifications import Notifications
+from solidb_sync.client.pull_progress import PullProgress, SyncProgress
 from solidb_sync.client.scope import NOT_BEGUN, Scope, adopt_scope, begin_backfill, end_backfill, wanted_scope
 from solidb_sync.client.server_calls import ServerCalls
 from solidb_sync.client.sync_events import SyncEventKind, SyncEvents
@@ -160,13 +161,19 @@ class SyncRound:
         self._pushes = 0
         self._views: dict[str, KnownView] = {}
         self._alone = asyncio.Lock()
+        self._pulling: PullProgress | None = None
+        self.progress: SyncProgress | None = None
+        """How far the pull of this round has come, when it takes several pages."""
         self.last_deltas = NO_DELTAS
         """What the last round moved, in fields and in whole documents."""
 
     async def run(self, outcome: RoundOutcome) -> None:
         """Drain the outbox and pull to the end, adding to `outcome`; raises whatever stopped it, with nothing lost."""
         async with self._alone:
-            await self._run(outcome)
+            try:
+                await self._run(outcome)
+            finally:
+                self.progress = self._pulling = None
 
     async def take_news(self, since: int, answer: ReceivedAnswer) -> bool:
         """Apply a page that came without being asked for, and return whether it was the right one.
@@ -386,9 +393,28 @@ class SyncRound:
         self._conflicts.offer(did.conflicts)
         self._outcome.rejected += did.rejected
         self._outcome.deltas = self.last_deltas = self._outcome.deltas + did.deltas
+        self._note_progress(ask, answer, did)
         if self._events.has_listeners:
             self._tell(did)
         return recorded
+
+    def _note_progress(self, ask: _Ask, answer: ReceivedAnswer, did: RoundOutcome) -> None:
+        """Keep, and tell, how far a pull of several pages has come."""
+        if not ask.limit or ask.collection is not None:
+            return
+        if self._pulling is None:
+            if not answer.has_more:
+                return
+            self._pulling = PullProgress(ask.cursor, self._store.clock.monotonic)
+        progress = self._pulling.page(
+            cursor=answer.cursor,
+            target=max(answer.target_seq, answer.cursor),
+            documents=did.pulled,
+            content_bytes=did.deltas.delta_size,
+        )
+        if progress is not None:
+            self.progress = progress
+            self._events.tell(SyncEventKind.SYNC_PROGRESS, progress=progress)
 
     def _tell(self, did: RoundOutcome) -> None:
         """Tell of what one answer brought that somebody may have to look at."""

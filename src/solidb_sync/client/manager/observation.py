@@ -49,6 +49,7 @@ class ObservationMethods(SyncMethods):
             is_running=self._commands is not None,
             is_online=self.is_online(),
             configured=self._config.collections,
+            progress=self._round.progress,
         )
 
     async def metrics(self) -> SyncMetrics:
