@@ -23,6 +23,7 @@ COVERED = {
     "duplicate": "duplicate",
     "rejected": "rejected and skipped",
     "conflict-last-write-wins": "a conflict",
+    "conflict-list": "open conflicts",
     "register": "registration",
     "rolled-back": "rolled back",
     "stale-cursor": "a cursor from another history",

@@ -1,0 +1,48 @@
+"""The size a change would have with its whole document is told without making it; here it is made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from solidb_sync import HttpClient, LocalStore, SyncConfig, SyncManager
+from solidb_sync.model.delta_policy import DeltaPolicy
+from solidb_sync.storage.engine import EngineReader
+from solidb_sync.storage.records import ChangeState
+from solidb_sync.storage.sent_form import SentForm, sent_form
+
+FIELDS, WHOLE = DeltaPolicy(1), DeltaPolicy(0)
+BEFORE = {"title": "Milk", "日": "本", "address": {"city": "Porto", "zip": "4000"}, "text": "x" * 300}
+
+
+def forms(reader: EngineReader, policy: DeltaPolicy) -> list[SentForm]:
+    """Return the forms of all pending changes under a policy."""
+    return [sent_form(reader, change, policy) for change in reader.changes(state=ChangeState.PENDING)]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "after",
+    [
+        {**BEFORE, "title": "Tea"},
+        {**BEFORE, "title": "お茶", "n": None},
+        {**BEFORE, "address": {"city": "Paris", "zip": "4000"}},
+        {name: value for name, value in BEFORE.items() if name != "title"},
+        {**{name: value for name, value in BEFORE.items() if name != "日"}, "title": "Tea"},
+    ],
+    ids=["a field", "other scripts", "a nested field", "only removed", "removed and set"],
+)
+async def test_the_size_in_full_is_the_size_of_the_form_with_the_document(after: dict[str, Any]) -> None:
+    with LocalStore.open(":memory:", "phone", engine="memory") as store:
+        client = HttpClient("127.0.0.1:9", database="mydb", api_key="sk_x")
+        manager = SyncManager(store, client, SyncConfig(auto_sync=False))
+        await manager.save_document("notes", "one", BEFORE)
+        await manager.save_document("notes", "one", after, merge=False)
+        _, fields = store.view(lambda reader: forms(reader, FIELDS))
+        _, whole = store.view(lambda reader: forms(reader, WHOLE))
+        await manager.stop()
+    assert '"delta"' in fields.text or '"unset"' in fields.text
+    assert '"document"' in whole.text
+    assert fields.full_bytes == whole.sent_bytes == len(whole.text.encode())
+    assert fields.sent_bytes == len(fields.text.encode())
