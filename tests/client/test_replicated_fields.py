@@ -497,3 +497,49 @@ async def test_the_examples_of_the_guide_run(device: DeviceMaker) -> None:
     assert set(re.findall(r"`(crdt_\w+)`", text)) >= calls
     for bound in (FIELDS_MAX, f"{FIELD_ELEMENTS_MAX:,}", FIELD_STATE_BYTES_MAX // 1024, OPERATIONS_PER_CHANGE_MAX):
         assert f" {bound} " in text.split("## Transactions")[1]
+
+
+@engines
+async def test_a_filtered_device_keeps_counts_through_move_out_deletion_and_return(device: DeviceMaker, engine: str) -> None:
+    """5.8, 5.9, invariant 31: a row that left and came back, or was deleted and revived, counts on from where it was."""
+    phone, laptop = device("phone", engine=engine), device("laptop", engine=engine)
+    await phone.set_sync_filter("FOR d IN notes FILTER d.keep == true RETURN d")
+    await laptop.save_document("notes", "k", {"keep": True})
+    await laptop.crdt_increment("notes", "k", "n", 2)
+    await in_step(laptop, phone)
+    assert await field(phone, "n") == 2
+    await laptop.save_document("notes", "k", {"keep": False})
+    await phone.crdt_increment("notes", "k", "n", 10)
+    await in_step(laptop, phone, laptop)
+    assert await phone.get_document("notes", "k") is None
+    assert await field(laptop, "n") == 12
+    await phone.crdt_increment("notes", "k", "n", 100)
+    await laptop.save_document("notes", "k", {"keep": True})
+    await in_step(laptop, phone, laptop, phone)
+    assert [await field(manager, "n") for manager in (phone, laptop)] == [112, 112]
+    await laptop.delete_document("notes", "k")
+    await in_step(laptop, phone)
+    await phone.save_document("notes", "k", {"keep": True})
+    await in_step(phone, laptop, phone)
+    assert [await field(manager, "n") for manager in (phone, laptop)] == [112, 112]
+    assert states(phone) == states(laptop)
+
+
+@engines
+async def test_taking_back_what_a_field_decided_is_an_edit_of_its_type(device: DeviceMaker, engine: str) -> None:
+    """G7, H6: the value that gave way comes back by an increment, and later counts go on from it."""
+    phone, laptop = device("phone", engine=engine), device("laptop", engine=engine)
+    await phone.save_document("notes", "k", {"n": 10})
+    await in_step(phone, laptop)
+    await phone.crdt_increment("notes", "k", "n")
+    await laptop.save_document("notes", "k", {"n": 50})
+    await in_step(phone, laptop)
+    await in_step(phone, laptop)
+    (conflict,) = await laptop.conflict_log()
+    await phone.crdt_increment("notes", "k", "n", 100)
+    await laptop.undo_resolution(conflict.id)
+    assert await field(laptop, "n") == 50
+    await in_step(phone, laptop)
+    await in_step(phone, laptop)
+    assert [await field(manager, "n") for manager in (phone, laptop)] == [150, 150]
+    assert states(phone) == states(laptop)

@@ -12,18 +12,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from solidb_sync.json_value import JsonDocument
 from solidb_sync.model.crdt.authorship import Authorship
 from solidb_sync.model.crdt.field_states import (
     FieldProblem,
     FieldStates,
     Operations,
     apply_operations,
+    join_states,
     needs_stamp,
+    read_states,
+    states_text,
     with_shown_values,
     with_value,
 )
 from solidb_sync.model.crdt.plain_writes import Separated, separate, translate
 from solidb_sync.model.delta import Delta, Path, value_at
+from solidb_sync.model.version_vector import VersionVector
 from solidb_sync.reconcile.decision import Clash, Decision, Edit, Operation, Version, Winner
 
 
@@ -140,3 +145,15 @@ def _clash(decision: Decision, fields: FieldEdit, current: Version | None) -> Cl
     winner = Winner.BOTH if clash.winner is Winner.ARRIVED else clash.winner
     lost = (*clash.lost, *gave_way) if winner is Winner.BOTH else ()
     return Clash(current, arrived, winner, (*clash.paths, *gave_way), (*clash.written, *gave_way), lost)
+
+
+def join_offered(
+    document: JsonDocument | None, *, states: str, seen: VersionVector, offered: str, offered_seen: VersionVector
+) -> tuple[JsonDocument | None, str]:
+    """Return a document with the joined states of two replicas shown in it, and those states.
+
+    `states` and `offered` are stored forms, `seen` and `offered_seen` the vectors of the versions they belong to: an entry
+    that one of them lacks although it has seen its dot was removed. For a server that has lost a part of its history.
+    """
+    joined = join_states(read_states(states, seen), read_states(offered, offered_seen))
+    return (document if document is None else with_shown_values(document, joined)), states_text(joined)
