@@ -68,6 +68,12 @@ class DeviceTruth:
     cursor: int = 0
     released: Literal["", "let go", "retried"] = ""
     """What the app may be doing to refused edits: until the next look, those of this device may leave the outbox."""
+    selections: dict[str, str] = field(default_factory=dict)
+    """The filters this device has, by collection: names of `SELECTIONS`; empty: lifted again.
+
+    In such a collection rows come and go, so what the device must hold is told only at the end; until then whatever it
+    holds has to be a version of the server's, and never an older one than before.
+    """
     has_twin: bool = False
     """True when another device counts under the same name: until that is noticed, dots do not tell edits apart."""
     _checked: dict[Place, object] = field(default_factory=dict)
@@ -78,7 +84,13 @@ class DeviceTruth:
     def copy(self, device: str) -> DeviceTruth:
         """Return the same knowledge for another device."""
         return DeviceTruth(
-            device, dict(self.held), dict(self.kept), self.cursor, has_twin=self.has_twin, _refused=set(self._refused)
+            device,
+            dict(self.held),
+            dict(self.kept),
+            self.cursor,
+            selections=dict(self.selections),
+            has_twin=self.has_twin,
+            _refused=set(self._refused),
         )
 
     def forget(self, collection: str) -> None:
@@ -127,11 +139,13 @@ class DeviceTruth:
             broken("16 atomic page", f"{self.device}: the cursor went back from {self.cursor} to {view.cursor}")
         self.cursor = view.cursor
         for place in ledger.versions:
-            scanned = view.scanned[place[0]]
+            scanned = None if place[0] in self.selections else view.scanned[place[0]]
             if scanned is not None and ledger.newest_version(place).seq <= scanned:
                 self._advance(place, scanned, ledger)
 
     def _advance(self, place: Place, seq: int, ledger: Ledger) -> None:
+        if place[0] in self.selections:
+            return
         version = ledger.version_at(place, seq)
         known = self.held.get(place)
         if version.seq > (known.seq if known else 0):
@@ -189,6 +203,9 @@ class DeviceTruth:
         vector = {} if base is None else _decode(base.vector)
         if (body, vector) == (expected.body, expected.vector) if expected else base is None:
             return expected
+        if base is None and place[0] in self.selections:
+            del self.held[place]
+            return None
         found = ledger.find(place, body, vector)
         where = f"{self.device}: {place} at cursor {view.cursor}"
         if found is None:

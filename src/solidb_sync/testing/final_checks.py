@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from solidb_sync.client.transport.transport import TransportAnswer
 from solidb_sync.testing.invariants import broken, check_conflict_log, check_provenance
+from solidb_sync.testing.model_filters import SELECTIONS
+from solidb_sync.testing.model_oracle import Place
 
 if TYPE_CHECKING:
     from solidb_sync.testing.simulated_device import SimulatedDevice
@@ -36,7 +39,10 @@ async def check_everything(world: World) -> None:
     await _check_replay(world)
 
 
-def _check_equal(device: SimulatedDevice, documents: object) -> None:
+Documents = Mapping[Place, tuple[Any, Any]]
+
+
+def _check_equal(device: SimulatedDevice, documents: Documents) -> None:
     """21 strong eventual convergence: same documents and vectors everywhere, nothing kept apart, nothing waiting."""
     view = device.view()
     if view.changes:
@@ -46,8 +52,35 @@ def _check_equal(device: SimulatedDevice, documents: object) -> None:
     rows = {
         place: (None if row.body is None else _decode(row.body), _decode(row.vector)) for place, row in view.rows.items()
     }
-    if rows != documents:
+    selected = {place for place in {*rows, *documents} if place[0] in device.truth.selections}
+    whole = {place: document for place, document in documents.items() if place not in selected}
+    if {place: row for place, row in rows.items() if place not in selected} != whole:
         broken("21 convergence", f"{device.name} ends with {rows}, the server with {documents}")
+    _check_selected(
+        device,
+        {place: row for place, row in rows.items() if place in selected},
+        {place: document for place, document in documents.items() if place in selected},
+    )
+
+
+def _check_selected(device: SimulatedDevice, rows: Documents, documents: Documents) -> None:
+    """26 soundness, 27 completeness, 29 filter change equivalence: of a filtered collection exactly what matches is here."""
+    wanted = {place for place, (body, _) in documents.items() if body is not None and _is_selected(device, place, body)}
+    live = {place for place, (body, _) in rows.items() if body is not None}
+    if live - wanted:
+        broken(
+            "26 filter soundness", f"{device.name} holds {sorted(live - wanted)}, which {device.truth.selections} leave out"
+        )
+    if wanted - live:
+        broken("27 filter completeness", f"{device.name} misses {sorted(wanted - live)} of {device.truth.selections}")
+    differing = sorted(place for place in live if rows[place] != documents[place])
+    if differing:
+        broken("21 convergence", f"{device.name} ends with {rows}, the server with {documents}; {differing} differ")
+
+
+def _is_selected(device: SimulatedDevice, place: Place, body: dict[str, Any]) -> bool:
+    name = device.truth.selections[place[0]]
+    return not name or SELECTIONS[name].matches(body)
 
 
 async def _check_old_pages(world: World, device: SimulatedDevice) -> None:

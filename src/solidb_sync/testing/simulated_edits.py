@@ -8,6 +8,7 @@ from typing import Any
 
 from solidb_sync.testing.invariants import LARGE
 from solidb_sync.testing.model_fields import plain
+from solidb_sync.testing.model_filters import FILTER_FIELD, FILTER_VALUES
 from solidb_sync.testing.model_oracle import Place
 from solidb_sync.testing.simulated_device import COLLECTIONS, SimulatedDevice
 
@@ -23,8 +24,9 @@ Choices = dict[str, tuple[float, Step]]
 class Edits:
     """The edits of one world: every value in them is new."""
 
-    def __init__(self, rng: random.Random, *, has_rejections: bool) -> None:
+    def __init__(self, rng: random.Random, *, has_rejections: bool, has_filters: bool) -> None:
         self._rng = rng
+        self._has_filters = has_filters
         self._has_rejections = has_rejections
         self._values = 0
 
@@ -58,6 +60,8 @@ class Edits:
     def document(self, before: dict[str, Any] | None) -> dict[str, Any]:
         """Return fields to save: some new ones, sometimes one inside a nested field."""
         fields = {name: self._value() for name in FIELDS if self._rng.random() < 0.4}
+        if self._has_filters and self._rng.random() < 0.6:
+            fields[FILTER_FIELD] = self._rng.choice(FILTER_VALUES)
         nested = [name for name, value in (before or {}).items() if isinstance(value, dict)]
         if nested and self._rng.random() < 0.7:
             name = self._rng.choice(nested)

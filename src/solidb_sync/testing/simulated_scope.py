@@ -1,10 +1,11 @@
-"""What a simulated device syncs, changing while it lives: subscriptions."""
+"""What a simulated device syncs, changing while it lives: subscriptions and filters."""
 
 from __future__ import annotations
 
 import random
 from typing import TYPE_CHECKING
 
+from solidb_sync.testing.model_filters import SELECTIONS
 from solidb_sync.testing.simulated_device import COLLECTIONS, SimulatedDevice
 from solidb_sync.testing.simulated_edits import Choices, Edits
 
@@ -26,6 +27,7 @@ class ScopeSteps:
         return {
             "unsubscribe": (2 if weather.has_subscriptions else 0, self._unsubscribe),
             "subscribe": (3 if weather.has_subscriptions else 0, self._subscribe),
+            "set filter": (4 if weather.has_filters else 0, self._set_filter),
         }
 
     async def _unsubscribe(self, device: SimulatedDevice) -> object:
@@ -38,5 +40,22 @@ class ScopeSteps:
 
     async def _subscribe(self, device: SimulatedDevice) -> object:
         collection = self._rng.choice(COLLECTIONS)
-        await self._edits.local(device, lambda: device.manager.subscribe(collection))
+        await self._edits.local(device, lambda: subscribe(device, collection))
         return collection
+
+    async def _set_filter(self, device: SimulatedDevice) -> object:
+        collection, name = self._rng.choice(COLLECTIONS), self._rng.choice([*SELECTIONS, ""])
+        device.observe()
+        device.truth.selections[collection] = name
+        await self._edits.local(device, lambda: subscribe(device, collection))
+        return collection, name
+
+
+async def subscribe(device: SimulatedDevice, collection: str) -> None:
+    """Subscribe to a collection with the filter that the device has for it."""
+    name = device.truth.selections.get(collection, "")
+    if name:
+        selection = SELECTIONS[name]
+        await device.manager.subscribe(collection, selection.text.format(collection=collection), selection.bind_vars)
+    else:
+        await device.manager.subscribe(collection)

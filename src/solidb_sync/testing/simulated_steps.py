@@ -27,7 +27,8 @@ class Steps:
     def __init__(self, world: World, rng: random.Random) -> None:
         self._world = world
         self._rng = rng
-        edits = Edits(rng, has_rejections=world.weather.document_bytes_max is not None)
+        weather = world.weather
+        edits = Edits(rng, has_rejections=weather.document_bytes_max is not None, has_filters=weather.has_filters)
         self._choices: Choices = {
             **edits.choices(),
             "sync": (22, sync),

@@ -16,6 +16,7 @@ from solidb_sync.testing.model_oracle import Ledger
 from solidb_sync.testing.planter import Planter
 from solidb_sync.testing.refused_changes import refused_ids, settle_refused
 from solidb_sync.testing.simulated_device import COLLECTIONS, SimulatedDevice
+from solidb_sync.testing.simulated_scope import subscribe
 from solidb_sync.testing.simulated_server import SimulatedServer
 from solidb_sync.testing.virtual_loop import VirtualClock, VirtualClockLoop
 
@@ -43,6 +44,7 @@ class Weather:
     """How large a document the server keeps, None for as large as devices do."""
     has_strategies: bool
     has_fields: bool
+    has_filters: bool
     devices: int
 
 
@@ -60,6 +62,7 @@ def make_weather(rng: random.Random, feature: Callable[[str], random.Random]) ->
         truncate_answer=rng.choice([0.0, 0.05]),
         truncate_request=rng.choice([0.0, 0.05]),
     )
+    has_rejections = feature("rejections").random() < 0.3
     return Weather(
         faults,
         has_restores=rng.random() < 0.4,
@@ -68,9 +71,11 @@ def make_weather(rng: random.Random, feature: Callable[[str], random.Random]) ->
         has_background=rng.random() < 0.25,
         has_disk_faults=rng.random() < 0.5,
         has_power_losses=rng.random() < 0.5,
-        document_bytes_max=DOCUMENT_BYTES_FEW if feature("rejections").random() < 0.3 else None,
+        document_bytes_max=DOCUMENT_BYTES_FEW if has_rejections else None,
         has_strategies=feature("strategies").random() < 0.35,
-        has_fields=feature("fields").random() < 0.35,
+        # A refused operation that a save takes over becomes a plain write, which the oracle knows nothing of.
+        has_fields=not has_rejections and feature("fields").random() < 0.45,
+        has_filters=feature("filters").random() < 0.35,
         devices=rng.choice(DEVICES),
     )
 
@@ -182,7 +187,7 @@ class World:
             await device.manager.sync_now()  # shares the round that began before
             device.observe()
             for collection in COLLECTIONS:
-                await device.manager.subscribe(collection)
+                await subscribe(device, collection)
         for number in range(ROUNDS_TO_QUIET_MAX):
             before = self.ledger.newest
             for device in self.devices:
