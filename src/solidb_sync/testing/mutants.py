@@ -13,13 +13,21 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 
 from solidb_sync.testing.client_mutants import CLIENT_MUTANTS
+from solidb_sync.testing.feature_mutants import FEATURE_MUTANTS
 from solidb_sync.testing.planter import Mutant, Planter
 from solidb_sync.testing.server_mutants import SERVER_MUTANTS
 from solidb_sync.testing.simulation import simulate
 
-MUTANTS: dict[str, Mutant] = {mutant.__name__: mutant for mutant in (*CLIENT_MUTANTS, *SERVER_MUTANTS)}
+MUTANTS: dict[str, Mutant] = {
+    mutant.__name__: mutant
+    for mutant in (*CLIENT_MUTANTS, *SERVER_MUTANTS, *chain.from_iterable(mutants for _, mutants in FEATURE_MUTANTS))
+}
+
+NEEDS: dict[str, frozenset[str]] = {mutant.__name__: features for features, mutants in FEATURE_MUTANTS for mutant in mutants}
+"""The features of the worlds that notice a bug of a feature; all others are noticed in worlds without any, which never change."""
 
 PROMISE = re.compile(r"\d+ |LivelockError")
 """How a broken promise begins: with its number. Any other error is one of the bug's own making, and proves nothing."""
@@ -43,7 +51,7 @@ def notice(name: str, seeds: Sequence[int]) -> tuple[int, str] | None:
     """Return the first of these seeds in which a bug breaks a promise, and the promise; None when it goes unnoticed."""
     for seed in seeds:
         with planted(name):
-            report = simulate(seed)
+            report = simulate(seed, NEEDS.get(name, frozenset()))
         if PROMISE.match(report.broken):
             return seed, report.broken.split(":")[0]
     return None

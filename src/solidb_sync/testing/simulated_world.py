@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from solidb_sync.server import judge_change, plain_batch, proposed_change
@@ -23,6 +23,9 @@ from solidb_sync.testing.virtual_loop import VirtualClock, VirtualClockLoop
 STEPS_MIN, STEPS_MAX = 50, 130
 DEVICES = (2, 2, 2, 3, 3, 3, 4, 4, 5, 8)
 """How many devices a world begins with: few of them meet more often."""
+
+FEATURES = frozenset({"rejections", "strategies", "fields", "filters"})
+"""What a part of the worlds has besides what all may have."""
 
 ROUNDS_TO_QUIET_MAX = 12
 HEALTHY_REQUESTS_MAX = 20
@@ -48,7 +51,7 @@ class Weather:
     devices: int
 
 
-def make_weather(rng: random.Random, feature: Callable[[str], random.Random]) -> Weather:
+def make_weather(rng: random.Random, feature: Callable[[str], float]) -> Weather:
     """Choose the troubles of a world: many worlds have few, so that each kind is also seen by itself.
 
     What came later draws from a source of its own (`feature`), so that the worlds without it stay what they were.
@@ -62,7 +65,7 @@ def make_weather(rng: random.Random, feature: Callable[[str], random.Random]) ->
         truncate_answer=rng.choice([0.0, 0.05]),
         truncate_request=rng.choice([0.0, 0.05]),
     )
-    has_rejections = feature("rejections").random() < 0.3
+    has_rejections = feature("rejections") < 0.3
     return Weather(
         faults,
         has_restores=rng.random() < 0.4,
@@ -72,10 +75,10 @@ def make_weather(rng: random.Random, feature: Callable[[str], random.Random]) ->
         has_disk_faults=rng.random() < 0.5,
         has_power_losses=rng.random() < 0.5,
         document_bytes_max=DOCUMENT_BYTES_FEW if has_rejections else None,
-        has_strategies=feature("strategies").random() < 0.35,
+        has_strategies=feature("strategies") < 0.35,
         # A refused operation that a save takes over becomes a plain write, which the oracle knows nothing of.
-        has_fields=not has_rejections and feature("fields").random() < 0.45,
-        has_filters=feature("filters").random() < 0.35,
+        has_fields=not has_rejections and feature("fields") < 0.45,
+        has_filters=feature("filters") < 0.35,
         devices=rng.choice(DEVICES),
     )
 
@@ -83,7 +86,7 @@ def make_weather(rng: random.Random, feature: Callable[[str], random.Random]) ->
 class World:
     """Everything that one seed makes."""
 
-    def __init__(self, seed: int, loop: VirtualClockLoop) -> None:
+    def __init__(self, seed: int, loop: VirtualClockLoop, features: Collection[str] = FEATURES) -> None:
         self.seed = seed
         self.trace: list[str] = []
         self.actions_done = 0
@@ -93,7 +96,7 @@ class World:
         self.devices: list[SimulatedDevice] = []
         self._loop = loop
         self.rng = random.Random(f"{seed}/steps")  # noqa: S311
-        self.weather = make_weather(self.rng, self._source)
+        self.weather = make_weather(self.rng, self._chance_of(features))
         self._all_files: list[CrashableFiles] = []
         self._planter = Planter()
         if self.weather.document_bytes_max is not None:
@@ -122,6 +125,10 @@ class World:
         return self.rng.randint(STEPS_MIN, STEPS_MAX)
 
     # making devices
+
+    def _chance_of(self, features: Collection[str]) -> Callable[[str], float]:
+        """Return what draws a number for a feature; one that is left out draws 1, which is never less than its share."""
+        return lambda name: self._source(name).random() if name in features else 1.0
 
     def _source(self, name: str) -> random.Random:
         return random.Random(f"{self.seed}/{name}")  # noqa: S311

@@ -17,14 +17,14 @@ import os
 import random
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice, zip_longest
 
 from solidb_sync.testing.final_checks import check_everything
 from solidb_sync.testing.simulated_server import quiet_server_log
 from solidb_sync.testing.simulated_steps import Steps
-from solidb_sync.testing.simulated_world import World
+from solidb_sync.testing.simulated_world import FEATURES, World
 from solidb_sync.testing.virtual_loop import VirtualClockLoop, run
 
 ITERATIONS_MAX = 300_000
@@ -65,10 +65,10 @@ async def live(world: World) -> None:
     await check_everything(world)
 
 
-def simulate(seed: int) -> Report:
-    """Run one world from its seed to its end."""
+def simulate(seed: int, features: Collection[str] = FEATURES) -> Report:
+    """Run one world from its seed to its end; `features` are what it may have."""
     loop = VirtualClockLoop(iterations_max=ITERATIONS_MAX)
-    world = World(seed, loop)
+    world = World(seed, loop, features)
     problem = ""
     gc.disable()  # a world is small and soon gone; looking for cycles in it costs a tenth of the time
     try:

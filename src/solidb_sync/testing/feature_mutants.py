@@ -1,0 +1,61 @@
+"""Deliberate bugs of conflict strategies, replicated fields and filters."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from solidb_sync.reconcile import decision
+from solidb_sync.reconcile.strategy import Strategy
+from solidb_sync.server import judge_change
+from solidb_sync.server.working_set import WorkingSet
+from solidb_sync.testing.planter import Mutant, Planter
+
+
+def strategies_ignored(patch: Planter) -> None:
+    """Every conflict is decided by last write wins, whatever its device has asked for."""
+    patch.setattr(WorkingSet, "strategy", lambda *_: Strategy.LAST_WRITE_WINS)
+
+
+def first_write_wins_half(patch: Planter) -> None:
+    """Of an edit that is overruled whole the fields that do not overlap are written all the same."""
+    laws = {**decision.LAWS, Strategy.FIRST_WRITE_WINS: replace(decision.LAWS[Strategy.FIRST_WRITE_WINS], by_path=True)}
+    patch.setattr(decision, "LAWS", laws)
+
+
+def own_overruled_edits_forgotten(patch: Planter) -> None:
+    """An edit on top of overruled edits counts as applied, and its author takes what it shows for the server's version."""
+    patch.setattr(WorkingSet, "stands_on_overruled", lambda *_: False)
+
+
+def operations_of_overruled_edits_applied_twice(patch: Planter) -> None:
+    """An increment that meets a version its author has not seen is counted twice."""
+    original = judge_change.put_fields_in
+
+    def put_fields_in(decided: Any, fields: Any, *rest: Any, **options: Any) -> Any:
+        done = original(decided, fields, *rest, **options)
+        if decided.is_fast_forward:
+            return done
+        return original(done.decision, fields, rest[0], done.states, **options)
+
+    patch.setattr(judge_change, "put_fields_in", put_fields_in)
+
+
+def states_forgotten_with_the_document(patch: Planter) -> None:
+    """A deletion forgets the states of the fields: counts begin anew when the document comes back."""
+    original = WorkingSet.crdt_states
+
+    def crdt_states(self: Any, name: Any) -> Any:
+        current, _ = self.current(name)
+        return {} if current is not None and current.document is None else original(self, name)
+
+    patch.setattr(WorkingSet, "crdt_states", crdt_states)
+
+
+STRATEGY_MUTANTS: tuple[Mutant, ...] = (strategies_ignored, first_write_wins_half, own_overruled_edits_forgotten)
+FIELD_MUTANTS: tuple[Mutant, ...] = (operations_of_overruled_edits_applied_twice, states_forgotten_with_the_document)
+
+FEATURE_MUTANTS: tuple[tuple[frozenset[str], tuple[Mutant, ...]], ...] = (
+    (frozenset({"strategies"}), STRATEGY_MUTANTS),
+    (frozenset({"fields"}), FIELD_MUTANTS),
+)
