@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from solidb_sync.reconcile import decision
-from solidb_sync.reconcile.strategy import Strategy
-from solidb_sync.server import judge_change
+from solidb_sync.reconcile import crdt_merge, decision
+from solidb_sync.reconcile.strategy import LAWS, Strategy
+from solidb_sync.server import apply_changes, judge_change
+from solidb_sync.server.views import selected_changes
 from solidb_sync.server.working_set import WorkingSet
 from solidb_sync.testing.planter import Mutant, Planter
 
@@ -19,18 +20,13 @@ def strategies_ignored(patch: Planter) -> None:
 
 def first_write_wins_half(patch: Planter) -> None:
     """Of an edit that is overruled whole the fields that do not overlap are written all the same."""
-    laws = {**decision.LAWS, Strategy.FIRST_WRITE_WINS: replace(decision.LAWS[Strategy.FIRST_WRITE_WINS], by_path=True)}
+    laws = {**LAWS, Strategy.FIRST_WRITE_WINS: replace(LAWS[Strategy.FIRST_WRITE_WINS], by_path=True)}
     patch.setattr(decision, "LAWS", laws)
-
-
-def own_overruled_edits_forgotten(patch: Planter) -> None:
-    """An edit on top of overruled edits counts as applied, and its author takes what it shows for the server's version."""
-    patch.setattr(WorkingSet, "stands_on_overruled", lambda *_: False)
 
 
 def operations_of_overruled_edits_applied_twice(patch: Planter) -> None:
     """An increment that meets a version its author has not seen is counted twice."""
-    original = judge_change.put_fields_in
+    original = crdt_merge.put_fields_in
 
     def put_fields_in(decided: Any, fields: Any, *rest: Any, **options: Any) -> Any:
         done = original(decided, fields, *rest, **options)
@@ -52,10 +48,27 @@ def states_forgotten_with_the_document(patch: Planter) -> None:
     patch.setattr(WorkingSet, "crdt_states", crdt_states)
 
 
-STRATEGY_MUTANTS: tuple[Mutant, ...] = (strategies_ignored, first_write_wins_half, own_overruled_edits_forgotten)
+def nothing_leaves(patch: Planter) -> None:
+    """A document that stops matching a filter is no longer sent, and stays where it is."""
+    patch.setattr(selected_changes, "_taken_away", lambda *_, **__: (None, 0, None))
+
+
+def pushed_rows_not_in_the_view(patch: Planter) -> None:
+    """A document that a device pushes is not noted as held by it, and never taken away from it."""
+    patch.setattr(apply_changes, "take_into_views", lambda *_, **__: None)
+
+
+def filters_passed_over(patch: Planter) -> None:
+    """Everything matches every filter."""
+    patch.setattr(selected_changes, "_matches", lambda *_: True)
+
+
+STRATEGY_MUTANTS: tuple[Mutant, ...] = (strategies_ignored, first_write_wins_half)
 FIELD_MUTANTS: tuple[Mutant, ...] = (operations_of_overruled_edits_applied_twice, states_forgotten_with_the_document)
+FILTER_MUTANTS: tuple[Mutant, ...] = (nothing_leaves, pushed_rows_not_in_the_view, filters_passed_over)
 
 FEATURE_MUTANTS: tuple[tuple[frozenset[str], tuple[Mutant, ...]], ...] = (
     (frozenset({"strategies"}), STRATEGY_MUTANTS),
     (frozenset({"fields"}), FIELD_MUTANTS),
+    (frozenset({"filters"}), FILTER_MUTANTS),
 )

@@ -21,13 +21,12 @@ from solidb_sync.testing.planter import Mutant, Planter
 from solidb_sync.testing.server_mutants import SERVER_MUTANTS
 from solidb_sync.testing.simulation import simulate
 
-MUTANTS: dict[str, Mutant] = {
-    mutant.__name__: mutant
-    for mutant in (*CLIENT_MUTANTS, *SERVER_MUTANTS, *chain.from_iterable(mutants for _, mutants in FEATURE_MUTANTS))
-}
+_ALL = (*CLIENT_MUTANTS, *SERVER_MUTANTS, *chain.from_iterable(mutants for _, mutants in FEATURE_MUTANTS))
 
-NEEDS: dict[str, frozenset[str]] = {mutant.__name__: features for features, mutants in FEATURE_MUTANTS for mutant in mutants}
-"""The features of the worlds that notice a bug of a feature; all others are noticed in worlds without any, which never change."""
+MUTANTS: dict[str, Mutant] = {mutant.__name__: mutant for mutant in _ALL}
+
+NEEDS: dict[str, frozenset[str]] = {mutant.__name__: needs for needs, mutants in FEATURE_MUTANTS for mutant in mutants}
+"""What the worlds must have that notice a bug of a feature; all others are noticed in worlds without any feature."""
 
 PROMISE = re.compile(r"\d+ |LivelockError")
 """How a broken promise begins: with its number. Any other error is one of the bug's own making, and proves nothing."""
