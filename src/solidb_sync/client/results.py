@@ -67,3 +67,5 @@ class SyncStatus:
     filters: dict[str, str] = field(default_factory=dict)
     progress: SyncProgress | None = None
     """How far the pull has come that is running now and takes several pages."""
+    skipped_rounds: int = 0
+    """Rounds asked for by command while offline by hand."""

@@ -33,6 +33,8 @@ class RoundHistory:
 
     rounds: int = 0
     failed: int = 0
+    skipped: int = 0
+    """Asked for by command while offline by hand, and not run."""
     consecutive_failures: int = 0
     last_duration_ms: float | None = None
     last_success_ms: int | None = None

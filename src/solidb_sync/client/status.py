@@ -48,4 +48,5 @@ def sync_status(
         bytes_sent=server.bytes_sent,
         bytes_received=server.bytes_received,
         progress=progress,
+        skipped_rounds=history.skipped,
     )

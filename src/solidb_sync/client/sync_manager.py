@@ -119,6 +119,8 @@ class SyncManager(
             case SyncNow():
                 if self._connectivity.is_on:
                     await self.sync_now()
+                else:
+                    self._rounds.history.skipped += 1
             case Subscribe(collection, filter_text, bind_vars):
                 await self.subscribe(collection, filter_text, bind_vars)
             case Unsubscribe(collection):

@@ -31,13 +31,14 @@ from solidb_sync.client.known_views import (
     settle_view,
     with_numbers,
 )
+from solidb_sync.client.news import apply_news
 from solidb_sync.client.notifications import Notifications
 from solidb_sync.client.pull_progress import PullProgress, SyncProgress
 from solidb_sync.client.scope import NOT_BEGUN, Scope, adopt_scope, begin_backfill, end_backfill, wanted_scope
 from solidb_sync.client.server_calls import ServerCalls
 from solidb_sync.client.sync_events import SyncEventKind, SyncEvents
 from solidb_sync.client.wanted_settings import WantedSettings, wanted_settings
-from solidb_sync.errors import ProtocolError, ResyncRequiredError, StorageError
+from solidb_sync.errors import ProtocolError, ResyncRequiredError, ServerError, StorageError
 from solidb_sync.model.version_vector import Dot
 from solidb_sync.protocol.client_settings import DEFAULT_SETTINGS
 from solidb_sync.protocol.limits import KNOWN_IDS_MAX, PROTOCOL, PULL_CHANGES_DEFAULT
@@ -48,7 +49,7 @@ from solidb_sync.storage.departures import drop_doubted, drop_left
 from solidb_sync.storage.edits import DocumentChanged
 from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.hybrid_stamps import note_seen_stamp
-from solidb_sync.storage.inbox import Page, PageApplied, apply_page
+from solidb_sync.storage.inbox import Page, apply_page
 from solidb_sync.storage.local_store import LocalStore
 from solidb_sync.storage.outbox import Batch, has_pending, next_batch, settle
 from solidb_sync.storage.pending_change import public_change
@@ -58,6 +59,7 @@ REQUESTS_PER_ROUND_MAX = 100_000
 NEW_INCARNATIONS_PER_ROUND_MAX = 3
 REGISTRATIONS_PER_ROUND_MAX = 3
 VIEWS_BEGUN_AGAIN_MAX = 3
+PAYLOAD_TOO_LARGE = 413
 NOTHING = Batch([], [], is_last=True)
 
 
@@ -152,6 +154,9 @@ class SyncRound:
         self._conflicts = conflicts
         self._config = config
         self._batch_size = config.batch_size
+        self._push_size = config.batch_size
+        """Fewer after a 413: something on the way takes smaller bodies than the server does."""
+        self._carried = 0
         self._configured = config.collections
         self._wanted = WantedSettings(DEFAULT_SETTINGS, "")
         self._scope = Scope(None)
@@ -221,7 +226,7 @@ class SyncRound:
             await self._begin_incarnation()
         for collection, cursor in backfills.items():
             await self._catch_up(collection, is_begun=cursor != NOT_BEGUN)
-        await self._drain()
+        await self._drain_in_portions()
         if self._store.view(lambda reader: reader.replica().is_resyncing):
             await self._store.commit(finish_resync)
         if self._store.view(lambda reader: reader.has_marks(Mark.DOUBTED)):
@@ -259,6 +264,16 @@ class SyncRound:
                 self._views = self._store.view(known_views)
                 return
         raise ProtocolError(f"{collection}: more than {REQUESTS_PER_ROUND_MAX} pages")
+
+    async def _drain_in_portions(self) -> None:
+        """Drain; a batch that is too large for something on the way goes in halves, down to single changes."""
+        while True:
+            try:
+                return await self._drain()
+            except ServerError as problem:
+                if problem.status != PAYLOAD_TOO_LARGE or self._carried <= 1:
+                    raise
+                self._push_size = self._carried // 2
 
     async def _drain(self) -> None:
         at = _Position(self._cursor())
@@ -319,7 +334,7 @@ class SyncRound:
         """Read the changes of the next request; only the one that carries the last of them also asks for a page."""
         covered = self._scope.limits
         policy = self._wanted.delta_policy
-        batch = next_batch(reader, count=self._batch_size, after=sent_upto, covered=covered, policy=policy)
+        batch = next_batch(reader, count=self._push_size, after=sent_upto, covered=covered, policy=policy)
         return _Ask(batch, batch.text(), at.cursor, self._batch_size if batch.is_last else 0, at.whole)
 
     def _has_pending(self, after: int) -> bool:
@@ -334,6 +349,7 @@ class SyncRound:
 
     async def _exchange(self, ask: _Ask) -> ReceivedAnswer:
         replica = self._store.view(lambda reader: reader.replica())
+        self._carried = len(ask.batch.changes)
         answer = await self._server.sync(self._request(ask, replica), ask.changes)
         while answer.register:
             await self._register()
@@ -452,24 +468,6 @@ class SyncRound:
             incarnation = max(incarnation, answer.incarnation)
         await self._store.commit(lambda engine: new_incarnation(engine, incarnation, known))
         self._pushes = 0
-
-
-def apply_news(engine: StorageEngine, page: Page, answer: ReceivedAnswer, *, wants_facts: bool) -> PageApplied | None:
-    """Apply a page with the news of all collections, if this device had all up to where it begins; otherwise nothing."""
-    replica = engine.replica()
-    had_all = replica.cursor == replica.caught_up == page.from_cursor and replica.epoch == answer.epoch
-    waits = (
-        replica.is_resyncing
-        or engine.backfills()
-        or engine.open_conflicts()
-        or any(known.filter for known in engine.subscriptions())
-    )
-    if not had_all or waits or answer.cursor <= page.from_cursor:
-        return None
-    scope = Scope(None if replica.covered is None else frozenset(replica.covered), frozenset(replica.excluded))
-    wanted = [change for change in page.changes if change.collection in scope]
-    applied = apply_page(engine, dataclasses.replace(page, changes=wanted), wants_facts=wants_facts)
-    return None if applied.needs_whole else applied
 
 
 def record_answer(

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from collections.abc import Callable
 from typing import TypeVar
@@ -48,6 +49,12 @@ class ManagerParts:
         database = self._config.database or client.database
         if database is None:
             raise ConfigError("database: name it in SyncConfig(database=...) or HttpClient(..., database=...)")
+        path = self._config.local_storage_path
+        if path is not None and os.path.abspath(path) != os.path.abspath(store.path):
+            raise ConfigError(
+                f"local_storage_path: {path!r} is not {store.path!r}, where the store that was given is; "
+                "leave it out, or use SyncManager.open(config, client)"
+            )
         self._store = store
         self._transport = client
         self._owns_store = False

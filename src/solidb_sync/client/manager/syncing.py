@@ -10,7 +10,7 @@ from solidb_sync.client.background_loop import RoundReport
 from solidb_sync.client.config import check_interval
 from solidb_sync.client.live_updates import Ring, listen_for_news
 from solidb_sync.client.manager.parts import ManagerParts, check_collection
-from solidb_sync.client.results import SyncResult
+from solidb_sync.client.results import SyncProblem, SyncResult
 from solidb_sync.client.resync import Resync
 from solidb_sync.client.scope import exclude, purge, subscribe_to
 from solidb_sync.errors import ConnectionError, SoliDBError
@@ -30,7 +30,7 @@ class SyncMethods(ManagerParts):
         Being offline is not an exception: the result says `success=False` and why, and nothing is lost.
         """
         if not self._connectivity.is_on:
-            return SyncResult(success=False, errors=[OFFLINE_BY_HAND])
+            return _offline_by_hand()
         report, began = await self._rounds.run(self._round.run)
         if not began and report.result.success and self._view(lambda reader: reader.count_changes(ChangeState.PENDING)):
             report, _ = await self._rounds.run(self._round.run)  # saved too late for the round that was shared
@@ -47,7 +47,7 @@ class SyncMethods(ManagerParts):
     async def full_resync(self, *, discard_local: bool = False) -> SyncResult:
         """Fetch everything again; unsent edits are kept unless `discard_local`. Rows stay readable meanwhile."""
         if not self._connectivity.is_on:
-            return SyncResult(success=False, errors=[OFFLINE_BY_HAND])
+            return _offline_by_hand()
         resync = Resync(self._store, self._server, self._round, discard_local=discard_local)
         return (await self._rounds.run_alone(resync.run)).result
 
@@ -145,6 +145,11 @@ class SyncMethods(ManagerParts):
         """Stop syncing a collection. Its documents stay; `purge=True` drops those without unsent changes."""
         check_collection(col)
         await self._store.commit(lambda engine: _unsubscribe(engine, col, purge_rows=purge))
+
+
+def _offline_by_hand() -> SyncResult:
+    problem = SyncProblem(ConnectionError.__name__, OFFLINE_BY_HAND, is_retryable=True)
+    return SyncResult(success=False, errors=[problem.message], error_details=[problem])
 
 
 def _unsubscribe(engine: StorageEngine, collection: str, *, purge_rows: bool) -> None:
