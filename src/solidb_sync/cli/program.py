@@ -7,6 +7,7 @@ import importlib.metadata
 import click
 
 import sdbql
+from solidb_sync.cli.conflicts import conflicts
 from solidb_sync.cli.demo.command import demo
 from solidb_sync.cli.documents import delete, get, pending, put
 from solidb_sync.cli.index import index
@@ -27,7 +28,7 @@ def program() -> None:
     """Documents that work offline, kept in step with a server."""
 
 
-for command in (serve, demo, init, sync, status, get, put, delete, pending, query, explain, index, token):
+for command in (serve, demo, init, sync, status, get, put, delete, pending, conflicts, query, explain, index, token):
     program.add_command(command)
 
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import click
 
+from solidb_sync.cli.conflicts import conflict_line, conflict_value
 from solidb_sync.cli.device import http_client, opened
 from solidb_sync.cli.options import examples, server_options
 from solidb_sync.cli.output import EXIT_DONE, EXIT_NOT_DONE, Output, json_text
 from solidb_sync.cli.settings import Settings, client_settings
-from solidb_sync.client.conflicts import Conflict
 from solidb_sync.client.events import ChangeEvent
 from solidb_sync.client.results import SyncResult
 from solidb_sync.client.sync_manager import SyncManager
@@ -105,25 +105,10 @@ def result_value(result: SyncResult) -> dict[str, Any]:
     }
 
 
-def conflict_value(conflict: Conflict) -> dict[str, Any]:
-    """Return a conflict, for a program."""
-    return {
-        "id": conflict.id,
-        "collection": conflict.collection,
-        "key": conflict.document_key,
-        "fields": list(conflict.fields),
-        "winner": conflict.winner,
-        "status": conflict.status.value,
-        "local": conflict.local_version.document,
-        "remote": conflict.remote_version.document,
-    }
-
-
 def _result_lines(result: SyncResult) -> list[str]:
     lines = [f"pushed {result.pushed}, pulled {result.pulled}, conflicts {result.conflict_count}"]
     for conflict in result.conflicts:
-        fields = ", ".join(conflict.fields) or "the whole document"
-        lines.append(f"conflict in {conflict.collection}/{conflict.document_key} ({fields}): {conflict.winner} won")
+        lines.append(f"conflict: {conflict_line(conflict)}")
     return lines
 
 

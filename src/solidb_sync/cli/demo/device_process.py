@@ -12,8 +12,9 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from solidb_sync.cli.conflicts import conflict_value
 from solidb_sync.cli.output import answer_line
-from solidb_sync.cli.sync import conflict_value, result_value
+from solidb_sync.cli.sync import result_value
 from solidb_sync.client.config import SyncConfig
 from solidb_sync.client.sync_manager import SyncManager
 from solidb_sync.client.transport.http_transport import HttpClient
