@@ -256,6 +256,9 @@ class SyncRound:
             cursor = self._store.view(lambda reader: reader.backfills().get(collection, 0))
             ask = _Ask(NOTHING, b"", cursor, self._batch_size, whole=True, collection=collection)
             answer = await self._exchange(ask)
+            if answer.replica is not None:
+                await self._begin_incarnation()  # the answer is empty, which is not the end of the collection
+                continue
             if answer.views_lost:
                 raise _ViewsLost(answer.views_lost)
             _checked(ask, await self._record(ask, answer))
