@@ -250,6 +250,20 @@ async def test_a_plain_number_becomes_a_counter_on_two_devices_at_once(device: D
 
 
 @engines
+async def test_a_counter_that_began_with_a_fraction_keeps_it(device: DeviceMaker, engine: str) -> None:
+    """H6: it moves by whole numbers; a save that asks for another step is refused."""
+    phone = device("phone", engine=engine)
+    await phone.save_document("notes", "k", {"n": 2.5})
+    assert await phone.crdt_increment("notes", "k", "n") == 3.5
+    assert await phone.crdt_decrement("notes", "k", "n", 2) == 1.5
+    with pytest.raises(CrdtTypeError, match="n: a counter moves by whole numbers, and 2 is 0.5 away from 1.5"):
+        await phone.save_document("notes", "k", {"n": 2})
+    await phone.save_document("notes", "k", {"n": 4.5})
+    await in_step(phone)
+    assert (await field(phone, "n"), states(phone) is None) == (4.5, False)
+
+
+@engines
 async def test_a_plain_save_that_did_not_know_the_counter_gives_way(device: DeviceMaker, engine: str) -> None:
     """H6, invariant 1: the rest of it is merged; the value that lost is in the conflict log."""
     phone, laptop = device("phone", engine=engine), device("laptop", engine=engine)
@@ -542,4 +556,27 @@ async def test_taking_back_what_a_field_decided_is_an_edit_of_its_type(device: D
     await in_step(phone, laptop)
     await in_step(phone, laptop)
     assert [await field(manager, "n") for manager in (phone, laptop)] == [150, 150]
+    assert states(phone) == states(laptop)
+
+
+@engines
+async def test_counting_goes_on_beside_a_refused_change(device: DeviceMaker, engine: str) -> None:
+    """N11: an operation leaves the refused change where it is and shows both; a save takes it over."""
+    phone, laptop = device("phone", engine=engine), device("laptop", engine=engine)
+    await phone.crdt_increment("notes", "k", "f")
+    await laptop.crdt_add_to_set("notes", "k", "f", "x")
+    await laptop.save_document("notes", "k", {"name": "laptop's"})
+    await in_step(phone)
+    await laptop.sync_now()
+    assert len(await laptop.rejected_changes()) == 2
+    assert await laptop.crdt_increment("notes", "k", "g", 5) == 5
+    assert [await field(laptop, name) for name in ("f", "g", "name")] == [1, 5, "laptop's"]
+    await laptop.sync_now()
+    await in_step(phone)
+    assert [await field(phone, name) for name in ("f", "g", "name")] == [1, 5, None]
+    await laptop.save_document("notes", "k", {"more": 1})
+    assert await laptop.rejected_changes() == []
+    await in_step(laptop, phone)
+    for manager in (phone, laptop):
+        assert [await field(manager, name) for name in ("f", "g", "name", "more")] == [1, 5, "laptop's", 1]
     assert states(phone) == states(laptop)

@@ -22,12 +22,17 @@ class ReplicatedFieldMethods(ManagerParts):
     """Operations on replicated fields."""
 
     async def crdt_increment(self, col: str, key: str, field: str, amount: int = 1) -> int:
-        """Add to a counter (PNCounter), and return its new value here. A plain number becomes a counter with its value."""
-        return int((await self._operate(col, key, field, operations.counter_operation(amount))).value)
+        """Add to a counter (PNCounter), and return its new value here.
+
+        A plain number becomes a counter that begins with it; one that had a fraction keeps it.
+        """
+        value: int = (await self._operate(col, key, field, operations.counter_operation(amount))).value
+        return value
 
     async def crdt_decrement(self, col: str, key: str, field: str, amount: int = 1) -> int:
         """Take from a counter, and return its new value here; there is no lower bound."""
-        return int((await self._operate(col, key, field, operations.counter_operation(amount, sign=-1))).value)
+        value: int = (await self._operate(col, key, field, operations.counter_operation(amount, sign=-1))).value
+        return value
 
     async def crdt_set(self, col: str, key: str, field: str, value: Any) -> None:
         """Write a register (LWWRegister): of concurrent writes the one that is later by a hybrid clock stays."""
