@@ -11,9 +11,10 @@ from solidb_sync.storage.sqlite.connection import FileLocation
 from solidb_sync.testing.engine_conformance import EngineConformance
 from solidb_sync.testing.engine_samples import DEVICE_ID
 from solidb_sync.testing.index_conformance import IndexConformance
+from solidb_sync.testing.mark_conformance import MarkConformance
 
 
-class TestSqliteEngine(EngineConformance, IndexConformance):
+class TestSqliteEngine(EngineConformance, IndexConformance, MarkConformance):
     @pytest.fixture(autouse=True)
     def in_directory(self, tmp_path: Path) -> None:
         self.path = str(tmp_path / "store.db")
@@ -22,6 +23,6 @@ class TestSqliteEngine(EngineConformance, IndexConformance):
         return open_sqlite_engine(FileLocation(self.path), DEVICE_ID, "normal", os.urandom).engine
 
 
-class TestMemoryEngine(EngineConformance, IndexConformance):
+class TestMemoryEngine(EngineConformance, IndexConformance, MarkConformance):
     def open(self) -> StorageEngine:
         return open_memory_engine(DEVICE_ID, os.urandom)

@@ -18,6 +18,7 @@ from solidb_sync.server.news_page import NEWS_ENTRIES_MAX, news_page
 from solidb_sync.server.storage.backend import ReadSession
 from solidb_sync.server.storage.records import ActorState, Echo, Head
 from solidb_sync.server.sync_request import SyncCall
+from solidb_sync.server.views.commits import commit_of
 from solidb_sync.server.views.pull import Pulled, pull_selected, view_call
 from solidb_sync.server.views.selection import ViewCall
 
@@ -30,7 +31,11 @@ async def sync_round(
     if call.changes:
         outcome = await database.write(lambda session: apply_changes(session, call, clock.now_ms()))
         if outcome.is_news:
-            doorbell.ring(database.name, await _news(database, outcome, doorbell, clock), call.client_id)
+            news = await _news(database, outcome, doorbell, clock)
+            commit = None
+            if doorbell.is_selective(database.name):
+                commit = await database.read(lambda session: commit_of(session, outcome.newest_before))
+            doorbell.ring(database.name, news, call.client_id, commit)
             if database.backend.reads_in_threads:
                 await asyncio.sleep(0)  # the listeners go first: the author's answer can wait for their few bytes
     standing = await database.read(lambda session: _standing(session, call))

@@ -25,6 +25,7 @@ from solidb_sync.server.registration import read_registration, register
 from solidb_sync.server.sync_request import SyncCall, check_client, checked_call, read_sync_request
 from solidb_sync.server.sync_round import sync_round
 from solidb_sync.server.sync_status import sync_status
+from solidb_sync.server.views.commits import registered_filters
 
 INLINE_BODY_BYTES_MAX = 1024 * 1024
 """A body up to here is read in a few milliseconds, on the event loop."""
@@ -107,7 +108,11 @@ async def register_client(request: Request) -> RegisterAnswer:
     asked = read_registration(await read_body(request))
     database = open_database(request, principal, request.path_params["database"], is_write=False)
     now_ms = context_of(request).clock.now_ms()
-    return await database.write(lambda session: register(session, asked, now_ms))
+    answer = await database.write(lambda session: register(session, asked, now_ms))
+    if asked.settings is not None:
+        filters = await database.read(lambda session: registered_filters(session, asked.client_id))
+        context_of(request).doorbell.set_filters(database.name, asked.client_id, filters)
+    return answer
 
 
 async def forget_client(request: Request) -> dict[str, Any]:
@@ -133,7 +138,10 @@ async def stream(request: Request) -> Response:
     seen = int(text) if text.isascii() and text.isdigit() and len(text) <= 16 else 0
     answer = _EventStream(request, database.name, client_id)
     try:  # listening has begun: whatever is committed from here on rings as well
-        newest = (await database.read(lambda session: session.head())).newest
+        newest, filters = await database.read(
+            lambda session: (session.head().newest, registered_filters(session, client_id))
+        )
+        context_of(request).doorbell.set_filters(database.name, client_id, filters)
         if newest > seen:
             answer.listener.ring(News(newest))
     except BaseException:

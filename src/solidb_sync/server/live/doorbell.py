@@ -7,9 +7,12 @@ that is slow hears several rings as one, the newest. Everything happens on the e
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+
+from solidb_sync.filters.row_filter import RowFilter
+from solidb_sync.server.live.selective_bell import Commit, SelectiveListeners
 
 LISTENERS_MAX = 10_000
 PAGES_WAITING_MAX = 16
@@ -77,6 +80,9 @@ class Doorbell:
 
     def __init__(self) -> None:
         self._listeners: dict[str, dict[Listener, None]] = {}
+        """Those who hear everything."""
+        self._selective: dict[str, SelectiveListeners[Listener]] = {}
+        self._of_client: dict[tuple[str, str], dict[Listener, None]] = {}
         self._want_pages: dict[str, int] = {}
         self._count = 0
         self._is_closed = False
@@ -90,11 +96,32 @@ class Doorbell:
         """Return whether anybody who listens to a database can use the news itself."""
         return database in self._want_pages
 
-    def ring(self, database: str, news: News, author: str) -> None:
-        """Wake every listener of a database but the author of the news; call it after the commit."""
+    def is_selective(self, database: str) -> bool:
+        """Return whether it matters to anybody who listens to a database what a commit changed."""
+        return database in self._selective
+
+    def set_filters(self, database: str, client_id: str, filters: Mapping[str, RowFilter]) -> None:
+        """Let the listeners of a device hear only what may match its filters or is held by it; with none, everything."""
+        for listener in list(self._of_client.get((database, client_id), ())):
+            self._take_out(database, listener)
+            if filters:
+                self._selective.setdefault(database, SelectiveListeners()).put(listener, filters)
+            else:
+                self._listeners.setdefault(database, {})[listener] = None
+
+    def ring(self, database: str, news: News, author: str, commit: Commit | None = None) -> None:
+        """Wake the listeners of a database whom the news concerns, but for its author; call it after the commit.
+
+        Without a `commit` it concerns everybody.
+        """
         for listener in self._listeners.get(database, ()):
             if listener.client_id != author:
                 listener.ring(news)
+        selective = self._selective.get(database)
+        if selective is not None:
+            for listener in selective.everybody() if commit is None else selective.concerned(commit):
+                if listener.client_id != author:
+                    listener.ring(News(news.seq))
 
     @contextmanager
     def listening(self, database: str, client_id: str, *, wants_pages: bool = False) -> Iterator[Listener]:
@@ -103,6 +130,7 @@ class Doorbell:
             raise TooManyListenersError(f"{self._count} listeners are connected, at most {LISTENERS_MAX} are served")
         listener = Listener(client_id, wants_pages=wants_pages)
         self._listeners.setdefault(database, {})[listener] = None
+        self._of_client.setdefault((database, client_id), {})[listener] = None
         self._count += 1
         self._count_pages(database, int(wants_pages))
         try:
@@ -110,10 +138,22 @@ class Doorbell:
         finally:
             self._count -= 1
             self._count_pages(database, -int(wants_pages))
-            others = self._listeners[database]
-            others.pop(listener, None)
-            if not others:
-                del self._listeners[database]
+            self._take_out(database, listener)
+            own = self._of_client[database, client_id]
+            own.pop(listener, None)
+            if not own:
+                del self._of_client[database, client_id]
+
+    def _take_out(self, database: str, listener: Listener) -> None:
+        others = self._listeners.get(database, {})
+        others.pop(listener, None)
+        if not others:
+            self._listeners.pop(database, None)
+        selective = self._selective.get(database)
+        if selective is not None:
+            selective.discard(listener)
+            if not selective:
+                del self._selective[database]
 
     def _count_pages(self, database: str, more: int) -> None:
         count = self._want_pages.pop(database, 0) + more
@@ -123,6 +163,6 @@ class Doorbell:
     def close(self) -> None:
         """Send every listener away, and take no new ones."""
         self._is_closed = True
-        for listeners in self._listeners.values():
+        for listeners in self._of_client.values():
             for listener in listeners:
                 listener.close()
