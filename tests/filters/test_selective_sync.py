@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -338,3 +341,60 @@ def test_n15_the_status_shows_the_collections_and_their_filters(in_world: RunIn)
         assert told["filters"] == {"notes": {"query": status.filters["notes"], "bind_vars": {"s": "active"}}}
 
     in_world(test)
+
+
+def test_j5_n14_a_filter_is_explained_by_counts_here_and_on_the_server(in_world: RunIn) -> None:
+    async def test(world: World) -> None:
+        await with_notes(world, **{f"k{n}": {"n": n} for n in range(8)}, odd={"n": [1]})
+        phone = world.device("phone")
+        await phone.set_sync_filter("FOR n IN notes FILTER n.n < 3 RETURN n")
+        await synced(phone)
+        told = await phone.explain_filter("FOR n IN notes FILTER n.n + @more > 5 RETURN n", {"more": 1})
+        assert (told.here.matching, told.here.not_matching, told.here.failing) == (0, 3, 0)
+        assert told.server is not None
+        assert (told.server.matching, told.server.not_matching, told.server.failing) == (3, 5, 1)
+        assert told.server.is_complete
+        with pytest.raises(FilterError, match="SORT"):
+            await phone.explain_filter("FOR n IN notes SORT n.n RETURN n")
+        wire_of(phone).faults = ["request"]
+        offline = await phone.explain_filter("n > 100", collection="notes")
+        assert (offline.server, offline.here.not_matching) == (None, 3)
+        assert "lost" in offline.problem
+
+    in_world(test)
+
+
+def test_30_the_status_of_the_server_counts_what_the_next_pull_brings(in_world: RunIn) -> None:
+    async def test(world: World) -> None:
+        writer = await with_notes(world, **{f"k{n}": {"n": n} for n in range(8)})
+        phone = world.device("phone", batch_size=2)
+        await phone.set_sync_filter("FOR n IN notes FILTER n.n < 6 RETURN n")
+        await synced(phone, phone)
+        for n in range(5, 8):
+            await writer.save_document("notes", f"k{n}", {"n": 12 - n})
+        await writer.delete_document("notes", "k0")
+        await writer.save_document("notes", "new", {"n": 100})
+        await synced(writer)
+        told = await world.get("/_api/sync/status/db?client_id=phone")
+        result = await phone.sync_now()
+        assert told["pending_for_client"] == result.pulled == 3
+
+    in_world(test)
+
+
+def test_selective_sync_guide_says_what_happens(in_world: RunIn) -> None:
+    """Every Python example of the guide is run, in its order."""
+    text = (Path(__file__).parents[2] / "docs/selective-sync.md").read_text("utf-8")
+    examples = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+
+    async def test(world: World) -> None:
+        writer = await with_notes(world, a={"status": "active", "owner": "ann"}, b={"status": "done", "owner": "bo"})
+        names: dict[str, Any] = {"manager": world.device("phone"), "server": writer}
+        for example in examples:
+            code = compile(example, "docs/selective-sync.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+            running = eval(code, names)
+            if running is not None:
+                await running
+
+    in_world(test)
+    assert len(examples) >= 4

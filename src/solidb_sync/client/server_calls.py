@@ -25,6 +25,8 @@ from solidb_sync.protocol.limits import PROTOCOL
 from solidb_sync.protocol.messages import (
     ClientSettings,
     ConflictList,
+    ExplainRequest,
+    FilterCounts,
     ReceivedAnswer,
     RegisterAnswer,
     RegisterRequest,
@@ -78,6 +80,11 @@ class ServerCalls:
         answer = _checked(await self.transport.exchange("GET", path, query=query))
         self.bytes_received += len(answer.body)
         return decode_message(answer.body, ConflictList)
+
+    async def explain_filter(self, request: ExplainRequest) -> FilterCounts:
+        """Ask what a filter would let through of the whole collection."""
+        answer = await self._post(endpoints.path_for(endpoints.EXPLAIN, self.database), encode_message(request))
+        return decode_message(answer.body, FilterCounts)
 
     async def health(self) -> None:
         """Return when the server answers."""

@@ -327,6 +327,24 @@ class RegisterAnswer(Struct):
     protocol: int = PROTOCOL
 
 
+class ExplainRequest(Struct, omit_defaults=True):
+    """Ask what a filter lets through; a bare predicate needs the `collection` beside it."""
+
+    query: str
+    bind_vars: dict[str, Any] = {}
+    collection: str | None = None
+
+
+class FilterCounts(Struct, frozen=True):
+    """How many documents a filter matches, leaves out, and raises an error on; not all of them when not `is_complete`."""
+
+    collection: str
+    matching: int
+    not_matching: int
+    failing: int
+    is_complete: bool
+
+
 class StatusAnswer(Struct, omit_defaults=True):
     """What the server knows of one client."""
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from solidb_sync.client.manager.syncing import SyncMethods
+from solidb_sync.client.filter_explanation import FilterExplanation, count_here
+from solidb_sync.client.manager.syncing import OFFLINE_BY_HAND, SyncMethods
+from solidb_sync.errors import AuthError, ConnectionError, ServerError
+from solidb_sync.filters.row_filter import row_filter
+from solidb_sync.protocol.messages import ExplainRequest
 from solidb_sync.storage.subscriptions import subscription_map, subscription_of_query
 
 
@@ -25,3 +29,20 @@ class FilterMethods(SyncMethods):
         All or none: when one of them is refused, nothing has changed. A collection that is not named loses its filter.
         """
         await self._subscribe_to(subscription_map(filters), lift_others=True)
+
+    async def explain_filter(
+        self, query: str, bind_vars: dict[str, Any] | None = None, *, collection: str | None = None
+    ) -> FilterExplanation:
+        """Count what a filter matches, leaves out and fails on, here and on the server; nothing is set.
+
+        A bare predicate needs the name of its `collection`. Being offline is not an exception: `server` is None then.
+        """
+        asked = row_filter(query, bind_vars, collection=collection)
+        here = await self._scan(lambda reader: count_here(reader, asked))
+        if not self._connectivity.is_on:
+            return FilterExplanation(asked.collection, here, problem=OFFLINE_BY_HAND)
+        request = ExplainRequest(asked.text, asked.bind_vars, asked.collection)
+        try:
+            return FilterExplanation(asked.collection, here, await self._server.explain_filter(request))
+        except (AuthError, ConnectionError, ServerError) as problem:
+            return FilterExplanation(asked.collection, here, problem=str(problem))

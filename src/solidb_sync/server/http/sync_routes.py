@@ -12,7 +12,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from solidb_sync.protocol import endpoints
-from solidb_sync.protocol.messages import RegisterAnswer, SentAnswer, StatusAnswer, SyncRequest
+from solidb_sync.protocol.messages import FilterCounts, RegisterAnswer, SentAnswer, StatusAnswer, SyncRequest
 from solidb_sync.server.auth.permissions import Principal
 from solidb_sync.server.http import query
 from solidb_sync.server.http.answers import answered
@@ -26,6 +26,7 @@ from solidb_sync.server.sync_request import SyncCall, check_client, checked_call
 from solidb_sync.server.sync_round import sync_round
 from solidb_sync.server.sync_status import sync_status
 from solidb_sync.server.views.commits import registered_filters
+from solidb_sync.server.views.explanation import explain, read_explain_request
 
 INLINE_BODY_BYTES_MAX = 1024 * 1024
 """A body up to here is read in a few milliseconds, on the event loop."""
@@ -102,6 +103,14 @@ async def status(request: Request) -> StatusAnswer:
     return await database.read(lambda session: sync_status(session, client_id, note), is_small=False)
 
 
+async def explain_filter(request: Request) -> FilterCounts:
+    """Count what a filter lets through."""
+    principal = principal_of(request)
+    asked = read_explain_request(await read_body(request))
+    database = open_database(request, principal, request.path_params["database"], is_write=False)
+    return await explain(database, asked)
+
+
 async def register_client(request: Request) -> RegisterAnswer:
     """Register a device, or give it a new incarnation."""
     principal = principal_of(request)
@@ -173,6 +182,7 @@ class _EventStream(Response):
 
 
 ROUTES = [
+    Route(endpoints.EXPLAIN, answered(explain_filter), methods=["POST"]),
     Route(endpoints.DELTA, answered(delta), methods=["POST"]),
     Route(endpoints.PULL, answered(pull), methods=["POST"]),
     Route(endpoints.PULL, answered(pull_by_query), methods=["GET"]),
