@@ -1,11 +1,16 @@
 """A real server application over real files, called without a network, that answers the same to the same requests.
 
 The clock stands at 2024-01-15T10:30:00Z and the random bytes are always the same, so that whole answers can be written down.
+
+`python tests/wire_replay.py` writes the present answers into the vectors, for when the protocol has grown: read the difference
+before you keep it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -58,3 +63,17 @@ async def replay(requests: list[Vector], directory: Path) -> list[tuple[int, Any
 def shown(answer: Any) -> Any:
     """Return an answer without the fields at its top that say nothing: false, null, 0, empty, and the run of the server."""
     return {name: value for name, value in answer.items() if name != "run" and value not in (None, False, 0, "", [], {})}
+
+
+def record() -> None:
+    """Write the present answers into all vectors."""
+    for path in sorted(VECTORS.glob("*.json")):
+        vector: Vector = json.loads(path.read_text("utf-8"))
+        with tempfile.TemporaryDirectory() as directory:
+            *_, (status, body) = asyncio.run(replay([*vector["start"], vector["request"]], Path(directory)))
+        vector["answer"] = {"status": status, "body": shown(body)}
+        path.write_text(json.dumps(vector, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    record()
