@@ -90,10 +90,14 @@ def test_status_shows_the_device_and_what_the_server_knows_of_it(device):
     phone.here("put", "notes", "b", "{}")
     shown = phone("status", "--json")
     assert shown.code == 0
-    assert shown.json["local"] == {"pending": 1, "held": 0, "rejected": 0, "conflicts": 0, "cursor": 1}
+    local = shown.json["local"]
+    assert [local[name] for name in ("pending", "held", "rejected", "conflicts", "cursor")] == [1, 0, 0, 0, 1]
+    assert (local["open_conflicts"], local["collections"], local["filters"]) == (0, [], {})
     known = shown.json["server"]
     assert (known["reachable"], known["client_id"], known["server_version"]["server"]) == (True, "phone", 1)
-    assert "here:   1 pending" in phone.here("status").out
+    out = phone.here("status").out
+    assert "here:   1 pending" in out
+    assert "synced: all collections\n" in out
 
 
 def test_status_works_without_a_server_and_says_why(device):

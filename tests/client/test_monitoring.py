@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 
 import pytest
 
 from device_types import DeviceMaker
-from solidb_sync import SyncManager
+from solidb_sync import HttpClient, SyncManager
 
 pytestmark = pytest.mark.anyio
 
@@ -112,3 +113,21 @@ async def test_metrics_are_readable_for_prometheus(device: DeviceMaker) -> None:
     assert r'solidb_sync_conflicts_total{device="the \"old\"\nlap\\top"} 1' in samples
     assert r'solidb_sync_errors_total{device="the \"old\"\nlap\\top",type="ServerError"} 1' in samples
     assert "solidb_sync_pending_changes 0" in (await laptop.metrics()).prometheus()
+
+
+async def test_metrics_tell_that_credentials_are_wanted_and_when_a_round_last_succeeded(device: DeviceMaker) -> None:
+    """E5, N2: what an alarm can be raised on, without listening to events."""
+    phone = device("phone")
+    assert "solidb_sync_last_success" not in (await phone.metrics()).prometheus()
+    before = time.time() - 1
+    await phone.sync_now()
+    fine = await phone.metrics()
+    assert before <= (fine.last_success_seconds or 0) <= time.time() + 1
+    assert isinstance(phone._transport, HttpClient)
+    phone._transport.set_credentials(token="expired")
+    await phone.sync_now()
+    refused = await phone.metrics()
+    assert (fine.is_auth_required, refused.is_auth_required) == (False, True)
+    assert refused.last_success_seconds == fine.last_success_seconds
+    assert refused.consecutive_failures == 0
+    assert "solidb_sync_auth_required 1\n" in refused.prometheus()

@@ -33,7 +33,9 @@ async def _status(settings: Settings) -> dict[str, Any]:
     client = http_client(settings) if has_server else None
     async with opened(settings, client) as manager:
         now = await manager.status()
-        local = {name: getattr(now, name) for name in ("pending", "held", "rejected", "conflicts", "cursor")}
+        local = {name: getattr(now, name) for name in ("pending", "held", "rejected", "conflicts", "cursor", "filters")}
+        local["open_conflicts"] = len(await manager.get_conflicts())
+        local["collections"] = list(now.collections)
         device_id = settings.need("device_id")
         told: dict[str, Any] = {"device_id": device_id, "store": settings.need("store"), "local": local}
         told["server"] = None if client is None else await _ask_server(client, device_id)
@@ -60,7 +62,11 @@ def _lines(told: dict[str, Any]) -> list[str]:
         f"device {told['device_id']}, store {told['store']}",
         f"here:   {local['pending']} pending, {local['held']} held, {local['rejected']} rejected, "
         f"{local['conflicts']} in the conflict log, synced up to {local['cursor']}",
+        f"synced: {', '.join(local['collections']) or 'all collections'}",
+        *(f"        of {collection} where {text}" for collection, text in local["filters"].items()),
     ]
+    if local["open_conflicts"]:
+        lines.append(f"{local['open_conflicts']} conflicts wait for somebody to decide")
     if server is None:
         return [*lines, "server: no address set (SOLIDB_URL)"]
     if "error" in server:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import NamedTuple
 
 from solidb_sync.client.results import SyncResult, SyncStatus
@@ -43,6 +44,9 @@ class SyncMetrics:
     """
 
     is_online: bool
+    is_auth_required: bool
+    last_success_seconds: float | None
+    """When a round last succeeded, in seconds since 1970; None: not since the manager was made."""
     pending: int
     held: int
     rejected: int
@@ -71,6 +75,8 @@ def sync_metrics(status: SyncStatus, totals: RoundTotals, *, conflicts_pending: 
     """Return the numbers of a device whose sync stands like this."""
     return SyncMetrics(
         is_online=status.is_online,
+        is_auth_required=status.state == "auth_required",
+        last_success_seconds=None if status.last_sync is None else datetime.fromisoformat(status.last_sync).timestamp(),
         pending=status.pending,
         held=status.held,
         rejected=status.rejected,
@@ -101,6 +107,8 @@ class _Metric(NamedTuple):
 
 _METRICS = (
     _Metric("online", "gauge", "1 while the server is reachable and nobody has gone offline.", lambda m: m.is_online),
+    _Metric("auth_required", "gauge", "1 while the server does not take the credentials.", lambda m: m.is_auth_required),
+    _Metric("last_success_timestamp_seconds", "gauge", "When a round last succeeded.", lambda m: m.last_success_seconds),
     _Metric("pending_changes", "gauge", "Changes that wait for the server.", lambda m: m.pending),
     _Metric("held_changes", "gauge", "Changes the server has, not yet pulled back.", lambda m: m.held),
     _Metric("rejected_changes", "gauge", "Changes the server refused for good.", lambda m: m.rejected),
