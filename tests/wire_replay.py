@@ -2,8 +2,8 @@
 
 The clock stands at 2024-01-15T10:30:00Z and the random bytes are always the same, so that whole answers can be written down.
 
-`python tests/wire_replay.py` writes the present answers into the vectors, for when the protocol has grown: read the difference
-before you keep it.
+`python tests/wire_replay.py` writes the present answers into the vectors, for when the protocol has grown: read the
+difference before you keep it.
 """
 
 from __future__ import annotations
