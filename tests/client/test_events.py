@@ -154,3 +154,13 @@ async def test_an_event_listener_that_raises_disturbs_nobody(device: DeviceMaker
     await phone.sync_now()
     assert kinds(told) == ["sync_started", "sync_finished"] * 2
     assert caplog.text.count("an event listener raised") == 2
+
+
+async def test_a_resync_that_was_asked_for_is_told_with_its_reason(device: DeviceMaker) -> None:
+    """N11."""
+    phone, told = device("phone"), list[SyncEvent]()
+    await phone.sync_now()
+    phone.on_event(told.append)
+    assert (await phone.full_resync()).success
+    assert kinds(told) == ["resync", "sync_started", "sync_finished"]
+    assert told[0].reason == "asked_for"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from solidb_sync.testing.model_filters import SELECTIONS
 from solidb_sync.testing.simulated_device import COLLECTIONS, SimulatedDevice
 from solidb_sync.testing.simulated_edits import Choices, Edits
+from solidb_sync.testing.simulated_subscriptions import subscribe
 
 if TYPE_CHECKING:
     from solidb_sync.testing.simulated_world import World
@@ -49,13 +50,3 @@ class ScopeSteps:
         device.truth.selections[collection] = name
         await self._edits.local(device, lambda: subscribe(device, collection))
         return collection, name
-
-
-async def subscribe(device: SimulatedDevice, collection: str) -> None:
-    """Subscribe to a collection with the filter that the device has for it."""
-    name = device.truth.selections.get(collection, "")
-    if name:
-        selection = SELECTIONS[name]
-        await device.manager.subscribe(collection, selection.text.format(collection=collection), selection.bind_vars)
-    else:
-        await device.manager.subscribe(collection)

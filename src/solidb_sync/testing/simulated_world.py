@@ -16,8 +16,8 @@ from solidb_sync.testing.model_oracle import Ledger
 from solidb_sync.testing.planter import Planter
 from solidb_sync.testing.refused_changes import refused_ids, settle_refused
 from solidb_sync.testing.simulated_device import COLLECTIONS, SimulatedDevice
-from solidb_sync.testing.simulated_scope import subscribe
 from solidb_sync.testing.simulated_server import SimulatedServer
+from solidb_sync.testing.simulated_subscriptions import subscribe
 from solidb_sync.testing.virtual_loop import VirtualClock, VirtualClockLoop
 
 STEPS_MIN, STEPS_MAX = 50, 130

@@ -13,11 +13,13 @@ from solidb_sync.client.manager.parts import ManagerParts, check_collection
 from solidb_sync.client.results import SyncProblem, SyncResult
 from solidb_sync.client.resync import Resync
 from solidb_sync.client.scope import exclude, purge, subscribe_to
+from solidb_sync.client.sync_events import SyncEventKind
 from solidb_sync.errors import ConnectionError, SoliDBError
 from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.records import ChangeState, Subscription
 from solidb_sync.storage.subscriptions import checked_subscription
 
+RESYNC_ASKED_FOR = "asked_for"
 OFFLINE_BY_HAND = "offline: set_online(True) takes it online again"
 
 
@@ -48,6 +50,7 @@ class SyncMethods(ManagerParts):
         """Fetch everything again; unsent edits are kept unless `discard_local`. Rows stay readable meanwhile."""
         if not self._connectivity.is_on:
             return _offline_by_hand()
+        self._events.tell(SyncEventKind.RESYNC, reason=RESYNC_ASKED_FOR)
         resync = Resync(self._store, self._server, self._round, discard_local=discard_local)
         return (await self._rounds.run_alone(resync.run)).result
 
