@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import bulk, crowd, doorbell, first_sync, flaky, interpreter, local, one_percent, queries, wire
+from benchmarks import bulk, conflicts, crowd, doorbell, first_sync, flaky, interpreter, local, one_percent, queries, wire
 
 MEASUREMENTS = {
     "local": local.measure,
     "bulk": bulk.measure,
     "doorbell": doorbell.measure,
     "crowd": crowd.measure,
+    "conflicts": conflicts.measure,
     "wire": wire.measure,
     "one_percent": one_percent.measure,
     "queries": queries.measure,
