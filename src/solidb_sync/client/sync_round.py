@@ -489,7 +489,8 @@ def record_answer(
     did.deltas = pushed_sizes(ask.batch)
     needs_whole, facts = False, list[DocumentChanged]()
     if ask.limit:
-        page = Page(ask.cursor, answer.cursor, answer.server_changes, not answer.has_more, ask.collection)
+        resets = tuple(answer.resets) if isinstance(answer.resets, list) else ()
+        page = Page(ask.cursor, answer.cursor, answer.server_changes, not answer.has_more, ask.collection, resets)
         applied = apply_page(engine, page, wants_facts=wants_facts)
         did.pulled, facts, needs_whole = applied.pulled, applied.facts, applied.needs_whole
         did.deltas += DeltaStats(applied.sent_bytes, applied.full_bytes, applied.pulled)

@@ -270,6 +270,7 @@ class SyncAnswer(Struct, Generic[Changes]):
 
     `resolved` are conflicts of this device that were settled since its cursor. `hlc` is the latest stamp the
     server has taken.
+    `resets`: collections emptied or dropped since the cursor; what the device holds of them goes before the page comes.
     `register`: the server holds other settings of this device than it names; nothing was done, it registers and asks again.
     `views`: the numbers of the views that this answer begins. `views_lost`: the views of these collections can't be gone by;
     nothing was pulled, the device begins new ones.
@@ -292,6 +293,7 @@ class SyncAnswer(Struct, Generic[Changes]):
     views: dict[str, int] = {}
     views_lost: list[str] = []
     resolved: list[str] = []
+    resets: list[str] | UnsetType = UNSET
     hlc: str = ""
 
 

@@ -15,6 +15,7 @@ from itertools import groupby
 from solidb_sync.protocol.limits import PROTOCOL
 from solidb_sync.protocol.messages import ChangeError, ChangeResult, Replica
 from solidb_sync.server.client_settings import must_register
+from solidb_sync.server.collection_resets import dropped_since
 from solidb_sync.server.judge_change import CounterReused, Verdict, encode_error, judge_change
 from solidb_sync.server.plain_batch import PlainBatch
 from solidb_sync.server.proposed_change import ProposedChange
@@ -97,6 +98,7 @@ def _apply_plain(
         or batch.first_counter <= actor.highest
         or replica_reset(call, actor)
         or session.unsettled(call.actor)
+        or not dropped_since(session, call.stored).isdisjoint(batch.collections)
     ):
         return None
     if not session.add_new_documents(batch.text, batch.collections, actor=call.actor, newest=head.newest, now_ms=now_ms):

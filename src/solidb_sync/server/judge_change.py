@@ -58,6 +58,9 @@ def judge_change(working: WorkingSet, change: ProposedChange, *, own_entry: int)
         dot = Dot(working.actor, _take_counter(working, change, own_entry))
     if change.error is not None:
         return Verdict(change, dot, "rejected", error=change.error)
+    if working.was_dropped(change.name[0]):
+        text = f"changes[{change.at}].collection: {change.name[0]!r} was dropped after this device last synced"
+        return Verdict(change, dot, "rejected", error=ChangeError("CollectionDropped", text))
     if change.name in working.blocked or working.must_wait(change):
         return Verdict(change, dot, "skipped")
     return decide_change(working, change, dot)

@@ -24,7 +24,7 @@ def news_page(session: ReadSession, since: int, now_ms: int) -> News:
     query = PullQuery(cursor=since, limit=NEWS_ENTRIES_MAX, collections=None, echo=_NOBODY, since=since)
     page = collect_changes(session, query)
     news = News(page.target_seq)
-    if page.has_more:
+    if page.has_more or session.resets_after(since):
         return news
     answer: SentAnswer = SyncAnswer(
         server_version={**page.authors, "server": page.cursor},

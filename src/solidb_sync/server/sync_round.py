@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import NamedTuple
 
+from msgspec import UNSET, UnsetType
+
 from solidb_sync.clock import Clock, iso_text
 from solidb_sync.model.delta_policy import DeltaPolicy
 from solidb_sync.protocol.messages import Replica, SentAnswer, SyncAnswer
 from solidb_sync.server.apply_changes import PushOutcome, apply_changes, check_history, replica_reset
 from solidb_sync.server.client_settings import delta_policy, must_register
 from solidb_sync.server.collect_changes import Page, PullQuery, collect_changes
+from solidb_sync.server.collection_resets import resets_for
 from solidb_sync.server.conflict_records import conflict_id, wire_conflicts
 from solidb_sync.server.databases import SMALL_READ_ENTRIES, Database
 from solidb_sync.server.live.doorbell import Doorbell, News
@@ -21,6 +24,8 @@ from solidb_sync.server.sync_request import SyncCall
 from solidb_sync.server.views.commits import commit_of
 from solidb_sync.server.views.pull import Pulled, pull_selected, view_call
 from solidb_sync.server.views.selection import ViewCall
+
+NO_ECHO = Echo("", 0)
 
 
 async def sync_round(
@@ -50,7 +55,7 @@ async def sync_round(
         cursor=call.cursor,
         limit=call.limit if can_pull else 0,
         collections=call.collections,
-        echo=Echo(call.actor, call.acknowledged, *outcome.reported),
+        echo=NO_ECHO if standing.has_resets else Echo(call.actor, call.acknowledged, *outcome.reported),
         since=call.deltas_since,
         excluded=call.excluded,
         wants_both=not call.protocol,
@@ -61,20 +66,25 @@ async def sync_round(
     else:
         is_small = standing.is_small or not query.limit
         pulled = Pulled(await _page(database, call.client_id, query, head, is_small=is_small))
-    resolved = await _resolved(database, call, pulled.page.cursor)
+    resolved, resets = await _events(database, call, pulled.page.cursor)
     database.notes.note(call)
     await database.write_notes_when_due()
     answer = _answer(call, head, pulled.page, outcome, None, clock)
     answer.views, answer.views_lost, answer.resolved = pulled.views, pulled.lost, resolved
+    answer.resets = resets
     return answer
 
 
-async def _resolved(database: Database, call: SyncCall, upto: int) -> list[str]:
-    """Return the conflicts of a device that were settled in the stretch of the log which its page is about."""
+async def _events(database: Database, call: SyncCall, upto: int) -> tuple[list[str], list[str] | UnsetType]:
+    """Return the conflicts settled, and the collections reset, in the stretch of the log which a device's page is about."""
     if upto <= call.cursor:
-        return []
-    settled = await database.read(lambda session: session.settled_since(call.client_id, after=call.cursor, upto=upto))
-    return [conflict_id(change_id) for change_id in settled]
+        return [], UNSET
+
+    def read(session: ReadSession) -> tuple[list[str], list[str] | UnsetType]:
+        settled = session.settled_since(call.client_id, after=call.cursor, upto=upto)
+        return [conflict_id(change_id) for change_id in settled], resets_for(session, call, upto)
+
+    return await database.read(read)
 
 
 async def _news(database: Database, outcome: PushOutcome, doorbell: Doorbell, clock: Clock) -> News:
@@ -105,6 +115,8 @@ class _Standing(NamedTuple):
     is_small: bool
     must_register: bool
     policy: DeltaPolicy
+    has_resets: bool
+    """Whether the device may be about to drop a whole collection, and with it versions of its own that it knew."""
     views: ViewCall | None = None
 
 
@@ -115,10 +127,12 @@ def _standing(session: ReadSession, call: SyncCall) -> _Standing:
     check_history(call, head, actor)
     is_small = head.newest - call.cursor <= SMALL_READ_ENTRIES or call.limit <= SMALL_READ_ENTRIES // 4
     policy = delta_policy(session, call)
+    has_resets = bool(call.cursor and session.resets_after(min(call.caught_up, call.cursor)))
+    views = view_call(session, call)
     if call.changes:
-        return _Standing(head, actor, None, is_small, False, policy, view_call(session, call))
-    replica = replica_reset(call, actor)
-    return _Standing(head, actor, replica, is_small, must_register(session, call), policy, view_call(session, call))
+        return _Standing(head, actor, None, is_small, False, policy, has_resets, views)
+    replica, must = replica_reset(call, actor), must_register(session, call)
+    return _Standing(head, actor, replica, is_small, must, policy, has_resets, views)
 
 
 def _asking_to_register(call: SyncCall, head: Head, clock: Clock) -> SentAnswer:

@@ -16,6 +16,7 @@ from solidb_sync.model.version_vector import Dot, VersionVector
 from solidb_sync.protocol.names import actor_belongs_to
 from solidb_sync.reconcile.decision import Version
 from solidb_sync.reconcile.strategy import Strategy
+from solidb_sync.server.collection_resets import dropped_since
 from solidb_sync.server.conflict_records import PENDING, REPLACED, RESOLVED, change_of, taking_the_place_of
 from solidb_sync.server.proposed_change import ProposedChange
 from solidb_sync.server.storage.backend import WriteSession
@@ -76,6 +77,7 @@ class WorkingSet:
         self._stamp = head.stamp
         self._open: dict[DocumentName, ConflictRecord] = {}
         self._stored = stored
+        self._dropped: set[str] | None = None
         self._overruled: set[DocumentName] | None = None
 
     def load(self, changes: Sequence[ProposedChange]) -> None:
@@ -95,6 +97,12 @@ class WorkingSet:
         actors.discard(self.actor)
         if actors:
             self._limits = session.highest_counters(list(actors))
+
+    def was_dropped(self, collection: str) -> bool:
+        """Return whether a collection was dropped since the device's cursor: what it says of it is about another one."""
+        if self._dropped is None:
+            self._dropped = dropped_since(self._session, self._stored)
+        return collection in self._dropped
 
     def trusted(self, base: VersionVector) -> VersionVector:
         """Return the part of a vector that the server knows to exist."""
@@ -208,6 +216,7 @@ class WorkingSet:
             or name in self._pending
             or name in self.blocked
             or name in self._waiting
+            or self.was_dropped(name[0])
         ):
             return 0
         self.highest = counter

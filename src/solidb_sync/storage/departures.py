@@ -8,7 +8,7 @@ incarnation.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from solidb_sync.json_value import JsonDocument, decode
 from solidb_sync.model.version_vector import Dot
@@ -84,6 +84,13 @@ def doubt(engine: StorageEngine, collection: str) -> None:
             engine.mark(Mark.LEAVING, collection, key)
 
 
+def drop_clean_rows(engine: StorageEngine, collection: str, *, but: Container[Place]) -> list[DocumentChanged]:
+    """Drop the rows of a collection that was emptied or dropped at the server; those with changes of this device stay."""
+    places = [(collection, key) for key in engine.keys(collection)]
+    clean = [place for place in places if place not in but and not engine.has_changes_of(*place)]
+    return _drop_all(engine, clean, reason="reset")
+
+
 def drop_doubted(engine: StorageEngine) -> list[DocumentChanged]:
     """Drop the rows that were not sent again; those with changes leave when these are settled."""
     gone: list[Place] = []
@@ -96,12 +103,12 @@ def drop_doubted(engine: StorageEngine) -> list[DocumentChanged]:
     return _drop_all(engine, gone)
 
 
-def _drop_all(engine: StorageEngine, places: Iterable[Place]) -> list[DocumentChanged]:
+def _drop_all(engine: StorageEngine, places: Iterable[Place], reason: str = REASON) -> list[DocumentChanged]:
     facts = []
     for collection, key in places:
         row = engine.row(collection, key)
         drop_row(engine, collection, key)
         if row is not None and row.body is not None:
             old: JsonDocument = decode(row.body)
-            facts.append(DocumentChanged(collection, key, None, old, "{}", "remote", REASON))
+            facts.append(DocumentChanged(collection, key, None, old, "{}", "remote", reason))
     return facts

@@ -19,7 +19,7 @@ from solidb_sync.model.crdt.field_states import read_states, states_text
 from solidb_sync.model.delta import MissingParentError, apply_delta
 from solidb_sync.model.version_vector import Dot
 from solidb_sync.protocol.messages import ServerChange
-from solidb_sync.storage.departures import REASON, stays, take_away
+from solidb_sync.storage.departures import REASON, drop_clean_rows, stays, take_away
 from solidb_sync.storage.edits import DocumentChanged
 from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.overlay import base_copy, rebuild
@@ -39,6 +39,8 @@ class Page:
     changes: list[ServerChange]
     is_last: bool
     collection: str | None = None
+    resets: tuple[str, ...] = ()
+    """Collections of which everything from before this page is gone at the server."""
 
 
 @dataclass(slots=True)
@@ -64,7 +66,9 @@ def apply_page(engine: StorageEngine, page: Page, *, wants_facts: bool) -> PageA
     applied = PageApplied()
     if page.from_cursor != _cursor(engine, page.collection):
         return applied
-    if not wants_facts and _apply_quickly(engine, page):
+    come = {(change.collection, change.key) for change in page.changes} if page.resets else set()
+    gone = [fact for collection in page.resets for fact in drop_clean_rows(engine, collection, but=come)]
+    if not wants_facts and not page.resets and _apply_quickly(engine, page):
         applied.pulled = len(page.changes)
         applied.sent_bytes = applied.full_bytes = sum(map(_sent_bytes, page.changes))
         return applied
@@ -80,7 +84,7 @@ def apply_page(engine: StorageEngine, page: Page, *, wants_facts: bool) -> PageA
     applied.sent_bytes = sum(map(_sent_bytes, page.changes))
     applied.full_bytes = sum(len(body.encode()) for body in prepared if body is not None)
     if wants_facts:
-        applied.facts = list(_facts(engine, page.changes, before))
+        applied.facts = [*gone, *_facts(engine, page.changes, before)]
     return applied
 
 

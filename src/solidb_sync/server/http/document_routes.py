@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 
 from solidb_sync.clock import iso_text
@@ -14,10 +15,12 @@ from solidb_sync.json_value import decode, encode
 from solidb_sync.protocol.limits import PULL_BYTES_MAX
 from solidb_sync.protocol.names import key_problem, name_problem
 from solidb_sync.server.auth.permissions import Administrator, KeyHolder, check_is_administrator
+from solidb_sync.server.collection_resets import reset_collection
 from solidb_sync.server.http import query
 from solidb_sync.server.http.answers import answered
 from solidb_sync.server.http.body import read_body
 from solidb_sync.server.http.context import context_of, open_database, principal_of
+from solidb_sync.server.live.doorbell import News
 from solidb_sync.server.refusals import RequestRefused, bad_request, not_found
 from solidb_sync.server.storage.records import StoredDocument
 from solidb_sync.server.type_problems import field_problem
@@ -71,6 +74,27 @@ async def list_collections(request: Request) -> dict[str, Any]:
     database = open_database(request, principal_of(request), request.path_params["database"], is_write=False)
     collections = await database.read(lambda session: session.collections(), is_small=False)
     return {"collections": [{"name": name, "count": count, "type": "document"} for name, count in collections]}
+
+
+async def drop_collection(request: Request) -> Response:
+    """Drop a collection with all its documents; devices drop what they hold of it."""
+    await _reset(request, is_dropped=True)
+    return Response(status_code=204)
+
+
+async def truncate_collection(request: Request) -> dict[str, Any]:
+    """Delete every document of a collection at once; devices drop what they hold of it, and keep unsent edits."""
+    await _reset(request, is_dropped=False)
+    return {"name": request.path_params["collection"], "status": "truncated"}
+
+
+async def _reset(request: Request, *, is_dropped: bool) -> None:
+    database = open_database(request, principal_of(request), request.path_params["database"], is_write=True)
+    name = _collection(request)
+    newest = await database.write(lambda session: reset_collection(session, name, is_dropped=is_dropped))
+    if not newest:
+        raise not_found("CollectionNotFound", f"there is no collection {name!r}")
+    context_of(request).doorbell.ring(database.name, News(newest), "")
 
 
 async def list_documents(request: Request) -> dict[str, Any]:
@@ -129,6 +153,8 @@ ROUTES = [
     Route("/_api/databases", answered(list_databases), methods=["GET"]),
     Route("/_api/database", answered(create_database), methods=["POST"]),
     Route("/_api/database/{database}/collection", answered(list_collections), methods=["GET"]),
+    Route("/_api/database/{database}/collection/{collection}", answered(drop_collection), methods=["DELETE"]),
+    Route("/_api/database/{database}/collection/{collection}/truncate", answered(truncate_collection), methods=["PUT"]),
     Route("/_api/database/{database}/document/{collection}", answered(list_documents), methods=["GET"]),
     Route("/_api/database/{database}/document/{collection}/{key}", answered(get_document), methods=["GET"]),
 ]

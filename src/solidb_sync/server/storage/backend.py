@@ -25,6 +25,7 @@ from solidb_sync.server.storage.records import (
     Head,
     LogEntry,
     Outcome,
+    Reset,
     StoredDocument,
     StoredSettings,
     Stretch,
@@ -81,6 +82,9 @@ class ReadSession(ViewReads, Protocol):
 
     def crdt_states(self, collection: int, rows: Sequence[int]) -> dict[int, str]:
         """Return the states of the replicated fields of the documents at these rows that have any, as JSON text."""
+
+    def resets_after(self, seq: int) -> list[Reset]:
+        """Return the collections that were last emptied or dropped after a sequence, in that order."""
 
     def has_transactions(self) -> bool:
         """Return whether any transaction has ever written several documents."""
@@ -158,6 +162,12 @@ class WriteSession(ReadSession, ViewWrites, Protocol):
 
     def write(self, writes: Writes) -> None:
         """Write all of it; a new document's row number is set in its `DocumentWrite`."""
+
+    def reset_collection(self, reset: Reset) -> bool:
+        """Delete every document of a collection and remember when, and the collection itself when it is dropped.
+
+        False, with no effect, when there is no such collection.
+        """
 
     def save_newest(self, newest: int) -> None:
         """Set the newest sequence."""

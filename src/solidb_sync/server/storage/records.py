@@ -116,6 +116,14 @@ def is_echo(entry: LogEntry, echo: Echo) -> bool:
     )
 
 
+class Reset(NamedTuple):
+    """A collection that was emptied, or dropped, as a whole, at a sequence."""
+
+    collection: str
+    seq: int
+    is_dropped: int
+
+
 class Together(NamedTuple):
     """A document that a transaction wrote with others; `transaction` is the sequence after its last change."""
 

@@ -21,6 +21,7 @@ from solidb_sync.server.storage.records import (
     Head,
     LogEntry,
     Outcome,
+    Reset,
     StoredDocument,
     StoredSettings,
     Stretch,
@@ -125,6 +126,10 @@ class SqliteReadSession(SqliteViewReads):
     def crdt_states(self, collection: int, rows: Sequence[int]) -> dict[int, str]:
         """Return the states of the replicated fields of the documents at these rows that have any."""
         return dict(self._connection.execute(sql.CRDT_STATES, (collection, json_list(rows))))
+
+    def resets_after(self, seq: int) -> list[Reset]:
+        """Return the collections that were last emptied or dropped after a sequence, in that order."""
+        return list(map(Reset._make, self._connection.execute(sql.RESETS_AFTER, (seq,))))
 
     def has_transactions(self) -> bool:
         """Return whether any transaction has ever written several documents."""
@@ -291,6 +296,20 @@ class SqliteWriteSession(SqliteReadSession, SqliteViewWrites):
         self._many(sql.SETTLE_CONFLICT, writes.settled_conflicts)
         self._many(sql.DELETE_SETTLED, [(change_id,) for change_id in writes.settled])
         self._many(sql.ADD_UNSETTLED, writes.unsettled)
+
+    def reset_collection(self, reset: Reset) -> bool:
+        """Delete every document of a collection and remember when, and the collection itself when it is dropped."""
+        number = self.collection_id(reset.collection)
+        if number is None:
+            return False
+        for statement in sql.EMPTY_COLLECTION:
+            names = {"number": number, "name": reset.collection}
+            self._connection.execute(statement, {name: names[name] for name in names if f":{name}" in statement})
+        self._connection.execute(sql.for_collection(sql.DROP_TABLE if reset.is_dropped else sql.DELETE_DOCUMENTS, number))
+        if reset.is_dropped:
+            self._connection.execute(sql.DELETE_COLLECTION, (number,))
+        self._connection.execute(sql.SAVE_RESET, reset)
+        return True
 
     def save_newest(self, newest: int) -> None:
         """Set the newest sequence."""

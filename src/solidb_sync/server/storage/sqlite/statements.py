@@ -6,6 +6,20 @@ integer id, checked by `for_collection`.
 
 from __future__ import annotations
 
+RESETS_AFTER = "SELECT collection, seq, is_dropped FROM resets WHERE seq > ? ORDER BY seq"
+SAVE_RESET = """
+INSERT INTO resets (collection, seq, is_dropped) VALUES (?, ?, ?)
+ON CONFLICT (collection) DO UPDATE SET seq = excluded.seq, is_dropped = excluded.is_dropped"""
+EMPTY_COLLECTION = (
+    "DELETE FROM latest WHERE collection = :number",
+    "DELETE FROM crdt_states WHERE collection = :number",
+    "DELETE FROM together WHERE collection = :number",
+    "DELETE FROM view_rows WHERE view IN (SELECT id FROM views WHERE collection = :name)",
+)
+DELETE_DOCUMENTS = "DELETE FROM {table}"
+DROP_TABLE = "DROP TABLE {table}"
+DELETE_COLLECTION = "DELETE FROM collections WHERE id = ?"
+
 HEAD = "SELECT epoch, newest, stamp FROM meta"
 CREATE_HEAD = "INSERT INTO meta (id, epoch, newest) VALUES (1, ?, 0)"
 SAVE_NEWEST = "UPDATE meta SET newest = ?"

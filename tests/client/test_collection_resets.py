@@ -1,0 +1,91 @@
+"""5.17: what a device does when a collection is emptied or dropped at the server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from device_types import DeviceMaker
+from server_process import ServerProcess
+from solidb_sync import SyncManager
+
+pytestmark = pytest.mark.anyio
+
+
+async def keys(manager: SyncManager, collection: str = "notes") -> list[str]:
+    return [key for key, _ in await manager.query_documents(collection)]
+
+
+async def reset(server: ServerProcess, database: str, method: str, suffix: str = "") -> None:
+    client = server.client(database)
+    answer = await client.exchange(method, f"/_api/database/{database}/collection/notes{suffix}")
+    await client.close()
+    assert answer.status in (200, 204)
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def phone(request: Any, device: DeviceMaker, tmp_path: Any) -> SyncManager:
+    """A device that has synced two collections, and has an unsent edit in one."""
+    phone = device("phone", engine=request.param, path=str(tmp_path / "phone.db"))
+    for key in ("a", "b"):
+        await phone.save_document("notes", key, {"n": 1})
+    await phone.save_document("other", "c", {})
+    await phone.sync_now()
+    await phone.save_document("notes", "b", {"n": 2})
+    return phone
+
+
+async def test_an_emptied_collection_goes_but_for_unsent_edits(
+    phone: SyncManager, device: DeviceMaker, server: ServerProcess, database: str
+) -> None:
+    await reset(server, database, "PUT", "/truncate")
+    events = []
+    phone.on_change(events.append)
+    assert (await phone.sync_now()).success
+    assert [(event.type, event.key, event.source) for event in events] == [("delete", "a", "remote")]
+    assert (await keys(phone), await keys(phone, "other")) == (["b"], ["c"])
+    laptop = device("laptop")
+    await laptop.sync_now()
+    assert await laptop.get_document("notes", "b") == {"_key": "b", "_id": "notes/b", "n": 2}
+    await phone.save_document("notes", "a", {"again": True})
+    for manager in (phone, laptop):
+        assert (await manager.sync_now()).success
+    assert await laptop.get_document("notes", "a") == await phone.get_document("notes", "a")
+
+
+async def test_a_dropped_collection_refuses_edits_from_before_and_keeps_them_in_quarantine(
+    phone: SyncManager, server: ServerProcess, database: str
+) -> None:
+    await reset(server, database, "DELETE")
+    result = await phone.sync_now()
+    assert not result.success
+    (refused,) = await phone.rejected_changes()
+    assert "CollectionDropped" in refused.reason
+    assert await keys(phone) == ["b"]
+    assert (await phone.sync_now()).success
+    assert await phone.retry_rejected(refused.id)
+    assert (await phone.sync_now()).success, "having learned of the drop, it may begin the collection anew"
+    assert await keys(phone) == ["b"]
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 100])
+async def test_own_edits_sent_after_the_emptying_stay_in_whatever_pages_it_is_learnt(
+    device: DeviceMaker, server: ServerProcess, database: str, batch_size: int
+) -> None:
+    """The device knows its own versions already, and they are not sent to it as a rule; but it drops the collection."""
+    phone, laptop = device("phone", batch_size=batch_size), device("laptop")
+    for key in "abc":
+        await phone.save_document("notes", key, {"n": 1})
+    for manager in (phone, laptop):
+        await manager.sync_now()
+    await reset(server, database, "PUT", "/truncate")
+    await laptop.sync_now()
+    for number in range(4):
+        await laptop.save_document("other", str(number), {})
+    await laptop.sync_now()
+    for key in "bd":
+        await phone.save_document("notes", key, {"n": 2})
+    await phone.sync_now()
+    await laptop.sync_now()
+    assert await keys(phone) == await keys(laptop) == ["b", "d"]
