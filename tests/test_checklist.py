@@ -1,0 +1,35 @@
+"""The table of promises in docs/checklist.md has each once, and every test it names is there."""
+
+import ast
+import re
+from functools import lru_cache
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+ROW = re.compile(r"^\| ([A-Z]\d+) \| ([^|]+) \|$", re.MULTILINE)
+TEST = re.compile(r"`([\w/]+\.py)::(\w+)`")
+GROUPS = {"B": 14, "C": 9, "E": 7, "F": 7, "G": 9, "H": 8, "I": 4, "J": 5, "L": 4}
+UNTESTED = "no test names it yet"
+
+
+def _rows() -> list[tuple[str, str]]:
+    return ROW.findall((ROOT / "docs" / "checklist.md").read_text("utf-8"))
+
+
+@lru_cache
+def _tests_of(path: str) -> frozenset[str]:
+    tree = ast.parse((ROOT / path).read_text("utf-8"))
+    return frozenset(node.name for node in tree.body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
+
+
+def test_the_table_has_every_promise_of_its_groups_once_in_order() -> None:
+    in_groups = [f"{group}{number}" for group, count in GROUPS.items() for number in range(1, count + 1)]
+    assert [promise for promise, _ in _rows()][: len(in_groups)] == in_groups
+
+
+def test_every_test_that_the_table_names_exists() -> None:
+    for promise, tested_by in _rows():
+        tests = TEST.findall(tested_by)
+        assert tests or tested_by == UNTESTED, f"{promise}: {tested_by}"
+        for path, name in tests:
+            assert name in _tests_of(path), f"{promise}: {path} has no {name}"
