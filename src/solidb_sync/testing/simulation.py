@@ -24,7 +24,7 @@ from itertools import islice, zip_longest
 from solidb_sync.testing.final_checks import check_everything
 from solidb_sync.testing.simulated_server import quiet_server_log
 from solidb_sync.testing.simulated_steps import Steps
-from solidb_sync.testing.simulated_world import FEATURES, World
+from solidb_sync.testing.simulated_world import FEATURES, FEATURES_ON_TRIAL, World
 from solidb_sync.testing.virtual_loop import VirtualClockLoop, run
 
 ITERATIONS_MAX = 300_000
@@ -149,15 +149,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--twice-every", type=int, default=0, help="run every n-th seed twice and compare the traces")
     parser.add_argument("--steps-min", type=int, default=0, help="fail when all seeds together come to fewer steps")
     parser.add_argument("--hours", type=float, help="run random seeds for so long; the failing ones are printed")
+    parser.add_argument("--trial", action="store_true", help="run one seed after the other with the features on trial too")
     asked = parser.parse_args(arguments)
     tally = Tally()
+    features = FEATURES | FEATURES_ON_TRIAL if asked.trial else FEATURES
     if asked.trace is not None:
-        report = simulate(asked.trace)
+        report = simulate(asked.trace, features)
         _say("\n".join(report.trace))
         tally.add(report)
     else:
         seeds = range(asked.first, asked.first + asked.seeds) if asked.hours is None else _random_seeds(asked.hours)
-        for report in simulate_many(seeds, jobs=asked.jobs, twice_every=asked.twice_every):
+        reports = simulate_many(seeds, jobs=asked.jobs, twice_every=asked.twice_every)
+        for report in (simulate(seed, features) for seed in seeds) if asked.trial else reports:
             tally.add(report)
     _say(str(tally))
     if tally.failed:
