@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import bulk, conflicts, crowd, doorbell, first_sync, flaky, interpreter, local, one_percent, queries, wire
+from benchmarks import (
+    bulk,
+    conflicts,
+    crowd,
+    doorbell,
+    filtered_push,
+    first_sync,
+    flaky,
+    interpreter,
+    local,
+    one_percent,
+    queries,
+    wire,
+)
 
 MEASUREMENTS = {
     "local": local.measure,
@@ -18,6 +31,7 @@ MEASUREMENTS = {
     "interpreter": interpreter.measure,
     "first_sync": first_sync.measure,
     "flaky": flaky.measure,
+    "filtered_push": filtered_push.measure,
 }
 
 
