@@ -169,7 +169,7 @@ def _answer_to(looked: _Looked, query: PullQuery, caught_up: int) -> tuple[Serve
     if held is None or held.state is not RowState.HELD:
         return *_sent(looked, query, since=0), ViewRow(stored.row, stored.seq, RowState.HELD)
     is_there = held.since <= caught_up
-    if is_there and is_own:
+    if is_own and (is_there or held.since == stored.row):  # numbered by the sequence that made it: its own document
         return None, 0, None
     return *_sent(looked, query, since=query.since if is_there else 0), None
 

@@ -50,7 +50,7 @@ WHERE latest.seq > :after"""
 # A document is numbered by the sequence that made it. Its maker holds it as it is, unless another has written since.
 ADD_CREATED = f"""
 INSERT OR REPLACE INTO view_rows (view, doc, since, state)
-SELECT views.id, latest.doc, 0, {RowState.HELD:d}{_PUSHED} AND latest.doc > :after AND latest.is_applied"""
+SELECT views.id, latest.doc, latest.doc, {RowState.HELD:d}{_PUSHED} AND latest.doc > :after AND latest.is_applied"""
 ADD_CHANGED = f"""
 INSERT INTO view_rows (view, doc, since, state)
 SELECT views.id, latest.doc, 0, {RowState.UNSURE:d}{_PUSHED} AND (latest.doc <= :after OR NOT latest.is_applied)
