@@ -95,7 +95,14 @@ class SyncStoppedError(SyncError):
 
 
 class ResyncRequiredError(SyncError):
-    """This replica and the server no longer share a history; see `SyncManager.full_resync`."""
+    """This replica and the server no longer share a history; rounds recover by themselves.
+
+    `reason`: `lost_history` (the server went back in time), `other_database`, or `below_floor` (it has forgotten deletions).
+    """
+
+    def __init__(self, message: str, *, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class StorageError(SoliDBError):

@@ -33,8 +33,8 @@ def news(manager: SyncManager, since: int, **rest: Any) -> ReceivedAnswer:
     change = ServerChange(
         "notes", "new", "insert", msgspec.Raw(b'{"n":1}'), version_vector=msgspec.Raw(b'{"x":1}'), seq=since + 1
     )
-    epoch = manager._store.view(lambda reader: reader.replica().epoch)
-    return SyncAnswer({}, [change], cursor=since + 1, **{"epoch": epoch, **rest})
+    replica = manager._store.view(lambda reader: reader.replica())
+    return SyncAnswer({}, [change], cursor=since + 1, **{"epoch": replica.epoch, "run": replica.run, **rest})
 
 
 @pytest.mark.parametrize("collections", [(), ("notes",)])

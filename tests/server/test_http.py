@@ -84,6 +84,7 @@ PROTECTED = [
     ("GET", "/_api/sync/policies/db", None),
     ("PUT", "/_api/sync/policies/db/notes", '{"strategy":"manual"}'),
     ("DELETE", "/_api/sync/policies/db/notes", None),
+    ("POST", "/_api/sync/offer/db", '{"client_id":"a","protocol":1}'),
     ("GET", "/_api/databases", None),
     ("POST", "/_api/database", '{"name":"db"}'),
     ("GET", "/_api/database/db/collection", None),

@@ -146,7 +146,7 @@ def _sent(server: Any, database: str, client_id: str, changes: list[dict[str, An
 
 
 def _without_epoch(answer: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in answer.items() if name != "epoch"}
+    return {name: value for name, value in answer.items() if name not in ("epoch", "run")}
 
 
 def _tables(server: Any, database: int) -> dict[str, list[Any]]:
@@ -155,5 +155,5 @@ def _tables(server: Any, database: int) -> dict[str, list[Any]]:
         found = {table: connection.execute(f"SELECT * FROM {table}").fetchall() for table in TABLES}
     finally:
         connection.close()
-    found["meta"] = [row[2:] for row in found["meta"]]
+    found["meta"] = [row[2:3] for row in found["meta"]]
     return found

@@ -11,6 +11,7 @@ from solidb_sync.model.version_vector import Dot
 from solidb_sync.storage.departures import drop_row
 from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.outbox import readdress
+from solidb_sync.storage.overlay import rebuild
 from solidb_sync.storage.records import ChangeState, Mark
 
 
@@ -23,9 +24,13 @@ def new_incarnation(engine: StorageEngine, incarnation: int, known: Mapping[str,
 
 
 def finish_resync(engine: StorageEngine) -> None:
-    """Drop the rows that a resync has not brought, but for those with changes."""
+    """Drop what the server no longer has; a document with changes of ours was deleted there, and they lie over that."""
     for collection, key in engine.unseen():
+        base = engine.base(collection, key)
         if not engine.has_changes_of(collection, key):
             drop_row(engine, collection, key)
+        elif base is not None:
+            engine.put_base(collection, key, replace(base, is_deleted=True))
+            rebuild(engine, collection, key)
     engine.clear_unseen()
     engine.save_replica(replace(engine.replica(), is_resyncing=False))

@@ -13,7 +13,8 @@ from solidb_sync.storage.inbox import Page, PageApplied, apply_page
 def apply_news(engine: StorageEngine, page: Page, answer: ReceivedAnswer, *, wants_facts: bool) -> PageApplied | None:
     """Apply a page with the news of all collections, if this device had all up to where it begins; otherwise nothing."""
     replica = engine.replica()
-    had_all = replica.cursor == replica.caught_up == page.from_cursor and replica.epoch == answer.epoch
+    had_all = replica.cursor == replica.caught_up == page.from_cursor
+    had_all = had_all and (replica.epoch, replica.run) == (answer.epoch, answer.run)
     waits = (
         replica.is_resyncing
         or engine.backfills()

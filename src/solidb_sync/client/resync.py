@@ -1,4 +1,4 @@
-"""Fetch everything again: for a replica that is suspected to differ from the server.
+"""Fetch everything again: for a replica that is suspected to differ from the server, or that missed deletions.
 
 Rows stay readable while it runs: each is replaced when the server sends it, and only at the end those that the server no
 longer has are dropped. It can be broken off and goes on with the next round.
@@ -13,53 +13,55 @@ from msgspec.structs import replace
 from solidb_sync.client.incarnation import new_incarnation
 from solidb_sync.client.known_views import forget_views
 from solidb_sync.client.server_calls import ServerCalls
-from solidb_sync.client.sync_round import RoundOutcome, SyncRound
-from solidb_sync.errors import ResyncRequiredError
 from solidb_sync.model.version_vector import Dot
 from solidb_sync.protocol.limits import KNOWN_IDS_MAX
+from solidb_sync.protocol.messages import ClientSettings, RegisterAnswer
 from solidb_sync.protocol.names import actor_name
-from solidb_sync.storage.engine import StorageEngine
+from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.local_store import LocalStore
 from solidb_sync.storage.overlay import rebuild
 from solidb_sync.storage.records import ChangeState
 
 
-class Resync:
-    """Begins a resync and runs it to the end."""
+async def restart(store: LocalStore, server: ServerCalls, settings: ClientSettings, *, discard_local: bool) -> None:
+    """Take a new incarnation and forget the cursor; unsent edits are kept unless discarded. The next round fetches all."""
+    answer, known = await known_changes(store, server, settings, with_pending=not discard_local)
+    await store.commit(
+        lambda engine: begin_resync(engine, answer.incarnation, known, epoch=answer.epoch, discard_local=discard_local)
+    )
 
-    def __init__(self, store: LocalStore, server: ServerCalls, sync_round: SyncRound, *, discard_local: bool) -> None:
-        self._store = store
-        self._server = server
-        self._round = sync_round
-        self._discard_local = discard_local
 
-    async def run(self, outcome: RoundOutcome) -> None:
-        """Take a new incarnation, forget the cursor, and pull everything; unsent edits are kept unless discarded."""
-        replica = self._store.view(lambda reader: reader.replica())
-        actor = actor_name(replica.device_id, replica.incarnation)
-        pending = self._store.view(lambda reader: reader.changes(state=ChangeState.PENDING, limit=KNOWN_IDS_MAX))
-        ids = [] if self._discard_local else [change.change_id for change in pending]
-        answer = await self._server.register(
-            replica.device_id, actor=actor, reset=True, known=ids, settings=self._round.wanted_settings().settings
-        )
-        if replica.epoch and replica.epoch != answer.epoch and not self._discard_local:
-            raise ResyncRequiredError(
-                "the server's database is another one than before, and documents may exist only here; "
-                "nothing was changed. To take the server's state all the same, say discard_local=True"
-            )
-        known = {change_id: Dot(*dot) for change_id, dot in answer.known.items()}
-        await self._store.commit(
-            lambda engine: begin_resync(
-                engine, answer.incarnation, known, epoch=answer.epoch, discard_local=self._discard_local
-            )
-        )
-        await self._round.run(outcome)
+async def known_changes(
+    store: LocalStore,
+    server: ServerCalls,
+    settings: ClientSettings,
+    *,
+    with_pending: bool = True,
+    with_held: bool = False,
+) -> tuple[RegisterAnswer, dict[str, Dot]]:
+    """Get a new incarnation, and learn which changes of this device the server has, under which dots."""
+    replica = store.view(lambda reader: reader.replica())
+    ids = store.view(lambda reader: _change_ids(reader, with_pending=with_pending, with_held=with_held))
+    actor = actor_name(replica.device_id, replica.incarnation)
+    known: dict[str, Dot] = {}
+    answer: RegisterAnswer | None = None
+    for start in range(0, len(ids) or 1, KNOWN_IDS_MAX):
+        asked = ids[start : start + KNOWN_IDS_MAX]
+        answer = await server.register(replica.device_id, actor=actor, reset=start == 0, known=asked, settings=settings)
+        known.update({change_id: Dot(*dot) for change_id, dot in answer.known.items()})
+    assert answer is not None
+    return answer, known
+
+
+def _change_ids(reader: EngineReader, *, with_pending: bool, with_held: bool) -> list[str]:
+    states = [ChangeState.PENDING] * with_pending + [ChangeState.HELD] * with_held
+    return [change.change_id for state in states for change in reader.changes(state=state)]
 
 
 def begin_resync(
     engine: StorageEngine, incarnation: int, known: Mapping[str, Dot], *, epoch: str, discard_local: bool
 ) -> None:
-    """Go back to the beginning under a new incarnation, with every row without changes marked as not yet seen."""
+    """Go back to the beginning under a new incarnation, with every row marked as not yet seen."""
     if discard_local:
         discarded = engine.changes(state=None)
         engine.drop_changes(change.id for change in discarded)
@@ -73,5 +75,18 @@ def begin_resync(
         engine.drop_backfill(collection)
     forget_views(engine)
     replica = engine.replica()
-    engine.save_replica(replace(replica, cursor=0, caught_up=0, covered=None, epoch=epoch, is_resyncing=True))
+    begins_anew = discard_local or replica.epoch not in ("", epoch)
+    engine.save_replica(
+        replace(
+            replica,
+            cursor=0,
+            caught_up=0,
+            covered=None,
+            epoch=epoch,
+            run="" if begins_anew else replica.run,
+            horizon=0 if begins_anew else replica.horizon,
+            offered="",
+            is_resyncing=True,
+        )
+    )
     engine.mark_all_unseen()

@@ -27,6 +27,8 @@ from solidb_sync.protocol.messages import (
     ConflictList,
     ExplainRequest,
     FilterCounts,
+    OfferAnswer,
+    OfferRequest,
     ReceivedAnswer,
     RegisterAnswer,
     RegisterRequest,
@@ -86,6 +88,12 @@ class ServerCalls:
         answer = await self._post(endpoints.path_for(endpoints.EXPLAIN, self.database), encode_message(request))
         return decode_message(answer.body, FilterCounts)
 
+    async def offer(self, request: OfferRequest) -> OfferAnswer:
+        """Offer documents to a server that has lost a part of its history."""
+        path = endpoints.path_for(endpoints.OFFER, self.database)
+        answer = await self._post(path, encode_message(request))
+        return decode_message(answer.body, OfferAnswer)
+
     async def health(self) -> None:
         """Return when the server answers."""
         _checked(await self.transport.exchange("GET", endpoints.HEALTH))
@@ -106,7 +114,7 @@ def _checked(answer: TransportAnswer) -> TransportAnswer:
     if answer.status == 401:
         raise AuthError(f"the server does not accept the credentials: {said.error}")
     if said.type == "ResyncRequired":
-        raise ResyncRequiredError(said.error)
+        raise ResyncRequiredError(said.error, reason=str((said.details or {}).get("reason", "")))
     kind = ERROR_KINDS.get(answer.status, ServerError)
     raise kind(
         said.error,

@@ -166,6 +166,7 @@ class SyncRound:
         self._pushes = 0
         self._views: dict[str, KnownView] = {}
         self._alone = asyncio.Lock()
+        self._server_run = ""
         self._pulling: PullProgress | None = None
         self.progress: SyncProgress | None = None
         """How far the pull of this round has come, when it takes several pages."""
@@ -217,7 +218,7 @@ class SyncRound:
         """Catch up with what is asked for anew, then drain."""
         self._wanted = self.wanted_settings()
         replica, self._scope, backfills = self._store.view(self._standing)
-        self._pushes = replica.pushes
+        self._pushes, self._server_run = replica.pushes, replica.run
         if replica.covered != (None if self._scope.names is None else tuple(sorted(self._scope.names))):
             await self._store.commit(lambda engine: adopt_scope(engine, self._scope))
         await self._adopt_filters()
@@ -240,6 +241,14 @@ class SyncRound:
         if self._store.view(lambda reader: must_adopt(reader, filters)):
             await self._store.commit(lambda engine: adopt_filters(engine, filters, scope))
         self._views = self._store.view(known_views)
+
+    async def check_history(self) -> None:
+        """Ask the server whether it still has what this device has seen; raises `ResyncRequiredError` when it has not."""
+        self._wanted = self.wanted_settings()
+        self._registrations = 0
+        replica, self._scope, _ = self._store.view(self._standing)
+        self._pushes, self._server_run = replica.pushes, replica.run
+        await self._exchange(_Ask(NOTHING, b"", replica.cursor, 0))
 
     def wanted_settings(self) -> WantedSettings:
         """Return what this device asks the server for, as things stand now."""
@@ -359,9 +368,10 @@ class SyncRound:
             answer = await self._server.sync(self._request(ask, replica), ask.changes)
         if replica.epoch and answer.epoch != replica.epoch:
             raise ResyncRequiredError(
-                f"the server's database is another one than before (epoch {answer.epoch}, not {replica.epoch}); "
-                "nothing here was changed"
+                f"the server's database is another one than before (epoch {answer.epoch}, not {replica.epoch})",
+                reason="other_database",
             )
+        self._server_run = answer.run
         if ask.collection is None and answer.replica is None:
             self._pushes = answer.pushes
         self._views = with_numbers(self._views, answer.views)
@@ -372,6 +382,7 @@ class SyncRound:
     def _request(self, ask: _Ask, replica: Replica) -> SyncRequest:
         actor = actor_name(replica.device_id, replica.incarnation)
         settled = 0 if ask.collection else replica.settled
+        horizon = max(replica.horizon, replica.cursor)
         request = SyncRequest(
             client_id=replica.device_id,
             protocol=PROTOCOL,
@@ -384,6 +395,8 @@ class SyncRound:
             caught_up=replica.caught_up,
             pushes=self._pushes if ask.collection is None else None,
             settings=self._wanted.hash,
+            run=self._server_run,
+            horizon=horizon if horizon > ask.cursor else 0,
             stored=replica.cursor if replica.cursor != ask.cursor and ask.collection is None else None,
         )
         request.views = {name: view.number for name, view in self._views.items() if ask.collection in (None, name)}
@@ -480,8 +493,8 @@ def record_answer(
     did = RoundOutcome()
     replica = engine.replica()
     pushes = answer.pushes if ask.collection is None else replica.pushes
-    if (replica.epoch, replica.pushes) != (answer.epoch, pushes):
-        engine.save_replica(replace(replica, epoch=answer.epoch, pushes=pushes))
+    if (replica.epoch, replica.run, replica.pushes) != (answer.epoch, answer.run, pushes):
+        engine.save_replica(replace(replica, epoch=answer.epoch, run=answer.run, pushes=pushes))
     did.conflicts = record_conflicts(engine, answer.conflicts, stamp)
     note_numbers(engine, answer.views)
     settled = settle(engine, ask.batch.changes, answer.results)

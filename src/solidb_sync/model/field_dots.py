@@ -116,6 +116,10 @@ class FieldDots:
         unseen = [write for write in self._writes.values() if not base.covers(write.dot)]
         return max(unseen, key=lambda write: write.rank, default=None)
 
+    def unseen_paths(self, base: VersionVector) -> list[Path]:
+        """Return the paths whose last write is one that `base` had not seen."""
+        return [path for path, write in self._writes.items() if not base.covers(write.dot)]
+
     def written(self, paths: Iterable[Path], dot: Dot, seq: int, stamp: str = "") -> FieldDots:
         """Return the dots after one edit wrote these paths."""
         write = FieldWrite(dot, seq, stamp)

@@ -97,7 +97,9 @@ class SyncRequest(Struct, omit_defaults=True):
     actor, as far as the device knows: another number means that the store went back in time, or lives twice. `settings` is
     the hash of the settings it has registered with, empty for the defaults. `views` names, by collection, the server's
     records of what this device holds by its filters, 0 to begin one; `view_base` is set while the device catches up with a
-    new filter. `changes` stand last, because they are put behind the rest as text.
+    new filter. `run` is the server's run that the last answer came from, and `horizon` the highest sequence of which the
+    device holds something, when that is not its cursor: both tell a server whose files went back in time. `changes` stand
+    last, because they are put behind the rest as text.
     """
 
     client_id: str
@@ -117,6 +119,8 @@ class SyncRequest(Struct, omit_defaults=True):
     settings: str = ""
     views: dict[str, int] = {}
     view_base: ViewBase | None = None
+    run: str = ""
+    horizon: int = 0
     changes: list[WireChange] = []
 
 
@@ -140,6 +144,8 @@ class LooseSyncRequest(Struct):
     settings: str = ""
     views: dict[str, int] = {}
     view_base: ViewBase | None = None
+    run: str = ""
+    horizon: int = 0
     changes: list[Raw] = []
 
 
@@ -285,6 +291,7 @@ class SyncAnswer(Struct, Generic[Changes]):
     has_more: bool = False
     target_seq: int = 0
     epoch: str = ""
+    run: str = ""
     server_time: str = ""
     protocol: int = PROTOCOL
     pushes: int = 0
@@ -345,6 +352,43 @@ class FilterCounts(Struct, frozen=True):
     not_matching: int
     failing: int
     is_complete: bool
+
+
+class OfferedDocument(Struct, omit_defaults=True, gc=False):
+    """The server's version of a document as a device last had it; no `document` means that it was deleted."""
+
+    collection: str
+    key: str
+    document: Raw | UnsetType = UNSET
+    version_vector: dict[str, int] = {}
+    timestamp: str = ""
+
+
+class OfferRequest(Struct, omit_defaults=True):
+    """Documents a device offers to a server that has lost a part of its history.
+
+    `epoch`, `run` and `horizon` are as in `SyncRequest`, of the history that the device is joining.
+    """
+
+    client_id: str
+    protocol: int = 0
+    actor: str = ""
+    epoch: str = ""
+    run: str = ""
+    horizon: int = 0
+    documents: list[OfferedDocument] = []
+
+
+class OfferAnswer(Struct):
+    """What became of an offer: how many documents the server took or merged, and the conflicts it found."""
+
+    taken: int
+    conflicts: list[WireConflict]
+    epoch: str
+    run: str
+    newest: int
+    server_time: str
+    protocol: int = PROTOCOL
 
 
 class StatusAnswer(Struct, omit_defaults=True):

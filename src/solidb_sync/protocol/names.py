@@ -64,6 +64,15 @@ def actor_name(client_id: str, incarnation: int) -> str:
     return client_id if incarnation == 0 else f"{client_id}~{incarnation}"
 
 
+def incarnation_of(actor: str, client_id: str) -> int:
+    """Return which life of the device `client_id` an actor is.
+
+    >>> incarnation_of("phone", "phone"), incarnation_of("phone~2", "phone")
+    (0, 2)
+    """
+    return int(actor.removeprefix(client_id).removeprefix("~") or 0)
+
+
 def actor_belongs_to(actor: str, client_id: str) -> bool:
     """Return whether `actor` is a life of the device `client_id`."""
     name, separator, incarnation = actor.partition("~")

@@ -16,10 +16,10 @@ from solidb_sync.protocol.limits import PROTOCOL
 from solidb_sync.protocol.messages import ChangeError, ChangeResult, Replica
 from solidb_sync.server.client_settings import must_register
 from solidb_sync.server.collection_resets import dropped_since
+from solidb_sync.server.history import check_history
 from solidb_sync.server.judge_change import CounterReused, Verdict, encode_error, judge_change
 from solidb_sync.server.plain_batch import PlainBatch
 from solidb_sync.server.proposed_change import ProposedChange
-from solidb_sync.server.refusals import resync_required
 from solidb_sync.server.storage.backend import WriteSession
 from solidb_sync.server.storage.records import ActorState, ConflictRecord, Head
 from solidb_sync.server.sync_request import SyncCall, proposed_changes
@@ -55,7 +55,7 @@ def apply_changes(session: WriteSession, call: SyncCall, now_ms: int) -> PushOut
     """Judge and write every change of a request; raises `RequestRefused` when the histories differ, with no effect."""
     head = session.head()
     actor = session.actor(call.actor) or ActorState(call.actor, call.client_id, 0, False)
-    check_history(call, head, actor)
+    check_history(session, call, head, actor)
     if must_register(session, call):
         return PushOutcome([], must_register=True)
     if isinstance(call.changes, PlainBatch):
@@ -117,27 +117,6 @@ def _apply_plain(
     )
 
 
-def check_history(call: SyncCall, head: Head, actor: ActorState | None) -> None:
-    """Raise `RequestRefused` (410) when the device has seen what this database has never had.
-
-    A request written by hand (without `protocol`) may carry any cursor: one beyond the newest sequence is read as none
-    at all.
-    """
-    if call.epoch and call.epoch != head.epoch:
-        raise resync_required(f"epoch: {call.epoch[:64]!r} is not this database's", epoch=head.epoch)
-    if call.cursor > head.newest and call.protocol >= PROTOCOL:
-        raise resync_required(
-            f"version_vector.server: {call.cursor} is beyond the newest sequence, {head.newest}", epoch=head.epoch
-        )
-    taken = 0 if actor is None else actor.highest
-    if call.protocol >= PROTOCOL and call.acknowledged > taken:
-        raise resync_required(
-            f"version_vector.{call.actor}: {call.acknowledged} was answered for, but only {taken} is here: "
-            "the server has lost a part of this device's history",
-            epoch=head.epoch,
-        )
-
-
 def replica_reset(call: SyncCall, actor: ActorState | None, *, begins_with_known: bool = False) -> Replica | None:
     """Return why this life of the store has to end when the server has seen more of it than it knows of itself.
 
@@ -146,10 +125,11 @@ def replica_reset(call: SyncCall, actor: ActorState | None, *, begins_with_known
     """
     if call.protocol < PROTOCOL or actor is None:
         return None
-    if call.last_counter < actor.highest:
+    known = max(actor.highest, actor.seen)
+    if call.last_counter < known:
         return Replica(
             "rolled_back",
-            f"the server has {actor.highest} changes of {call.actor!r}, the device knows of {call.last_counter}",
+            f"the server knows of {known} changes of {call.actor!r}, the device of {call.last_counter}",
         )
     behind = 0 if call.pushes is None else actor.pushes - call.pushes
     if behind > 0 and not (begins_with_known and behind <= ANSWERS_LOST_MAX):

@@ -26,12 +26,14 @@ def news_page(session: ReadSession, since: int, now_ms: int) -> News:
     news = News(page.target_seq)
     if page.has_more or session.resets_after(since):
         return news
+    head = session.head()
     answer: SentAnswer = SyncAnswer(
         server_version={**page.authors, "server": page.cursor},
         server_changes=page.changes,
         cursor=page.cursor,
         target_seq=page.target_seq,
-        epoch=session.head().epoch,
+        epoch=head.epoch,
+        run=head.run,
         server_time=iso_text(now_ms),
     )
     text = encode(answer)

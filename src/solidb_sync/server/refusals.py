@@ -42,9 +42,9 @@ def unsupported_protocol(asked: int, supported: tuple[int, int]) -> RequestRefus
     )
 
 
-def resync_required(message: str, *, epoch: str) -> RequestRefused:
+def resync_required(message: str, *, epoch: str, reason: str) -> RequestRefused:
     """410: this device and the database do not share a history."""
-    return RequestRefused(410, "ResyncRequired", message, details={"epoch": epoch})
+    return RequestRefused(410, "ResyncRequired", message, details={"epoch": epoch, "reason": reason})
 
 
 def unauthorized(message: str) -> RequestRefused:

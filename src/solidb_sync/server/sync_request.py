@@ -59,6 +59,8 @@ class SyncCall:
     is_full: bool
     pushes: int | None
     caught_up: int
+    run: str
+    horizon: int
     settings: str
     views: Mapping[str, int]
     view_base: ViewBase | None
@@ -168,6 +170,7 @@ def checked_call(request: SyncRequest | LooseSyncRequest, changes: list[Proposed
     _check_count("limit", request.limit)
     _check_count("caught_up", request.caught_up)
     _check_count("pushes", request.pushes)
+    _check_count("horizon", request.horizon)
     if request.collections is not None and len(request.collections) > COLLECTIONS_ASKED_MAX:
         raise bad_request(f"collections: {len(request.collections)} names, at most {COLLECTIONS_ASKED_MAX} are read")
     if len(request.excluded) > COLLECTIONS_ASKED_MAX:
@@ -193,6 +196,8 @@ def checked_call(request: SyncRequest | LooseSyncRequest, changes: list[Proposed
         is_full=request.full,
         pushes=request.pushes,
         caught_up=request.caught_up,
+        run=request.run,
+        horizon=request.horizon,
         settings=request.settings,
         views=request.views,
         view_base=request.view_base,

@@ -10,12 +10,13 @@ from msgspec import UNSET, UnsetType
 from solidb_sync.clock import Clock, iso_text
 from solidb_sync.model.delta_policy import DeltaPolicy
 from solidb_sync.protocol.messages import Replica, SentAnswer, SyncAnswer
-from solidb_sync.server.apply_changes import PushOutcome, apply_changes, check_history, replica_reset
+from solidb_sync.server.apply_changes import PushOutcome, apply_changes, replica_reset
 from solidb_sync.server.client_settings import delta_policy, must_register
 from solidb_sync.server.collect_changes import Page, PullQuery, collect_changes
 from solidb_sync.server.collection_resets import resets_for
 from solidb_sync.server.conflict_records import conflict_id, wire_conflicts
 from solidb_sync.server.databases import SMALL_READ_ENTRIES, Database
+from solidb_sync.server.history import check_history
 from solidb_sync.server.live.doorbell import Doorbell, News
 from solidb_sync.server.news_page import NEWS_ENTRIES_MAX, news_page
 from solidb_sync.server.storage.backend import ReadSession
@@ -124,7 +125,7 @@ def _standing(session: ReadSession, call: SyncCall) -> _Standing:
     """Return where database and device stand; what a push has looked at already is not looked at again."""
     head = session.head()
     actor = session.actor(call.actor)
-    check_history(call, head, actor)
+    check_history(session, call, head, actor)
     is_small = head.newest - call.cursor <= SMALL_READ_ENTRIES or call.limit <= SMALL_READ_ENTRIES // 4
     policy = delta_policy(session, call)
     has_resets = bool(call.cursor and session.resets_after(min(call.caught_up, call.cursor)))
@@ -157,6 +158,7 @@ def _answer(
         has_more=page.has_more,
         target_seq=page.target_seq,
         epoch=head.epoch,
+        run=head.run,
         server_time=iso_text(clock.now_ms()),
         pushes=outcome.pushes,
         replica=replica,

@@ -106,7 +106,10 @@ class WorkingSet:
 
     def trusted(self, base: VersionVector) -> VersionVector:
         """Return the part of a vector that the server knows to exist."""
-        return base.clipped({**self._limits, self.actor: self.highest, SERVER_ACTOR: self.newest}) if base else base
+        if not base:
+            return base
+        own = max(self.highest, self._began_with.seen)
+        return base.clipped({**self._limits, self.actor: own, SERVER_ACTOR: self.newest})
 
     def must_wait(self, change: ProposedChange) -> bool:
         """Return whether the change was made on top of one that an earlier request left unsettled."""
@@ -352,7 +355,9 @@ class WorkingSet:
         if self._stamp != self._head.stamp:
             self._session.save_stamp(self._stamp)
         self.pushes = self._began_with.pushes + self._has_news
-        state = ActorState(self.actor, client_id, self.highest, self.is_fenced, self.pushes)
+        state = self._began_with._replace(
+            client_id=client_id, highest=self.highest, is_fenced=self.is_fenced, pushes=self.pushes
+        )
         if state != self._began_with:
             self._session.save_actor(state)
 

@@ -55,6 +55,9 @@ class EngineReader(Protocol):
     def all_rows(self, collection: str) -> Iterator[tuple[str, StoredRow]]:
         """Yield everything kept of a collection by key, tombstones too."""
 
+    def rows_after(self, collection: str, key: str, count: int) -> list[tuple[str, StoredRow]]:
+        """Return the first `count` rows of a collection with a key beyond `key`, by key, tombstones too."""
+
     def base(self, collection: str, key: str) -> StoredBase | None:
         """Return the base copy kept apart for a document with changes, if any."""
 
@@ -204,7 +207,7 @@ class StorageEngine(EngineReader, Transactions, Protocol):
         """Note that a collection has caught up."""
 
     def mark_all_unseen(self) -> None:
-        """Begin a resync: remember every row without changes as not yet seen again."""
+        """Begin a resync: remember every row as not yet seen again."""
 
     def mark_seen(self, collection: str, key: str) -> None:
         """Note that a resync has brought this row."""

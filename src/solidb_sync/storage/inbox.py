@@ -129,7 +129,8 @@ def _move_cursor(engine: StorageEngine, page: Page) -> None:
     replica = engine.replica()
     caught_up = page.cursor if page.is_last else replica.caught_up
     if (page.cursor, caught_up) != (replica.cursor, replica.caught_up):
-        engine.save_replica(replace(replica, cursor=page.cursor, caught_up=caught_up))
+        horizon = max(page.cursor, replica.horizon)
+        engine.save_replica(replace(replica, cursor=page.cursor, caught_up=caught_up, horizon=horizon))
 
 
 def _prepared(engine: StorageEngine, change: ServerChange) -> str | None:

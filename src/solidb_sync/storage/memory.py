@@ -167,6 +167,10 @@ class MemoryEngine:
         with self._guard:
             return iter(sorted(self._rows.get(collection, {}).items()))
 
+    def rows_after(self, collection: str, key: str, count: int) -> list[tuple[str, StoredRow]]:
+        """Return the next rows of a collection by key."""
+        return [(next_key, row) for next_key, row in self.all_rows(collection) if next_key > key][:count]
+
     def base(self, collection: str, key: str) -> StoredBase | None:
         """Return the base copy kept apart."""
         with self._guard:
@@ -427,13 +431,11 @@ class MemoryEngine:
         self._set(self._backfills, collection, _MISSING)
 
     def mark_all_unseen(self) -> None:
-        """Remember every row without changes as not yet seen again."""
+        """Remember every row as not yet seen again."""
         self.clear_unseen()
-        changed = {(change.collection, change.key) for change in self._changes.values()}
         for collection, rows in self._rows.items():
             for key in rows:
-                if (collection, key) not in changed:
-                    self._set(self._unseen, (collection, key), True)
+                self._set(self._unseen, (collection, key), True)
 
     def mark_seen(self, collection: str, key: str) -> None:
         """Note that a resync has brought this row."""

@@ -22,7 +22,7 @@ from solidb_sync.storage.sqlite.connection import (
 from solidb_sync.storage.sqlite.migrate import check_format, format_of, migrations_of
 from solidb_sync.storage.sqlite.reading_engine import ReadingEngine
 from solidb_sync.storage.sqlite.sqlite_engine import MIGRATIONS, SqliteEngine
-from solidb_sync.storage.sqlite.statements import ANY_TABLE, READ_REPLICA
+from solidb_sync.storage.sqlite.statements import ANY_TABLE, READ_OWNER
 from solidb_sync.storage.store_lock import StoreLock
 from solidb_sync.storage.text_forms import RandomBytes
 
@@ -95,7 +95,7 @@ def stored_device_id(path: str) -> str | None:
     try:
         if check_format(connection, migrations_of(MIGRATIONS), path) == 0:
             return None
-        return next((str(row[0]) for row in connection.execute(READ_REPLICA)), None)
+        return next((str(row[0]) for row in connection.execute(READ_OWNER)), None)
     except apsw.Error as problem:
         raise storage_error(problem, path) from problem
     finally:
@@ -113,7 +113,7 @@ def _check_before_writing(location: FileLocation, device_id: str) -> None:
     connection = open_connection(location, read_only=True)
     try:
         if check_format(connection, migrations_of(MIGRATIONS), location.path) > 0:
-            for row in connection.execute(READ_REPLICA):
+            for row in connection.execute(READ_OWNER):
                 _check_owner(str(row[0]), device_id, location.path)
         elif connection.execute(ANY_TABLE).fetchall():
             raise StorageError(f"{location.path}: a database of another program; nothing was changed. Choose another path.")

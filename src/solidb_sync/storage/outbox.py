@@ -179,6 +179,8 @@ def _pending(engine: EngineReader, count: int, after: int) -> Iterable[StoredCha
 
 def settle(engine: StorageEngine, sent: list[StoredChange], results: list[ChangeResult]) -> Settled:
     """Record the server's answer to a batch: one result for each change, in order."""
+    if engine.replica().is_resyncing:
+        _mark_seen(engine, sent, results)
     if _settle_quickly(engine, sent, _checked(sent, results)):
         return Settled(acknowledged=len(sent))
     settled = Settled()
@@ -193,6 +195,13 @@ def settle(engine: StorageEngine, sent: list[StoredChange], results: list[Change
         _settle_document(engine, place, answers, settled)
     _note_settled(engine, sent)
     return settled
+
+
+def _mark_seen(engine: StorageEngine, sent: list[StoredChange], results: list[ChangeResult]) -> None:
+    """Note that the server has these documents: it does not send back what was applied as it was made."""
+    for change, result in zip(sent, results, strict=False):
+        if (result.original or result.status) == "applied":
+            engine.mark_seen(change.collection, change.key)
 
 
 def _settle_quickly(engine: StorageEngine, sent: list[StoredChange], results: list[ChangeResult]) -> bool:

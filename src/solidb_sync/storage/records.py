@@ -90,6 +90,8 @@ class Replica(Struct, frozen=True, gc=False):
     has taken. `cursor`: the last sequence scanned.
     `caught_up`: the last cursor at which nothing was left to pull: the state that deltas may be relative to.
     `covered`: the collections the cursor speaks for, None for all of them but the `excluded` ones.
+    `run`: the server's run that the last answer came from. `horizon`: the highest sequence of which there is anything here.
+    `offered`: how far this store has offered its documents to a server that lost a part of its history, else empty.
     `must_renew`: the next round begins under a new incarnation, because rows that held edits of this one were dropped.
     """
 
@@ -107,6 +109,9 @@ class Replica(Struct, frozen=True, gc=False):
     epoch: str = ""
     is_resyncing: bool = False
     must_renew: bool = False
+    run: str = ""
+    horizon: int = 0
+    offered: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,17 @@ class EngineConformance(StatesConformance):
             assert list(engine.live_rows("notes")) == [("a", live())]
             assert list(engine.all_rows("notes")) == [("a", live()), ("b", tombstone())]
 
+    def test_rows_are_read_in_pages_by_key(self) -> None:
+        """From just after a key, tombstones too; an unknown collection has none."""
+        with self.opened() as engine, transaction(engine):
+            for key in reversed(TRICKY_KEYS):
+                engine.put_row("notes", key, live())
+            engine.put_row("notes", "zzz", tombstone())
+            keys = sorted([*TRICKY_KEYS, "zzz"])
+            assert [key for key, _ in engine.rows_after("notes", "", 99)] == keys
+            assert engine.rows_after("notes", keys[1], 2) == [(key, engine.row("notes", key)) for key in keys[2:4]]
+            assert engine.rows_after("notes", keys[-1], 2) == engine.rows_after("others", "", 2) == []
+
     def test_many_documents_are_put_as_one_by_one(self) -> None:
         """`put_documents` replaces rows and tombstones like `put_row`, and makes the collection known."""
         with self.opened() as engine:
@@ -312,8 +323,8 @@ class EngineConformance(StatesConformance):
             engine.drop_backfill("b")
             assert engine.backfills() == {"a": 2}
 
-    def test_a_resync_has_not_seen_the_rows_without_changes(self) -> None:
-        """Tombstones too; every state of a change protects its row; a second resync begins anew."""
+    def test_a_resync_has_not_seen_any_row(self) -> None:
+        """Tombstones too, and documents with changes; a second resync begins anew."""
         with self.opened() as engine, transaction(engine):
             for key in ("a", "b", "changed"):
                 engine.put_row("notes", key, live())
@@ -323,11 +334,12 @@ class EngineConformance(StatesConformance):
             engine.mark_all_unseen()
             engine.mark_seen("notes", "a")
             engine.mark_seen("others", "b")
-            assert sorted(engine.unseen()) == [("notes", "b"), ("notes", "gone")]
+            left = [("notes", "b"), ("notes", "changed"), ("notes", "gone")]
+            assert sorted(engine.unseen()) == left
             engine.put_row("notes", "new", live())
-            assert sorted(engine.unseen()) == [("notes", "b"), ("notes", "gone")]
+            assert sorted(engine.unseen()) == left
             engine.mark_all_unseen()
-            assert sorted(engine.unseen()) == [("notes", "a"), ("notes", "b"), ("notes", "gone"), ("notes", "new")]
+            assert sorted(engine.unseen()) == [("notes", "a"), *left, ("notes", "new")]
             engine.clear_unseen()
             assert engine.unseen() == []
 

@@ -19,6 +19,7 @@ from solidb_sync.client.conflict_handling import ConflictHandling
 from solidb_sync.client.connectivity import Connectivity
 from solidb_sync.client.local_edits import LocalEdits
 from solidb_sync.client.notifications import Notifications
+from solidb_sync.client.recovery import RecoveringRound
 from solidb_sync.client.retry import Backoff
 from solidb_sync.client.rounds import Rounds
 from solidb_sync.client.server_calls import ServerCalls
@@ -67,14 +68,8 @@ class ManagerParts:
             store, self._notifications, self._strategies, saved=lambda: self._something_was_saved()
         )
         self._edits = LocalEdits(store, self._notifications, self._strategies, pending_max=self._config.max_pending_changes)
-        self._round = SyncRound(
-            store,
-            self._server,
-            self._notifications,
-            self._events,
-            self._conflicts,
-            config=self._config,
-        )
+        sync_round = SyncRound(store, self._server, self._notifications, self._events, self._conflicts, config=self._config)
+        self._round = RecoveringRound(store, self._server, sync_round, self._events)
         self._rounds = Rounds(store.clock, self._events, self._connectivity, max_retries=self._config.max_retries)
         self._interval_seconds = self._config.sync_interval_secs
         self._backoff = Backoff(random_source or random.Random())  # noqa: S311 - jitter, not a secret

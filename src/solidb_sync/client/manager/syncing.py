@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from solidb_sync.client.background_loop import RoundReport
@@ -11,7 +12,6 @@ from solidb_sync.client.config import check_interval
 from solidb_sync.client.live_updates import Ring, listen_for_news
 from solidb_sync.client.manager.parts import ManagerParts, check_collection
 from solidb_sync.client.results import SyncProblem, SyncResult
-from solidb_sync.client.resync import Resync
 from solidb_sync.client.scope import exclude, purge, subscribe_to
 from solidb_sync.client.sync_events import SyncEventKind
 from solidb_sync.errors import ConnectionError, SoliDBError
@@ -51,8 +51,8 @@ class SyncMethods(ManagerParts):
         if not self._connectivity.is_on:
             return _offline_by_hand()
         self._events.tell(SyncEventKind.RESYNC, reason=RESYNC_ASKED_FOR)
-        resync = Resync(self._store, self._server, self._round, discard_local=discard_local)
-        return (await self._rounds.run_alone(resync.run)).result
+        resync = partial(self._round.full_resync, discard_local=discard_local)
+        return (await self._rounds.run_alone(resync)).result
 
     async def ping(self) -> float:
         """Return the milliseconds a request takes there and back; raises `ConnectionError`, also while offline by hand.

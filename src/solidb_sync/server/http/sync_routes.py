@@ -12,7 +12,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from solidb_sync.protocol import endpoints
-from solidb_sync.protocol.messages import FilterCounts, RegisterAnswer, SentAnswer, StatusAnswer, SyncRequest
+from solidb_sync.protocol.messages import FilterCounts, OfferAnswer, RegisterAnswer, SentAnswer, StatusAnswer, SyncRequest
 from solidb_sync.server.auth.permissions import Principal
 from solidb_sync.server.http import query
 from solidb_sync.server.http.answers import answered
@@ -25,6 +25,7 @@ from solidb_sync.server.registration import read_registration, register
 from solidb_sync.server.sync_request import SyncCall, check_client, checked_call, read_sync_request
 from solidb_sync.server.sync_round import sync_round
 from solidb_sync.server.sync_status import sync_status
+from solidb_sync.server.take_offers import read_offer, take_offers
 from solidb_sync.server.views.commits import registered_filters
 from solidb_sync.server.views.explanation import explain, read_explain_request
 
@@ -124,6 +125,19 @@ async def register_client(request: Request) -> RegisterAnswer:
     return answer
 
 
+async def offer(request: Request) -> OfferAnswer:
+    """Take what a device holds of a history that this database has lost."""
+    principal = principal_of(request)
+    offered = await asyncio.to_thread(read_offer, await read_body(request))
+    database = open_database(request, principal, request.path_params["database"], is_write=True)
+    context = context_of(request)
+    outcome = await database.write(lambda session: take_offers(session, offered, context.clock.now_ms()))
+    if outcome.taken:
+        context.doorbell.ring(database.name, News(outcome.newest), offered.client_id)
+    assert outcome.answer is not None
+    return outcome.answer
+
+
 async def forget_client(request: Request) -> dict[str, Any]:
     """Forget what is known of a device."""
     principal = principal_of(request)
@@ -190,5 +204,6 @@ ROUTES = [
     Route(endpoints.STATUS, answered(status), methods=["GET"]),
     Route(endpoints.STREAM, answered(stream), methods=["GET"]),
     Route(endpoints.CLIENTS, answered(register_client), methods=["POST"]),
+    Route(endpoints.OFFER, answered(offer), methods=["POST"]),
     Route(endpoints.CLIENTS + "/{client_id}", answered(forget_client), methods=["DELETE"]),
 ]

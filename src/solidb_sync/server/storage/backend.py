@@ -9,7 +9,7 @@ commit too, so nothing about a database may be remembered outside of a session b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from solidb_sync.server.storage.records import (
@@ -41,10 +41,16 @@ class ReadSession(ViewReads, Protocol):
     """One consistent view of a database."""
 
     def head(self) -> Head:
-        """Return the epoch and the newest sequence."""
+        """Return which history this is and how far it goes."""
 
     def actor(self, actor: str) -> ActorState | None:
         """Return what is known of an actor, None when nothing is."""
+
+    def end_of_run(self, run: str) -> int | None:
+        """Return the newest sequence there was in a run of the server, None when no such run is known."""
+
+    def incarnation(self, client_id: str) -> int:
+        """Return the newest incarnation given out or used by a client, 0 for the first."""
 
     def collection_ids(self, names: Iterable[str] | None) -> dict[int, str]:
         """Return number and name of these collections, all of them for None; unknown ones are left out."""
@@ -181,11 +187,11 @@ class WriteSession(ReadSession, ViewWrites, Protocol):
     def save_actor(self, state: ActorState) -> None:
         """Insert or replace what is known of an actor."""
 
+    def raise_seen(self, counters: Mapping[str, int]) -> None:
+        """Note that edits of these actors, up to these counters, are in documents that were offered."""
+
     def save_clients(self, notes: Sequence[ClientNote]) -> None:
         """Insert or replace what is known of devices, keeping their incarnations."""
-
-    def incarnation(self, client_id: str) -> int:
-        """Return the newest incarnation given out or used by a client, 0 for the first."""
 
     def save_incarnation(self, client_id: str, incarnation: int) -> None:
         """Record that an incarnation has been given out."""

@@ -15,21 +15,31 @@ DocumentName = tuple[str, str]
 
 
 class Head(NamedTuple):
-    """Which history this is, the newest sequence in it, and the latest stamp of a hybrid clock it has taken."""
+    """Which history this is, and how far it goes.
+
+    `newest` is the newest sequence, `stamp` the latest one of a hybrid clock that was taken, `run` the present run, and
+    `floor` the sequence up to which tombstones are gone.
+    """
 
     epoch: str
     newest: int
     stamp: str = ""
+    run: str = ""
+    floor: int = 0
 
 
 class ActorState(NamedTuple):
-    """One life of a device's store, as far as the server has seen it; `pushes` counts its requests with something new."""
+    """One life of a device's store, as far as the server has seen it; `pushes` counts its requests with something new.
+
+    `seen` is the highest of its counters in documents that other devices have offered.
+    """
 
     actor: str
     client_id: str
     highest: int
     is_fenced: bool
     pushes: int = 0
+    seen: int = 0
 
 
 class Outcome(NamedTuple):

@@ -254,7 +254,7 @@ class SqliteEngine(SqliteReads, SqliteTransactions):
         self._do(sql.DROP_BACKFILL, (collection,))
 
     def mark_all_unseen(self) -> None:
-        """Remember every row without changes as not yet seen again."""
+        """Remember every row as not yet seen again."""
         self.clear_unseen()
         self._load_collections()
         for found in self._collections.values():

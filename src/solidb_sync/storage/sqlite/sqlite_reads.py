@@ -77,6 +77,12 @@ class SqliteReads:
         for key, body, vector, stamp in self._each(found.read_all) if found else ():
             yield key, StoredRow(body, vector, stamp)
 
+    def rows_after(self, collection: str, key: str, count: int) -> list[tuple[str, StoredRow]]:
+        """Return the next rows of a collection by key."""
+        found = self._statements(collection)
+        rows = self._all(found.read_after, (key, count)) if found else []
+        return [(next_key, StoredRow(body, vector, stamp)) for next_key, body, vector, stamp in rows]
+
     def base(self, collection: str, key: str) -> StoredBase | None:
         """Return the base copy kept apart."""
         number = self._number(collection)

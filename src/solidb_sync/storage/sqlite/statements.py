@@ -10,12 +10,13 @@ from solidb_sync.storage.field_path import FieldPath
 ANY_TABLE = "SELECT 1 FROM sqlite_schema LIMIT 1"
 
 _REPLICA = """device_id, store_id, last_change, incarnation, counter, settled, pushes, cursor, caught_up,
-        covered, excluded, epoch, is_resyncing, must_renew"""
+        covered, excluded, epoch, is_resyncing, must_renew, run, horizon, offered"""
+READ_OWNER = "SELECT device_id FROM replica"
 READ_REPLICA = f"SELECT {_REPLICA} FROM replica"
 WRITE_REPLICA = f"""
     INSERT OR REPLACE INTO replica
         (one, {_REPLICA})
-    VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 READ_COLLECTIONS = "SELECT name, id FROM collections"
@@ -195,6 +196,7 @@ class CollectionStatements:
     read_all: str
     write: str
     write_many: str
+    read_after: str
     drop: str
     mark_unseen: str
 
@@ -216,6 +218,7 @@ class CollectionStatements:
             read=f"SELECT json(body), vector, stamp FROM {table} WHERE k = ?",
             read_live=f"SELECT k, json(body), vector, stamp FROM {table} WHERE body IS NOT NULL ORDER BY k",
             read_all=f"SELECT k, json(body), vector, stamp FROM {table} ORDER BY k",
+            read_after=f"SELECT k, json(body), vector, stamp FROM {table} WHERE k > ? ORDER BY k LIMIT ?",
             write=f"""
                 INSERT INTO {table} (k, body, vector, stamp)
                 VALUES (?, jsonb(?), ?, ?)
@@ -240,6 +243,5 @@ class CollectionStatements:
                 INSERT OR IGNORE INTO unseen (collection, k)
                 SELECT {int(number)}, k
                 FROM {table}
-                WHERE NOT EXISTS (SELECT 1 FROM changes WHERE changes.collection = {int(number)} AND changes.k = {table}.k)
             """,
         )

@@ -8,6 +8,7 @@ that is exclusive (a simulation) has a single connection, which does all three.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -41,7 +42,14 @@ class SqliteDatabase:
     ) -> None:
         self._path = location.path
         self._writer = open_database_file(location, "database")
-        _write_epoch(self._writer, random_bytes)
+        try:
+            _begin_run(self._writer, random_bytes)
+        except BaseException as problem:
+            with contextlib.suppress(apsw.Error):  # what went wrong first is what counts
+                self._writer.close()
+            if isinstance(problem, apsw.Error):
+                raise storage_error(problem, location.path) from problem
+            raise
         self._committer = make_committer(SqliteTransactions(self._writer, location.path), location.path)
         self._session = SqliteWriteSession(self._writer)
         self._reader_thread = None if location.is_exclusive else reader_thread
@@ -111,7 +119,10 @@ def open_database_file(location: FileLocation, kind: str) -> apsw.Connection:
     return connection
 
 
-def _write_epoch(connection: apsw.Connection, random_bytes: Callable[[int], bytes]) -> None:
+def _begin_run(connection: apsw.Connection, random_bytes: Callable[[int], bytes]) -> None:
+    """Give a new file its epoch, and every opening of it a name and a beginning: see `server/history`."""
     with connection:
         if not connection.execute(sql.HEAD).fetchall():
             connection.execute(sql.CREATE_HEAD, (random_bytes(8).hex(),))
+        ((run,),) = connection.execute(sql.BEGIN_RUN, (random_bytes(8).hex(),)).fetchall()
+        connection.execute(sql.SAVE_RUN, (run,))

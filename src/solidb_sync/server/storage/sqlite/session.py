@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import apsw
@@ -55,7 +55,21 @@ class SqliteReadSession(SqliteViewReads):
     def actor(self, actor: str) -> ActorState | None:
         """Return what is known of an actor, None when nothing is."""
         row = self._first(sql.ACTOR, actor)
-        return row and ActorState(row[0], row[1], row[2], bool(row[3]), row[4])
+        return row and ActorState(row[0], row[1], row[2], bool(row[3]), row[4], row[5])
+
+    def end_of_run(self, run: str) -> int | None:
+        """Return the newest sequence of a run, None when there was no such run."""
+        row = self._first(sql.RUN_NUMBER, run)
+        if row is None:
+            return None
+        after = self._first(sql.RUN_AFTER, row[0])
+        return int(after[0]) if after else self.head().newest
+
+    def incarnation(self, client_id: str) -> int:
+        """Return the newest incarnation given out or used by a client, 0 for the first."""
+        row = self._first(sql.INCARNATION, client_id)
+        used = [actor.partition("~")[2] for (actor,) in self._connection.execute(sql.ACTORS_OF_CLIENT, (client_id,))]
+        return max([row[0] if row else 0, *(int(number) for number in used if number.isdigit())])
 
     def collection_ids(self, names: Iterable[str] | None) -> dict[int, str]:
         """Return number and name of these collections, all of them for None; unknown ones are left out."""
@@ -329,17 +343,15 @@ class SqliteWriteSession(SqliteReadSession, SqliteViewWrites):
 
     def save_actor(self, state: ActorState) -> None:
         """Insert or replace what is known of an actor."""
-        self._connection.execute(sql.SAVE_ACTOR, state)
+        self._connection.execute(sql.SAVE_ACTOR, state[:5])
+
+    def raise_seen(self, counters: Mapping[str, int]) -> None:
+        """Note that edits of these actors, up to these counters, are in documents that were offered."""
+        self._many(sql.RAISE_SEEN, [(actor, actor.partition("~")[0], counter) for actor, counter in counters.items()])
 
     def save_clients(self, notes: Sequence[ClientNote]) -> None:
         """Insert or replace what is known of devices, keeping their incarnations."""
         self._many(sql.SAVE_CLIENT, notes)
-
-    def incarnation(self, client_id: str) -> int:
-        """Return the newest incarnation given out or used by a client, 0 for the first."""
-        row = self._first(sql.INCARNATION, client_id)
-        used = [actor.partition("~")[2] for (actor,) in self._connection.execute(sql.ACTORS_OF_CLIENT, (client_id,))]
-        return max([row[0] if row else 0, *(int(number) for number in used if number.isdigit())])
 
     def save_incarnation(self, client_id: str, incarnation: int) -> None:
         """Record that an incarnation has been given out."""

@@ -20,19 +20,31 @@ DELETE_DOCUMENTS = "DELETE FROM {table}"
 DROP_TABLE = "DROP TABLE {table}"
 DELETE_COLLECTION = "DELETE FROM collections WHERE id = ?"
 
-HEAD = "SELECT epoch, newest, stamp FROM meta"
+HEAD = "SELECT epoch, newest, stamp, run, gc_floor FROM meta"
 CREATE_HEAD = "INSERT INTO meta (id, epoch, newest) VALUES (1, ?, 0)"
 SAVE_NEWEST = "UPDATE meta SET newest = ?"
 SAVE_STAMP = "UPDATE meta SET stamp = ?"
 
-ACTOR = "SELECT actor, client_id, highest, is_fenced, pushes FROM actors WHERE actor = ?"
+BEGIN_RUN = """
+INSERT INTO runs (id, first_seq)
+SELECT (SELECT ifnull(max(number), 0) + 1 FROM runs) || '-' || ?, newest FROM meta
+RETURNING id"""
+SAVE_RUN = "UPDATE meta SET run = ?"
+RUN_NUMBER = "SELECT number FROM runs WHERE id = ?"
+RUN_AFTER = "SELECT first_seq FROM runs WHERE number > ? ORDER BY number LIMIT 1"
+
+ACTOR = "SELECT actor, client_id, highest, is_fenced, pushes, seen FROM actors WHERE actor = ?"
 HIGHEST_COUNTERS = """
-SELECT actor, highest FROM actors
+SELECT actor, max(highest, seen) FROM actors
 WHERE actor IN (SELECT value FROM json_each(?))"""
 SAVE_ACTOR = """
 INSERT INTO actors (actor, client_id, highest, is_fenced, pushes) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (actor) DO UPDATE
 SET highest = excluded.highest, is_fenced = excluded.is_fenced, pushes = excluded.pushes"""
+RAISE_SEEN = """
+INSERT INTO actors (actor, client_id, highest, is_fenced, pushes, seen) VALUES (?, ?, 0, 0, 0, ?)
+ON CONFLICT (actor) DO UPDATE
+SET seen = max(seen, excluded.seen)"""
 ACTORS_OF_CLIENT = "SELECT actor FROM actors WHERE client_id = ?"
 
 CLIENT = """

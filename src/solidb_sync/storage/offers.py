@@ -1,0 +1,101 @@
+"""What a device offers to a server that has lost a part of its history: the server's versions, as they were here last.
+
+Offered is the base copy of a document with changes, else the row itself, deletions too, with its whole vector. How far the
+offering has come is kept in the replica's record, so that it goes on after it was broken off; a page offered twice changes
+nothing at the server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from dataclasses import dataclass
+
+from msgspec import UNSET, Raw
+from msgspec.structs import replace
+
+from solidb_sync.json_value import decode, encode
+from solidb_sync.protocol.messages import OfferedDocument
+from solidb_sync.storage.engine import EngineReader, StorageEngine
+from solidb_sync.storage.outbox import PUSH_BYTES_MAX
+from solidb_sync.storage.records import ChangeState, StoredBase, StoredRow
+
+NOT_BEGUN = '["",""]'
+
+
+@dataclass(frozen=True, slots=True)
+class OfferPage:
+    """Documents to offer in one request, and the place to go on from; `is_last` when there are no more."""
+
+    documents: list[OfferedDocument]
+    upto: str
+    is_last: bool
+
+
+def begin_offering(engine: StorageEngine, known: Container[str], *, epoch: str) -> None:
+    """Join another history: no cursor, and everything here is to be offered before anything is fetched.
+
+    `known` are the ids of those changes of ours which the server has. Held ones that it has not will be sent again.
+    """
+    for change in engine.changes(state=ChangeState.HELD):
+        if change.change_id not in known:
+            engine.replace_change(replace(change, state=ChangeState.PENDING))
+    for collection in engine.backfills():
+        engine.drop_backfill(collection)
+    engine.clear_unseen()
+    engine.save_replica(
+        replace(
+            engine.replica(),
+            cursor=0,
+            caught_up=0,
+            covered=None,
+            epoch=epoch,
+            run="",
+            horizon=0,
+            is_resyncing=False,
+            offered=NOT_BEGUN,
+        )
+    )
+
+
+def next_offers(reader: EngineReader, *, count: int) -> OfferPage:
+    """Return the next documents to offer, by collection and key, as many as fit into a request and at least one."""
+    after_collection, after_key = decode(reader.replica().offered)
+    documents: list[OfferedDocument] = []
+    size, upto = 0, (after_collection, after_key)
+    for collection in reader.collections():
+        if collection < after_collection:
+            continue
+        key = after_key if collection == after_collection else ""
+        while rows := reader.rows_after(collection, key, count):
+            for key, row in rows:
+                offered = _offered(reader, collection, key, row)
+                offered_bytes = 0 if offered is None else len(encode(offered))
+                if documents and (size + offered_bytes > PUSH_BYTES_MAX or len(documents) >= count):
+                    return OfferPage(documents, encode(upto).decode(), is_last=False)
+                size, upto = size + offered_bytes, (collection, key)
+                if offered is not None:
+                    documents.append(offered)
+    return OfferPage(documents, encode(upto).decode(), is_last=True)
+
+
+def _offered(reader: EngineReader, collection: str, key: str, row: StoredRow) -> OfferedDocument | None:
+    """Return the server's version of a document; None when it never came from the server."""
+    known: StoredBase | None = StoredBase(row.body, row.body is None, row.vector, row.stamp)
+    if reader.has_changes_of(collection, key):
+        known = reader.base(collection, key)
+    if known is None or not (vector := decode(known.vector)):
+        return None
+    document = UNSET if known.is_deleted or known.body is None else Raw(known.body.encode())
+    return OfferedDocument(collection, key, document, vector, known.stamp)
+
+
+def note_offered(engine: StorageEngine, page: OfferPage, *, run: str, newest: int) -> None:
+    """Note that a page was taken, in a run of the server whose newest sequence is `newest`.
+
+    After the last one a resync begins: whatever the server then has not is nowhere any more.
+    """
+    replica = replace(engine.replica(), run=run, horizon=newest, offered=page.upto)
+    if page.is_last:
+        replica = replace(replica, offered="", is_resyncing=True)
+        engine.mark_all_unseen()
+    engine.save_replica(replica)
