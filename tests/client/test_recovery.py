@@ -118,6 +118,34 @@ async def test_nothing_any_device_holds_is_lost_when_a_backup_is_restored(
         assert version == {"phone": 8, "laptop": 1}
 
 
+async def test_counters_sets_and_maps_are_exact_after_a_restored_backup(
+    restorable: RestorableServer, device: Callable[..., SyncManager]
+) -> None:
+    """31: what was counted after the backup counts, once, whoever brings it back, and counting goes on from there."""
+    phone, laptop, tablet = device("phone"), device("laptop"), device("tablet")
+    await phone.crdt_increment("notes", "c", "n", 3)
+    await sync_all(phone, laptop, tablet)
+    restorable.back_up()
+    await phone.crdt_increment("notes", "c", "n", 2)
+    await laptop.crdt_increment("notes", "c", "n", 10)
+    await phone.crdt_add_to_set("notes", "c", "tags", "red")
+    await laptop.crdt_map_put("notes", "c", "prices", "tea", 4)
+    await sync_all(phone, laptop)
+    await tablet.crdt_increment("notes", "c", "n", 100)
+    restorable.restore()
+    await sync_all(tablet, phone, laptop, tablet)
+    expected = {"n": 115, "tags": ["red"], "prices": {"tea": 4}}
+    for manager in (phone, laptop, tablet):
+        assert (await documents(manager))["c"] == expected
+    await laptop.crdt_decrement("notes", "c", "n", 15)
+    await laptop.crdt_map_remove("notes", "c", "prices", "tea")
+    await sync_all(laptop, phone, tablet)
+    fresh = device("fresh")
+    await sync_all(fresh)
+    for manager in (phone, laptop, tablet, fresh):
+        assert (await documents(manager))["c"] == {**expected, "n": 100, "prices": {}}
+
+
 async def test_a_stale_replica_overrules_nobody_in_whatever_order_devices_come(
     restorable: RestorableServer, device: Callable[..., SyncManager]
 ) -> None:

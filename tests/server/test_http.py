@@ -88,6 +88,8 @@ PROTECTED = [
     ("GET", "/_api/databases", None),
     ("POST", "/_api/database", '{"name":"db"}'),
     ("GET", "/_api/database/db/collection", None),
+    ("DELETE", "/_api/database/db/collection/notes", None),
+    ("PUT", "/_api/database/db/collection/notes/truncate", None),
     ("GET", "/_api/database/db/document/notes", None),
     ("GET", "/_api/database/db/document/notes/a", None),
     ("POST", "/_api/auth/api-keys", '{"name":"n","database":"db"}'),

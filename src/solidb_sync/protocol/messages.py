@@ -355,13 +355,17 @@ class FilterCounts(Struct, frozen=True):
 
 
 class OfferedDocument(Struct, omit_defaults=True, gc=False):
-    """The server's version of a document as a device last had it; no `document` means that it was deleted."""
+    """The server's version of a document as a device last had it; no `document` means that it was deleted.
+
+    `crdt` has the states of its replicated fields, by their paths.
+    """
 
     collection: str
     key: str
     document: Raw | UnsetType = UNSET
     version_vector: dict[str, int] = {}
     timestamp: str = ""
+    crdt: Raw | UnsetType = UNSET
 
 
 class OfferRequest(Struct, omit_defaults=True):

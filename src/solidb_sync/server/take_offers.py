@@ -15,12 +15,14 @@ from msgspec import Raw
 
 from solidb_sync.clock import iso_text
 from solidb_sync.json_value import DEPTH_MAX, DOCUMENT_BYTES_MAX, JsonDocument, decode, depth_exceeds, encode
+from solidb_sync.model.crdt.field_states import read_states, states_text
 from solidb_sync.model.delta import path_text
 from solidb_sync.model.field_dots import SERVER_ACTOR, FieldDots
-from solidb_sync.model.version_vector import COUNTER_MAX, VersionVector
+from solidb_sync.model.version_vector import COUNTER_MAX, EMPTY_VECTOR, VersionVector
 from solidb_sync.protocol.limits import CHANGES_PER_BATCH_MAX, PROTOCOLS_SUPPORTED
 from solidb_sync.protocol.messages import OfferAnswer, OfferedDocument, OfferRequest, WireVersion
 from solidb_sync.protocol.names import key_problem, name_problem
+from solidb_sync.reconcile.crdt_merge import join_offered
 from solidb_sync.reconcile.decision import Version
 from solidb_sync.reconcile.offered import OfferTaken, take_offer
 from solidb_sync.server.conflict_records import DECIDED, wire_conflicts
@@ -103,6 +105,10 @@ def _check_document(where: str, offered: OfferedDocument) -> None:
         raise bad_request(f"{where}.version_vector{wrong[0]}: {wrong[1]}")
     if not VersionVector(offered.version_vector):
         raise bad_request(f"{where}.version_vector: expected the edits this version includes, found none")
+    try:
+        states_text(read_states(_states_text(offered)))
+    except (ValueError, KeyError, TypeError, AttributeError) as problem:  # whatever shape it has, it is no state
+        raise bad_request(f"{where}.crdt: expected states of replicated fields, by path: {problem!r}") from problem
     if not isinstance(offered.document, Raw):
         return
     document = decode(bytes(offered.document))
@@ -184,20 +190,32 @@ def _take_one(
     if taken.overruled_paths is not None and current is not None and found is not None:
         outcome.conflicts.append(_conflict(offered, current, found, taken, client_id=client_id, seq=seq, now_ms=now_ms))
     version = taken.version
+    body, crdt = join_offered(
+        version.document,
+        states="" if found is None else session.crdt_state(offered.collection, found.row),
+        seen=EMPTY_VECTOR if current is None else current.vector,
+        offered=_states_text(offered),
+        offered_seen=VersionVector(offered.version_vector),
+    )
     writes[offered.collection, offered.key] = DocumentWrite(
         collection=offered.collection,
         key=offered.key,
         row=found.row if found else 0,
         old_seq=found.seq if found else 0,
         seq=seq,
-        body=None if version.document is None else encode(version.document).decode(),
+        body=None if body is None else encode(body).decode(),
         vector=version.vector.to_json().decode(),
         dots=version.dots.to_json().decode(),
         author=SERVER_ACTOR,
         counter=seq,
         is_applied=False,
         updated_ms=now_ms,
+        crdt=crdt,
     )
+
+
+def _states_text(offered: OfferedDocument) -> str:
+    return bytes(offered.crdt).decode() if isinstance(offered.crdt, Raw) else ""
 
 
 def _version(session: WriteSession, collection: str, found: FoundDocument) -> Version:

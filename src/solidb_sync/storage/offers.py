@@ -86,7 +86,9 @@ def _offered(reader: EngineReader, collection: str, key: str, row: StoredRow) ->
     if known is None or not (vector := decode(known.vector)):
         return None
     document = UNSET if known.is_deleted or known.body is None else Raw(known.body.encode())
-    return OfferedDocument(collection, key, document, vector, known.stamp)
+    states = reader.states(collection, key)
+    crdt = Raw(states.base.encode()) if states is not None and states.base else UNSET
+    return OfferedDocument(collection, key, document, vector, known.stamp, crdt)
 
 
 def note_offered(engine: StorageEngine, page: OfferPage, *, run: str, newest: int) -> None:
