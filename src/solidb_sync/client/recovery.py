@@ -15,10 +15,11 @@ from solidb_sync.client.delta_stats import DeltaStats
 from solidb_sync.client.incarnation import new_incarnation
 from solidb_sync.client.known_views import forget_views
 from solidb_sync.client.pull_progress import SyncProgress
+from solidb_sync.client.record_answer import RoundOutcome
 from solidb_sync.client.resync import known_changes, restart
 from solidb_sync.client.server_calls import ServerCalls
 from solidb_sync.client.sync_events import SyncEventKind, SyncEvents
-from solidb_sync.client.sync_round import RoundOutcome, SyncRound
+from solidb_sync.client.sync_round import SyncRound
 from solidb_sync.errors import ForbiddenError, ProtocolError, ResyncRequiredError
 from solidb_sync.protocol.limits import CHANGES_PER_BATCH_MAX, PROTOCOL
 from solidb_sync.protocol.messages import OfferAnswer, OfferRequest, ReceivedAnswer

@@ -11,9 +11,9 @@ from solidb_sync.client.conflict_list import ConflictList
 from solidb_sync.client.conflicts import public_conflict
 from solidb_sync.client.connectivity import Connectivity
 from solidb_sync.client.metrics import RoundTotals
+from solidb_sync.client.record_answer import RoundOutcome
 from solidb_sync.client.results import SyncProblem, SyncResult
 from solidb_sync.client.sync_events import SyncEventKind, SyncEvents
-from solidb_sync.client.sync_round import RoundOutcome
 from solidb_sync.clock import Clock
 from solidb_sync.errors import (
     AuthError,

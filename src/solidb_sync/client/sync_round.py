@@ -10,16 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-
-from msgspec.structs import replace
 
 from solidb_sync.client.config import SyncConfig
 from solidb_sync.client.conflict_handling import ConflictHandling
 from solidb_sync.client.conflict_refetch import fetch_again_if_due
 from solidb_sync.client.conflicts import public_conflict
-from solidb_sync.client.delta_stats import NO_DELTAS, DeltaStats, pushed_sizes
+from solidb_sync.client.delta_stats import NO_DELTAS
 from solidb_sync.client.incarnation import finish_resync, new_incarnation
 from solidb_sync.client.known_views import (
     KnownView,
@@ -27,13 +25,13 @@ from solidb_sync.client.known_views import (
     begin_again,
     known_views,
     must_adopt,
-    note_numbers,
     settle_view,
     with_numbers,
 )
 from solidb_sync.client.news import apply_news
 from solidb_sync.client.notifications import Notifications
 from solidb_sync.client.pull_progress import PullProgress, SyncProgress
+from solidb_sync.client.record_answer import Ask, Recorded, RoundOutcome, checked, record_answer, settles_everything
 from solidb_sync.client.scope import NOT_BEGUN, Scope, adopt_scope, begin_backfill, end_backfill, wanted_scope
 from solidb_sync.client.server_calls import ServerCalls
 from solidb_sync.client.sync_events import SyncEventKind, SyncEvents
@@ -44,16 +42,14 @@ from solidb_sync.protocol.client_settings import DEFAULT_SETTINGS
 from solidb_sync.protocol.limits import KNOWN_IDS_MAX, PROTOCOL, PULL_CHANGES_DEFAULT
 from solidb_sync.protocol.messages import ReceivedAnswer, SyncRequest
 from solidb_sync.protocol.names import actor_name
-from solidb_sync.storage.conflict_log import close_conflicts, record_conflicts
-from solidb_sync.storage.departures import drop_doubted, drop_left
+from solidb_sync.storage.departures import drop_doubted
 from solidb_sync.storage.edits import DocumentChanged
 from solidb_sync.storage.engine import EngineReader, StorageEngine
-from solidb_sync.storage.hybrid_stamps import note_seen_stamp
-from solidb_sync.storage.inbox import Page, apply_page
+from solidb_sync.storage.inbox import Page
 from solidb_sync.storage.local_store import LocalStore
-from solidb_sync.storage.outbox import Batch, has_pending, next_batch, settle
+from solidb_sync.storage.outbox import Batch, has_pending, next_batch
 from solidb_sync.storage.pending_change import public_change
-from solidb_sync.storage.records import ChangeState, Mark, Replica, StoredChange, StoredConflict
+from solidb_sync.storage.records import ChangeState, Mark, Replica
 
 REQUESTS_PER_ROUND_MAX = 100_000
 NEW_INCARNATIONS_PER_ROUND_MAX = 3
@@ -71,38 +67,6 @@ class _ViewsLost(Exception):  # noqa: N818 - caught in this module
         self.collections = collections
 
 
-@dataclass(slots=True)
-class RoundOutcome:
-    """What a round has done so far; filled as its answers are recorded."""
-
-    pulled: int = 0
-    pushed: int = 0
-    conflicts: list[StoredConflict] = field(default_factory=list)
-    rejected: list[StoredChange] = field(default_factory=list)
-    deltas: DeltaStats = NO_DELTAS
-
-
-@dataclass(frozen=True, slots=True)
-class _Recorded:
-    """What recording one answer did."""
-
-    made_progress: bool
-    needs_whole: bool
-    left_open: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Ask:
-    """One request: the changes it carries and their text, where its page starts, and which collections it is about."""
-
-    batch: Batch
-    changes: bytes
-    cursor: int
-    limit: int
-    whole: bool = False
-    collection: str | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class _Position:
     """Where a round stands ahead of the store: the cursor it reads from, and the last change it has sent."""
@@ -112,7 +76,7 @@ class _Position:
     whole: bool = False
     has_unrecorded_results: bool = False
 
-    def after(self, ask: _Ask, answer: ReceivedAnswer) -> _Position:
+    def after(self, ask: Ask, answer: ReceivedAnswer) -> _Position:
         """Return the position after an answer that settled every change of its request."""
         return _Position(
             cursor=answer.cursor if ask.limit else self.cursor,
@@ -126,12 +90,12 @@ class _Position:
 class _Recording:
     """An answer on its way to the disk, and what it answers."""
 
-    ask: _Ask
-    task: asyncio.Future[_Recorded]
+    ask: Ask
+    task: asyncio.Future[Recorded]
 
-    async def result(self) -> _Recorded:
+    async def result(self) -> Recorded:
         """Return what recording did; raises `ProtocolError` when the answer led nowhere."""
-        return _checked(self.ask, await self.task)
+        return checked(self.ask, await self.task)
 
 
 class SyncRound:
@@ -248,7 +212,7 @@ class SyncRound:
         self._registrations = 0
         replica, self._scope, _ = self._store.view(self._standing)
         self._pushes, self._server_run = replica.pushes, replica.run
-        await self._exchange(_Ask(NOTHING, b"", replica.cursor, 0))
+        await self._exchange(Ask(NOTHING, b"", replica.cursor, 0))
 
     def wanted_settings(self) -> WantedSettings:
         """Return what this device asks the server for, as things stand now."""
@@ -263,14 +227,14 @@ class SyncRound:
             await self._store.commit(lambda engine: begin_backfill(engine, collection))
         for _ in range(REQUESTS_PER_ROUND_MAX):
             cursor = self._store.view(lambda reader: reader.backfills().get(collection, 0))
-            ask = _Ask(NOTHING, b"", cursor, self._batch_size, whole=True, collection=collection)
+            ask = Ask(NOTHING, b"", cursor, self._batch_size, whole=True, collection=collection)
             answer = await self._exchange(ask)
             if answer.replica is not None:
                 await self._begin_incarnation()  # the answer is empty, which is not the end of the collection
                 continue
             if answer.views_lost:
                 raise _ViewsLost(answer.views_lost)
-            _checked(ask, await self._record(ask, answer))
+            checked(ask, await self._record(ask, answer))
             if not answer.has_more:
                 await self._store.commit(lambda engine: _end_catching_up(engine, collection))
                 self._views = self._store.view(known_views)
@@ -290,7 +254,7 @@ class SyncRound:
     async def _drain(self) -> None:
         at = _Position(self._cursor())
         recording: _Recording | None = None
-        ahead: _Ask | None = None
+        ahead: Ask | None = None
         try:
             for _ in range(REQUESTS_PER_ROUND_MAX):
                 ask = ahead or self._next_ask(at)
@@ -311,12 +275,12 @@ class SyncRound:
                 if answer.views_lost:
                     await self._record(dataclasses.replace(ask, limit=0), answer)
                     raise _ViewsLost(answer.views_lost)
-                if not page_is_stale and _settles_everything(ask, answer):
+                if not page_is_stale and settles_everything(ask, answer):
                     at = at.after(ask, answer)
                     if answer.has_more or not ask.limit or self._has_pending(at.sent_upto):
                         recording = _Recording(ask, asyncio.ensure_future(self._record(ask, answer)))
                         continue
-                recorded = _checked(ask, await self._record(ask, answer))
+                recorded = checked(ask, await self._record(ask, answer))
                 recording, ahead = None, None
                 at = _Position(self._cursor(), whole=page_is_stale or recorded.needs_whole)
                 if not (at.whole or answer.has_more or not ask.limit or self._has_pending(0)):
@@ -326,28 +290,28 @@ class SyncRound:
                 await asyncio.gather(recording.task, return_exceptions=True)
         raise ProtocolError(f"a round of more than {REQUESTS_PER_ROUND_MAX} requests")
 
-    def _next_ask(self, at: _Position) -> _Ask:
+    def _next_ask(self, at: _Position) -> Ask:
         """Return the next request."""
         return self._store.view(lambda reader: self._read_ask(reader, at, at.sent_upto))
 
-    async def _exchange_and_read_ahead(self, at: _Position, ask: _Ask) -> tuple[ReceivedAnswer, _Ask | None]:
+    async def _exchange_and_read_ahead(self, at: _Position, ask: Ask) -> tuple[ReceivedAnswer, Ask | None]:
         """Send a request; while one that is not the last of a backlog is on its way, read the next."""
         if ask.limit:
             return await self._exchange(ask), None
         return await asyncio.gather(self._exchange(ask), self._ask_ahead(at, ask))
 
-    async def _ask_ahead(self, at: _Position, ask: _Ask) -> _Ask:
+    async def _ask_ahead(self, at: _Position, ask: Ask) -> Ask:
         sent_upto = ask.batch.changes[-1].id
         if not self._store.scans_in_threads:
             return self._store.scan(lambda reader: self._read_ask(reader, at, sent_upto))
         return await asyncio.to_thread(self._store.scan, lambda reader: self._read_ask(reader, at, sent_upto))
 
-    def _read_ask(self, reader: EngineReader, at: _Position, sent_upto: int) -> _Ask:
+    def _read_ask(self, reader: EngineReader, at: _Position, sent_upto: int) -> Ask:
         """Read the changes of the next request; only the one that carries the last of them also asks for a page."""
         covered = self._scope.limits
         policy = self._wanted.delta_policy
         batch = next_batch(reader, count=self._push_size, after=sent_upto, covered=covered, policy=policy)
-        return _Ask(batch, batch.text(), at.cursor, self._batch_size if batch.is_last else 0, at.whole)
+        return Ask(batch, batch.text(), at.cursor, self._batch_size if batch.is_last else 0, at.whole)
 
     def _has_pending(self, after: int) -> bool:
         return self._store.view(lambda reader: has_pending(reader, after=after, covered=self._scope.limits))
@@ -359,7 +323,7 @@ class SyncRound:
     def _cursor(self) -> int:
         return self._store.view(lambda reader: reader.replica().cursor)
 
-    async def _exchange(self, ask: _Ask) -> ReceivedAnswer:
+    async def _exchange(self, ask: Ask) -> ReceivedAnswer:
         replica = self._store.view(lambda reader: reader.replica())
         self._carried = len(ask.batch.changes)
         answer = await self._server.sync(self._request(ask, replica), ask.changes)
@@ -379,7 +343,7 @@ class SyncRound:
             raise ProtocolError(f"cursor: {answer.cursor} leads nowhere from {ask.cursor}, the one asked from")
         return answer
 
-    def _request(self, ask: _Ask, replica: Replica) -> SyncRequest:
+    def _request(self, ask: Ask, replica: Replica) -> SyncRequest:
         actor = actor_name(replica.device_id, replica.incarnation)
         settled = 0 if ask.collection else replica.settled
         horizon = max(replica.horizon, replica.cursor)
@@ -409,12 +373,12 @@ class SyncRound:
             request.excluded = sorted(self._scope.excluded)
         return request
 
-    async def _record(self, ask: _Ask, answer: ReceivedAnswer) -> _Recorded:
+    async def _record(self, ask: Ask, answer: ReceivedAnswer) -> Recorded:
         """Write an answer to the store: results, conflicts, page and cursor in one transaction."""
         stamp = self._store.stamp()
         wants_facts = self._notifications.has_listeners
 
-        def work(engine: StorageEngine) -> tuple[_Recorded, RoundOutcome, list[DocumentChanged]]:
+        def work(engine: StorageEngine) -> tuple[Recorded, RoundOutcome, list[DocumentChanged]]:
             return record_answer(engine, ask, answer, stamp=stamp, wants_facts=wants_facts)
 
         recorded, did, facts = await self._store.commit(work)
@@ -430,7 +394,7 @@ class SyncRound:
             self._tell(did)
         return recorded
 
-    def _note_progress(self, ask: _Ask, answer: ReceivedAnswer, did: RoundOutcome) -> None:
+    def _note_progress(self, ask: Ask, answer: ReceivedAnswer, did: RoundOutcome) -> None:
         """Keep, and tell, how far a pull of several pages has come."""
         if not ask.limit or ask.collection is not None:
             return
@@ -486,54 +450,6 @@ class SyncRound:
         self._pushes = 0
 
 
-def record_answer(
-    engine: StorageEngine, ask: _Ask, answer: ReceivedAnswer, *, stamp: str, wants_facts: bool
-) -> tuple[_Recorded, RoundOutcome, list[DocumentChanged]]:
-    """Write one answer: results and conflicts, then the page; all in the caller's transaction."""
-    did = RoundOutcome()
-    replica = engine.replica()
-    pushes = answer.pushes if ask.collection is None else replica.pushes
-    if (replica.epoch, replica.run, replica.pushes) != (answer.epoch, answer.run, pushes):
-        engine.save_replica(replace(replica, epoch=answer.epoch, run=answer.run, pushes=pushes))
-    did.conflicts = record_conflicts(engine, answer.conflicts, stamp)
-    note_numbers(engine, answer.views)
-    settled = settle(engine, ask.batch.changes, answer.results)
-    did.pushed, did.rejected = settled.acknowledged, settled.rejected
-    did.deltas = pushed_sizes(ask.batch)
-    needs_whole, facts = False, list[DocumentChanged]()
-    if ask.limit:
-        resets = tuple(answer.resets) if isinstance(answer.resets, list) else ()
-        page = Page(ask.cursor, answer.cursor, answer.server_changes, not answer.has_more, ask.collection, resets)
-        applied = apply_page(engine, page, wants_facts=wants_facts)
-        did.pulled, facts, needs_whole = applied.pulled, applied.facts, applied.needs_whole
-        did.deltas += DeltaStats(applied.sent_bytes, applied.full_bytes, applied.pulled)
-        if not needs_whole:
-            close_conflicts(engine, answer.resolved)
-        if page.is_last and page.collection is None and not needs_whole and engine.has_marks(Mark.LEAVING):
-            facts = [*facts, *drop_left(engine)]
-    if answer.hlc:
-        note_seen_stamp(engine, answer.hlc)
-    made_progress = bool(settled.acknowledged or settled.rejected or settled.asked_in_full)
-    left_open = settled.acknowledged + len(settled.rejected) < len(ask.batch.changes)
-    return _Recorded(made_progress, needs_whole, left_open), did, facts
-
-
 def _end_catching_up(engine: StorageEngine, collection: str) -> None:
     end_backfill(engine, collection)
     settle_view(engine, collection)
-
-
-def _checked(ask: _Ask, recorded: _Recorded) -> _Recorded:
-    """Return what recording did; raise when the answer led nowhere."""
-    if (recorded.needs_whole and ask.whole) or (recorded.left_open and not recorded.made_progress):
-        raise ProtocolError("the server's answer settles nothing and leads nowhere; stopped asking")
-    return recorded
-
-
-def _settles_everything(ask: _Ask, answer: ReceivedAnswer) -> bool:
-    """Return whether every change is settled as it was sent, so that the next request need not wait for the disk."""
-    return all(
-        (result.original or result.status) in ("applied", "merged", "conflict")
-        and (not result.actor or (result.actor, result.counter) == (change.actor, change.counter))
-        for change, result in zip(ask.batch.changes, answer.results, strict=False)
-    )

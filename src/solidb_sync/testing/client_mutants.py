@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from solidb_sync.client import incarnation as incarnation_records
-from solidb_sync.client import scope
+from solidb_sync.client import record_answer, scope
 from solidb_sync.client import sync_round as client_round
 from solidb_sync.client.background_loop import BackgroundLoop
 from solidb_sync.client.manager import syncing
@@ -37,7 +37,7 @@ def forget_acknowledged(patch: Planter) -> None:
             rebuild(engine, change.collection, change.key)
         return settled
 
-    patch.setattr(client_round, "settle", settle)
+    patch.setattr(record_answer, "settle", settle)
 
 
 def cursor_before_rows(patch: Planter) -> None:
