@@ -580,3 +580,18 @@ async def test_counting_goes_on_beside_a_refused_change(device: DeviceMaker, eng
     for manager in (phone, laptop):
         assert [await field(manager, name) for name in ("f", "g", "name", "more")] == [1, 5, "laptop's", 1]
     assert states(phone) == states(laptop)
+
+
+async def test_an_applied_operation_is_in_the_servers_states_as_this_device_keeps_them(device: DeviceMaker) -> None:
+    """What the server took as it was made is never sent back: the base copy's states move up to it with its answer."""
+    phone, laptop = device("phone"), device("laptop")
+    await phone.crdt_increment("notes", "c", "n", 3)
+    for manager in (phone, laptop):
+        assert (await manager.sync_now()).success
+    await phone.crdt_increment("notes", "c", "n", 2)
+    assert (await phone.sync_now()).success
+    assert (await laptop.sync_now()).success
+    kept, sent = [manager._store.view(lambda reader: reader.states("notes", "c")) for manager in (phone, laptop)]
+    assert kept is not None
+    assert sent is not None
+    assert kept.base == sent.base == kept.visible

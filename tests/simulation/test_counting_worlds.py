@@ -3,7 +3,7 @@
 import pytest
 
 from solidb_sync.model.crdt.counter import Counter
-from solidb_sync.storage import outbox, overlay
+from solidb_sync.storage import overlay
 from solidb_sync.testing.counting_world import count
 from solidb_sync.testing.simulated_server import quiet_server_log
 
@@ -27,12 +27,6 @@ def _notices(seeds: int) -> bool:
             except AssertionError:
                 return True
     return False
-
-
-def test_a_base_that_moves_up_without_its_states_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An applied increment must be in the device's states too."""
-    monkeypatch.setattr(outbox, "has_operations", lambda change: False)
-    assert _notices(SEEDS)
 
 
 def test_an_operation_laid_over_a_base_that_has_it_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

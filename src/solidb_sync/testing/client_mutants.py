@@ -197,14 +197,13 @@ def deltas_over_nothing(patch: Planter) -> None:
 
 
 def edit_not_with_its_row(patch: Planter) -> None:
-    """An edit is recorded in one transaction and the row that shows it in the one after."""
+    """The row that shows an edit is written in one transaction, and the edit in the one after."""
     original = SqliteEngine.add_change
 
     def add_change(self: Any, change: Any) -> int:
-        number = original(self, change)
         self.commit()
         self.begin()
-        return number
+        return original(self, change)
 
     patch.setattr(SqliteEngine, "add_change", add_change)
 

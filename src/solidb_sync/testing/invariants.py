@@ -98,10 +98,11 @@ class ServerInvariants:
         if edit is None:
             broken("3 exactly once", f"{stored.change_id} was accepted, but no device ever made it")
         unseen = self._ledger.newest_version(place).ids - edit.knew
+        was_overruled = self._ledger.was_overruled(place, outcome.actor)  # it may be told `merged`, then
         judgement = self._ledger.accept(stored.change_id, place, outcome)
         is_restamped = not STAMPED.isdisjoint(self._ledger.sent[stored.change_id].operations)
         if stored.status == judgement.status or (
-            is_restamped and (stored.status, judgement.status) == ("merged", "applied")
+            (is_restamped or was_overruled) and (stored.status, judgement.status) == ("merged", "applied")
         ):
             return
         told = (
