@@ -27,7 +27,7 @@ demo: setup
 	$(BIN)/solidb-sync demo
 
 test: setup
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: setup
 	$(BIN)/ruff check .
