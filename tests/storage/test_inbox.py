@@ -40,6 +40,17 @@ def test_a_page_counts_only_onto_the_cursor_it_was_asked_from(device: Any, serve
     assert (device.visible("a"), device.engine.replica().cursor) == ({"v": 1}, 5)
 
 
+@pytest.mark.parametrize("operation", ["remove", "delete", "insert"])
+def test_a_page_that_does_not_move_the_cursor_brings_nothing(device: Any, server: Any, operation: str) -> None:
+    """5, 15: only an old answer, perhaps made for another filter, can bring something onto the cursor it leads to."""
+    device.pull(server.whole("a", {"v": 1}, {"x": 1}), to=5)
+    old = server.whole("a", {"v": 0}, {"x": 1}) if operation == "insert" else server.gone("a", {"x": 1})
+    old.operation = operation
+    applied = device.pull(old, at=5, to=5)
+    assert (applied.pulled, applied.facts) == (0, [])
+    assert (device.visible("a"), device.engine.replica().cursor) == ({"v": 1}, 5)
+
+
 def test_an_empty_page_moves_the_cursor(device: Any) -> None:
     """What was scanned need not be sent."""
     device.pull(to=7)

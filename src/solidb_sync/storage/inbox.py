@@ -1,12 +1,13 @@
 """Apply a page from the server: documents and cursor in the caller's transaction.
 
-A page counts only onto the cursor it was asked from; any other is an old answer and changes nothing. Documents without
-changes of this device take the server's version as it is; the others get it as their base copy, and their visible row is
-made anew.
+A page counts only onto the cursor it was asked from; any other is an old answer and changes nothing, and so does what comes
+with a page that leads nowhere. Documents without changes of this device take the server's version as it is; the others
+get it as their base copy, and their visible row is made anew.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -66,6 +67,9 @@ def apply_page(engine: StorageEngine, page: Page, *, wants_facts: bool) -> PageA
     applied = PageApplied()
     if page.from_cursor != _cursor(engine, page.collection):
         return applied
+    if page.cursor == page.from_cursor:
+        # nothing lies between the two, so what it brings is from an old answer, perhaps to another filter
+        page = dataclasses.replace(page, changes=[], resets=())
     come = {(change.collection, change.key) for change in page.changes} if page.resets else set()
     gone = [fact for collection in page.resets for fact in drop_clean_rows(engine, collection, but=come)]
     if not wants_facts and not page.resets and _apply_quickly(engine, page):
