@@ -330,3 +330,20 @@ def test_a_known_change_that_the_base_copy_has_is_forgotten(device: Any, server:
     device.readdress("c1")
     assert device.states() == {}
     assert device.visible("a") == {"v": 1}
+
+
+def test_a_change_known_from_another_life_asks_for_a_new_incarnation(device: Any) -> None:
+    """A copy of this store has sent it before: under our name there may be edits that are not ours (simulation, seed 487)."""
+    device.save("a", {"v": 1})
+    device.save("b", {"v": 1})
+    batch = device.batch()
+    known = [
+        ChangeResult(change.change_id, "duplicate", original="merged", actor="phone~1", counter=1)
+        for change in batch.changes
+    ]
+    with device.transaction() as engine:
+        settle(engine, batch.changes[:1], [ChangeResult(batch.changes[0].change_id, "applied")])
+    assert not device.engine.replica().must_renew
+    with device.transaction() as engine:
+        settle(engine, batch.changes[1:], known[1:])
+    assert device.engine.replica().must_renew

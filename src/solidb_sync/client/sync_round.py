@@ -258,7 +258,7 @@ class SyncRound:
         try:
             for _ in range(REQUESTS_PER_ROUND_MAX):
                 ask = ahead or self._next_ask(at)
-                if ask.batch.changes and self._must_renew():
+                if self._must_renew():
                     if recording is not None:
                         await recording.result()
                     await self._begin_incarnation()

@@ -190,11 +190,24 @@ def settle(engine: StorageEngine, sent: list[StoredChange], results: list[Change
         by_document.setdefault((change.collection, change.key), []).append(answered)
         settled.acknowledged += answered.outcome in (Outcome.DONE, Outcome.HELD)
         settled.asked_in_full += answered.outcome is Outcome.NEEDS_FULL and not change.needs_full
+    answers_of_all = [answered for answers in by_document.values() for answered in answers]
+    has_parted = any(_is_known_from_another_life(answered) for answered in answers_of_all)
     _settle_finished(engine, by_document)
     for place, answers in by_document.items():
         _settle_document(engine, place, answers, settled)
     _note_settled(engine, sent)
+    if has_parted:
+        engine.save_replica(replace(engine.replica(), must_renew=True))
     return settled
+
+
+def _is_known_from_another_life(answered: _Answered) -> bool:
+    """Return whether the server has a change of ours under another actor: a copy of this store has sent it before us.
+
+    Then the same copy, or another, may have used our counters as well: what the server has under them need not be ours, and
+    must not be passed over as known. The next request begins a new incarnation.
+    """
+    return answered.dot is not None and answered.dot.actor != answered.change.actor
 
 
 def _mark_seen(engine: StorageEngine, sent: list[StoredChange], results: list[ChangeResult]) -> None:
