@@ -333,7 +333,7 @@ def test_a_known_change_that_the_base_copy_has_is_forgotten(device: Any, server:
 
 
 def test_a_change_known_from_another_life_asks_for_a_new_incarnation(device: Any) -> None:
-    """A copy of this store has sent it before: under our name there may be edits that are not ours (simulation, seed 487)."""
+    """A copy of this store has sent it before: under our name may be edits that are not ours (simulation, seed 487)."""
     device.save("a", {"v": 1})
     device.save("b", {"v": 1})
     batch = device.batch()
