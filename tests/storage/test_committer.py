@@ -10,7 +10,7 @@ import pytest
 
 from solidb_sync.errors import StorageError
 from solidb_sync.storage import committer as committer_module
-from solidb_sync.storage.committer import Committer, InlineCommitter, ThreadCommitter, Transactions
+from solidb_sync.storage.committer import Committer, InlineCommitter, MemoryCommitter, ThreadCommitter, Transactions
 from solidb_sync.storage.local_store import LocalStore
 from solidb_sync.storage.opening import open_memory_engine
 from solidb_sync.testing.engine_samples import live
@@ -63,9 +63,9 @@ class Journal:
             raise StorageError(f"{verb} fails")
 
 
-@pytest.fixture(params=[InlineCommitter, ThreadCommitter])
+@pytest.fixture(params=[InlineCommitter, MemoryCommitter, ThreadCommitter])
 def kind(request: pytest.FixtureRequest) -> Callable[[Transactions], Committer]:
-    """Return either kind of committer."""
+    """Return each kind of committer."""
     return request.param  # type: ignore[no-any-return]
 
 
@@ -315,3 +315,31 @@ def test_a_cancelled_caller_has_its_work_done_all_the_same() -> None:
         assert asyncio.run(cancel(committer)) == "second"
         thread.join()
     assert journal.committed == ["first", "second"]
+
+
+def test_one_who_writes_to_memory_without_end_lets_others_have_their_turn() -> None:
+    """Commits there never wait for anything, and yet a heartbeat goes on."""
+    journal = Journal()
+    beats = []
+
+    async def write_until_beaten(committer: Committer) -> None:
+        async def beat() -> None:
+            beats.append(len(journal.committed))
+
+        beating = asyncio.create_task(beat())
+        for _ in range(1_000):
+            await committer.run(lambda: journal.write("a"))
+        await beating
+
+    asyncio.run(write_until_beaten(MemoryCommitter(journal)))
+    assert len(beats) == 1
+    assert beats[0] < 100
+
+
+def test_a_store_in_memory_needs_no_thread() -> None:
+    """So that a thousand of them are cheap; and its long reads may be moved to one all the same."""
+    before = threading.active_count()
+    with LocalStore.open(":memory:", "device", engine="memory") as store:
+        store.put_document("notes", "one", {"number": 1}, {"device": 1})
+        assert threading.active_count() == before
+        assert store.scans_in_threads

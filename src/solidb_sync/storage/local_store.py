@@ -25,7 +25,7 @@ from solidb_sync.model.delta import Delta
 from solidb_sync.model.version_vector import VersionVector
 from solidb_sync.protocol.messages import WireChange
 from solidb_sync.protocol.names import client_id_problem, key_problem, name_problem
-from solidb_sync.storage.committer import Committer, InlineCommitter, ThreadCommitter, Transactions
+from solidb_sync.storage.committer import Committer, InlineCommitter, MemoryCommitter, ThreadCommitter, Transactions
 from solidb_sync.storage.copy_store import copy_to_sqlite
 from solidb_sync.storage.edits import pending_change
 from solidb_sync.storage.engine import EngineReader, IndexProgress, StorageEngine
@@ -106,7 +106,7 @@ class LocalStore:
         clock = clock or SystemClock()
         if engine == "memory":
             memory = open_memory_engine(device_id, random_bytes)
-            return cls(memory, path=":memory:", committer=ThreadCommitter(memory), clock=clock, random_bytes=random_bytes)
+            return cls(memory, path=":memory:", committer=MemoryCommitter(memory), clock=clock, random_bytes=random_bytes)
         return cls._open_file(os.fspath(path), device_id, durability, clock, random_bytes)
 
     @classmethod
@@ -236,7 +236,7 @@ class LocalStore:
     @property
     def scans_in_threads(self) -> bool:
         """True when a long read may be moved to another thread."""
-        return not isinstance(self._committer, InlineCommitter)
+        return not isinstance(self._committer, InlineCommitter) or isinstance(self._committer, MemoryCommitter)
 
     def mint_id(self) -> str:
         """Return a new change id."""

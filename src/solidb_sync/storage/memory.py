@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from types import TracebackType
 from typing import Any
 
 from msgspec.structs import replace
@@ -38,30 +37,12 @@ _MISSING: Any = object()
 Place = tuple[str, str]
 
 
-class _Guard:
-    """Holds the lock for one read; free for the thread whose transaction holds it already."""
-
-    def __init__(self) -> None:
-        self._lock = threading.RLock()
-
-    def acquire(self) -> None:
-        self._lock.acquire()
-
-    def release(self) -> None:
-        self._lock.release()
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
-        self._lock.release()
-
-
 class MemoryEngine:
     """Implements `StorageEngine` in memory."""
 
     def __init__(self, replica: Replica) -> None:
-        self._guard = _Guard()
+        self._guard = threading.RLock()
+        """Held from the beginning of a transaction to its end, and by every read; free for the thread that holds it."""
         self._undo: list[Callable[[], None]] | None = None
         self._mark = 0
         self._facts: dict[str, Any] = {"replica": replica}

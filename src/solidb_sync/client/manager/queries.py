@@ -75,15 +75,17 @@ class QueryMethods(ManagerParts):
 
         A `unique` one binds this device's edits only: one that would give a document a value another has is refused with
         `UniqueIndexError`; documents that arrive by sync are always taken. Values are equal as in SDBQL; null and missing
-        ones never collide. Reads and the event loop go on while it is built, writes wait. `progress` is called on the
-        event loop with the documents done and how many there are, from (0, n) to (n, n). Whoever is cancelled no longer
-        waits; the index is made all the same. Raises as `LocalStore.create_index` does.
+        ones never collide. Reads and the event loop go on while it is built (but not over a store in memory), writes wait.
+        `progress` is called on the event loop with the documents done and how many there are, from (0, n) to (n, n).
+        Whoever is cancelled no longer waits; the index is made all the same. Raises as `LocalStore.create_index` does.
         """
         check_collection(col)
         index = index_definition(col, field, unique=unique)
         report = None if progress is None else _told_on(asyncio.get_running_loop(), progress)
         is_configured = col in self._config.collections
         await self._store.commit(lambda engine: _create_index(engine, index, report, is_configured=is_configured))
+        if progress is not None:
+            await asyncio.sleep(0)  # what was told last is heard before this returns
         return index
 
     async def list_indexes(self, col: str | None = None) -> list[IndexDefinition]:
