@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from solidb_sync import HttpClient
-from solidb_sync.client.transport import http_transport
+from solidb_sync.client.transport import http_transport, line_stream, streamed_answer
 from solidb_sync.errors import ConnectionError
 from solidb_sync.protocol.compression import packed
 
@@ -150,7 +150,8 @@ def test_a_refusal_that_comes_before_the_body_is_sent_is_heard() -> None:
 
 
 def test_the_lines_of_a_stream_come_as_they_end_and_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_transport, "LINE_BYTES_MAX", 100)
+    monkeypatch.setattr(streamed_answer, "LINE_BYTES_MAX", 100)
+    monkeypatch.setattr(line_stream, "LINE_BYTES_MAX", 100)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
 from solidb_sync.client.transport.credentials import Credentials, TokenProvider
+from solidb_sync.client.transport.line_stream import LineStream, open_line_stream
 from solidb_sync.client.transport.transport import TransportAnswer
 from solidb_sync.errors import AuthError, ConfigError, ConnectionError
 from solidb_sync.protocol import endpoints
@@ -34,7 +36,6 @@ ANSWER_BYTES_MAX = 4 * BODY_BYTES_MAX
 CONNECTIONS_MAX = 8
 URLS_HELD_MAX = 100
 STREAM_SILENCE_SECONDS_MAX = 45.0
-LINE_BYTES_MAX = 64 * 1024
 
 
 class HttpClient:
@@ -75,6 +76,7 @@ class HttpClient:
         self._may_pack = True
         self._ssl_context = ssl_context
         self._pool: httpcore2.AsyncConnectionPool | None = None
+        self._streams: set[LineStream] = set()
         self._urls: dict[str, httpcore2.URL] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -158,31 +160,51 @@ class HttpClient:
         Raises `AuthError` when the server does not accept the credentials and there are no others; when there are, the
         stream counts as broken, and is opened with them the next time.
         """
-        timeouts = self._timeouts(STREAM_SILENCE_SECONDS_MAX)
-        pool, url = self._open(), self._url(path, query)
         if self._credentials.are_missing:
             await self._renew({})
         shown = self._credentials.headers
-        headers = list(shown.items())
         try:
-            async with (
-                asyncio.timeout(self.timeout_ms / 1000) as opening,
-                pool.stream("GET", url, headers=headers, extensions=timeouts) as response,
-            ):
-                if response.status == 401 and not (self._credentials.can_renew and await self._renew(shown)):
+            async with asyncio.timeout(self.timeout_ms / 1000) as opening, self._streaming(path, query, shown) as stream:
+                status = await stream.status()
+                if status == 401 and not (self._credentials.can_renew and await self._renew(shown)):
                     raise AuthError(f"{self.base_url}: the server does not accept the credentials")
-                if response.status != 200:
-                    raise ConnectionError(f"{self.base_url}: the stream answered {response.status}")
-                async for line in _lines(response):
-                    opening.reschedule(None)
+                if status != 200:
+                    raise ConnectionError(f"{self.base_url}: the stream answered {status}")
+                async for line in stream:
+                    if opening.when() is not None:
+                        opening.reschedule(None)
                     yield line
         except TimeoutError as problem:
             raise ConnectionError(f"{self.base_url}: no line of the stream within {self.timeout_ms} ms") from problem
-        except _failures() as problem:
-            raise ConnectionError(f"{self.base_url}: {_reason(problem)}") from problem
+
+    @asynccontextmanager
+    async def _streaming(self, path: str, query: Mapping[str, str], shown: Mapping[str, str]) -> AsyncIterator[LineStream]:
+        """Open a stream for as long as the block runs, or until this client is closed."""
+        base = urlsplit(self.base_url)
+        context = self._trust() if base.scheme == "https" else None
+        target = f"{path}?{urlencode(query)}" if query else path
+        stream = await open_line_stream(base, target, shown, context=context, silence_seconds_max=STREAM_SILENCE_SECONDS_MAX)
+        self._streams.add(stream)
+        try:
+            yield stream
+        finally:
+            self._streams.discard(stream)
+            stream.close()
+
+    def _trust(self) -> ssl.SSLContext:
+        """Return whom to believe to be the server: the context that was given, or the library's."""
+        if self._ssl_context is None:
+            import httpcore2
+
+            self._ssl_context = httpcore2.default_ssl_context()
+        self._ssl_context.set_alpn_protocols(["http/1.1"])
+        return self._ssl_context
 
     async def close(self) -> None:
         """Close the connections; a later exchange opens new ones."""
+        for stream in list(self._streams):
+            if stream.loop is asyncio.get_running_loop():
+                stream.close()
         pool, self._pool = self._pool, None
         if pool is not None and self._loop is asyncio.get_running_loop():
             await pool.aclose()
@@ -251,17 +273,6 @@ async def _plain(headers: Mapping[str, str], body: bytes) -> bytes:
         return await asyncio.to_thread(unpacked, body, bytes_max=ANSWER_BYTES_MAX)
     except (PackedBodyError, UnpackedTooLargeError) as problem:
         raise ConnectionError(f"the answer can't be unpacked: {problem}") from problem
-
-
-async def _lines(response: httpcore2.Response) -> AsyncIterator[str]:
-    """Yield the lines of a body as they are complete; raises `ConnectionError` for one without an end."""
-    begun = b""
-    async for chunk in response.aiter_stream():
-        *lines, begun = (begun + chunk).split(b"\n")
-        for line in lines:
-            yield line.rstrip(b"\r").decode("utf-8", "replace")
-        if len(begun) > LINE_BYTES_MAX:
-            raise ConnectionError(f"a line of the stream is longer than {LINE_BYTES_MAX} bytes")
 
 
 def _headers(response: httpcore2.Response) -> dict[str, str]:
