@@ -17,8 +17,9 @@ START_SECONDS_MAX = 20
 class ServerProcess:
     """One server process over a data directory; can be killed and started again on the same port."""
 
-    def __init__(self, data: Path, port: int = 0) -> None:
+    def __init__(self, data: Path, port: int = 0, *, options: tuple[str, ...] = ()) -> None:
         self.data = data
+        self.options = options
         self.port = port
         self.process: subprocess.Popen[str] | None = None
         self.start()
@@ -27,7 +28,7 @@ class ServerProcess:
         """Start the process and wait for the line that says it answers."""
         command = Path(sys.executable).with_name("solidb-sync")
         self.process = subprocess.Popen(
-            [str(command), "serve", "--data", str(self.data), "--port", str(self.port)],
+            [str(command), "serve", "--data", str(self.data), "--port", str(self.port), *self.options],
             env={**os.environ, "SOLIDB_API_KEY": ADMIN_KEY},
             stdout=subprocess.PIPE,
             text=True,

@@ -16,7 +16,14 @@ import pytest
 
 from solidb_sync.cli.program import program
 from solidb_sync.protocol import limits
-from solidb_sync.server.http import auth_routes, conflict_routes, document_routes, health_routes, sync_routes
+from solidb_sync.server.http import (
+    auth_routes,
+    conflict_routes,
+    document_routes,
+    health_routes,
+    maintenance_routes,
+    sync_routes,
+)
 from solidb_sync.server.live.doorbell import LISTENERS_MAX
 from solidb_sync.server.storage.sqlite.server_backend import DATABASES_MAX
 
@@ -124,7 +131,7 @@ def test_every_endpoint_is_in_the_server_document_and_no_other():
     text = (ROOT / "docs/SERVER.md").read_text("utf-8")
     rows = [line for line in text.splitlines() if line.startswith(("| `GET", "| `POST", "| `PUT", "| `DELETE"))]
     documented = {path for row in rows for path in re.findall(r"(/[\w/{}-]+)", row.split("|")[1])}
-    modules = (auth_routes, conflict_routes, document_routes, health_routes, sync_routes)
+    modules = (auth_routes, conflict_routes, document_routes, health_routes, maintenance_routes, sync_routes)
     assert documented == {route.path for module in modules for route in module.ROUTES}
 
 

@@ -40,7 +40,7 @@ def test_registering_tells_which_changes_have_had_their_effect(server: Any) -> N
     applied, waiting = phone.insert("a", {}), phone.update("b", {"n": 1})
     phone.push(applied, waiting)
     answer = register(server, reset=True, known=["never-seen", waiting["id"], applied["id"]])
-    assert answer["known"] == {applied["id"]: ["phone", 1]}
+    assert answer["known"] == {applied["id"]: ["phone", 1, 1]}
 
 
 def test_a_device_starts_again_under_a_new_incarnation(server: Any) -> None:

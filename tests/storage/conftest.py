@@ -17,7 +17,7 @@ from solidb_sync.storage.edits import Minted, record_delete, record_save
 from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.inbox import Page, PageApplied, apply_page
 from solidb_sync.storage.opening import new_replica, open_memory_engine
-from solidb_sync.storage.outbox import Batch, Settled, next_batch, readdress, settle
+from solidb_sync.storage.outbox import Applied, Batch, Settled, next_batch, readdress, settle
 from solidb_sync.storage.overlay import base_states, fold
 from solidb_sync.storage.records import ChangeState, StoredChange
 from solidb_sync.storage.sqlite.connection import FileLocation
@@ -101,8 +101,12 @@ class Device:
         with self.transaction() as engine:
             engine.save_replica(replace(engine.replica(), incarnation=incarnation, counter=0, settled=0))
             pending = engine.changes(state=ChangeState.PENDING)
-            dots = {change.change_id: Dot(change.actor, change.counter) for change in pending if change.change_id in known}
-            readdress(engine, pending, known=dots)
+            applied = {
+                change.change_id: Applied(Dot(change.actor, change.counter))
+                for change in pending
+                if change.change_id in known
+            }
+            readdress(engine, pending, known=applied)
 
     # what is there
 

@@ -14,7 +14,7 @@ from solidb_sync.cli.settings import Settings, server_settings
 from solidb_sync.clock import SystemClock
 from solidb_sync.errors import ConfigError, SoliDBError
 from solidb_sync.protocol.addresses import PORT_DEFAULT
-from solidb_sync.server.config import ServerConfig
+from solidb_sync.server.config import RETENTION_DAYS_DEFAULT, RETENTION_DAYS_MAX, ServerConfig
 from solidb_sync.server.storage.sqlite.server_backend import open_key_store
 
 PORT_MAX = 65_535
@@ -31,6 +31,11 @@ SERVER_PACKAGES = ("starlette", "uvicorn")
     "--backend", type=click.Choice(["sqlite", "postgres"]), default="sqlite", show_default=True, help="Where data is kept."
 )
 @click.option("--database-url", metavar="URL", help="For --backend postgres.")
+@click.option(
+    "--retention-days",
+    type=click.FloatRange(0, RETENTION_DAYS_MAX),
+    help="How long deletions are remembered (SOLIDB_RETENTION_DAYS), default 30; devices away for longer fetch anew.",
+)
 @json_option
 def serve(*, backend: str, database_url: str | None, as_json: bool, **flags: Any) -> int:
     """Run the server until SIGTERM or SIGINT. Prints `listening on http://HOST:PORT` when it answers.
@@ -58,6 +63,7 @@ def _serve(settings: Settings, output: Output) -> None:
         host=settings.find("host") or "127.0.0.1",
         port=settings.whole_number("port", PORT_DEFAULT),
         admin_key=settings.secret("api_key") or "",
+        retention_days=settings.number("retention_days", RETENTION_DAYS_DEFAULT),
     )
 
     def announce(url: str) -> None:

@@ -7,6 +7,7 @@ a file named by `SOLIDB_API_KEY_FILE`, `--api-key-file` or `api_key_file`. An em
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ FILE_NAME = "solidb.toml"
 SERVER_TABLE = "server"
 SECRET_BYTES_MAX = 64 * 1024
 CLIENT_NAMES = ("url", "database", "store", "device_id", "api_key_file", "allow_plain_http")
-SERVER_NAMES = ("data", "host", "port", "api_key_file")
+SERVER_NAMES = ("data", "host", "port", "api_key_file", "retention_days")
+NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,15 @@ class Settings:
         if not text.isascii() or not text.isdigit() or len(text) > 9:
             raise ConfigError(f"{name}: expected a whole number, found {text!r}")
         return int(text)
+
+    def number(self, name: str, default: float) -> float:
+        """Return a setting that is a number, 0 or more."""
+        text = self.find(name)
+        if text is None:
+            return default
+        if not NUMBER.fullmatch(text):
+            raise ConfigError(f"{name}: expected a number such as 30 or 0.5, found {text!r}")
+        return float(text)
 
     def boolean(self, name: str) -> bool:
         """Return a setting that is yes or no, no when it is not set."""
@@ -130,6 +141,6 @@ def _checked(values: dict[str, Any], known: tuple[str, ...], where: str) -> dict
             raise ConfigError(f"{where}: api_key is a secret; keep it in a file of its own and name that as api_key_file")
         if name not in known:
             raise ConfigError(f"{where}: {name!r} is not a setting; known are {', '.join(known)}")
-        if not isinstance(value, (str, int, bool)):
+        if not isinstance(value, (str, int, float, bool)):
             raise ConfigError(f"{where}: {name}: expected a string, a number or true/false, found {value!r}")
     return values

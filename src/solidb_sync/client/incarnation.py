@@ -8,14 +8,21 @@ from msgspec.structs import replace
 
 from solidb_sync.client.conflict_refetch import fetch_again
 from solidb_sync.model.version_vector import Dot
+from solidb_sync.protocol.messages import RegisterAnswer
 from solidb_sync.storage.departures import drop_row
 from solidb_sync.storage.engine import StorageEngine
-from solidb_sync.storage.outbox import readdress
+from solidb_sync.storage.known_versions import Covered
+from solidb_sync.storage.outbox import Applied, readdress
 from solidb_sync.storage.overlay import rebuild
 from solidb_sync.storage.records import ChangeState, Mark
 
 
-def new_incarnation(engine: StorageEngine, incarnation: int, known: Mapping[str, Dot]) -> None:
+def applied_changes(answer: RegisterAnswer) -> dict[str, Applied]:
+    """Return the changes of ours that the server says it has, by their ids."""
+    return {change_id: Applied(Dot(actor, counter), seq) for change_id, (actor, counter, seq) in answer.known.items()}
+
+
+def new_incarnation(engine: StorageEngine, incarnation: int, known: Mapping[str, Applied]) -> None:
     """Take a new actor name; changes the server has not applied get new dots of it, in the same order."""
     engine.save_replica(replace(engine.replica(), incarnation=incarnation, counter=0, settled=0, pushes=0, must_renew=False))
     readdress(engine, engine.changes(state=ChangeState.PENDING), known=known)
@@ -25,7 +32,10 @@ def new_incarnation(engine: StorageEngine, incarnation: int, known: Mapping[str,
 
 def finish_resync(engine: StorageEngine) -> None:
     """Drop what the server no longer has; a document with changes of ours was deleted there, and they lie over that."""
+    covered = Covered(engine.replica())
     for collection, key in engine.unseen():
+        if collection not in covered:
+            continue  # nothing was fetched of it
         base = engine.base(collection, key)
         if not engine.has_changes_of(collection, key):
             drop_row(engine, collection, key)

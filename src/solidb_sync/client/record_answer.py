@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from msgspec.structs import replace
 
 from solidb_sync.client.delta_stats import NO_DELTAS, DeltaStats, pushed_sizes
+from solidb_sync.client.known_floors import note_floor
 from solidb_sync.client.known_views import note_numbers
 from solidb_sync.errors import ProtocolError
 from solidb_sync.protocol.messages import ReceivedAnswer
@@ -73,6 +74,8 @@ def record_answer(
         applied = apply_page(engine, page, wants_facts=wants_facts)
         did.pulled, facts, needs_whole = applied.pulled, applied.facts, applied.needs_whole
         did.deltas += DeltaStats(applied.sent_bytes, applied.full_bytes, applied.pulled)
+        if not needs_whole and not ask.cursor:
+            note_floor(engine, ask.collection, answer.floor or 0)
         if not needs_whole:
             close_conflicts(engine, answer.resolved)
         if page.is_last and page.collection is None and not needs_whole and engine.has_marks(Mark.LEAVING):

@@ -10,15 +10,16 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from solidb_sync.client.incarnation import new_incarnation
+from solidb_sync.client.incarnation import applied_changes, new_incarnation
 from solidb_sync.client.known_views import forget_views
 from solidb_sync.client.server_calls import ServerCalls
-from solidb_sync.model.version_vector import Dot
 from solidb_sync.protocol.limits import KNOWN_IDS_MAX
 from solidb_sync.protocol.messages import ClientSettings, RegisterAnswer
 from solidb_sync.protocol.names import actor_name
 from solidb_sync.storage.engine import EngineReader, StorageEngine
+from solidb_sync.storage.known_versions import forget_sequences
 from solidb_sync.storage.local_store import LocalStore
+from solidb_sync.storage.outbox import Applied
 from solidb_sync.storage.overlay import rebuild
 from solidb_sync.storage.records import ChangeState
 
@@ -38,17 +39,17 @@ async def known_changes(
     *,
     with_pending: bool = True,
     with_held: bool = False,
-) -> tuple[RegisterAnswer, dict[str, Dot]]:
+) -> tuple[RegisterAnswer, dict[str, Applied]]:
     """Get a new incarnation, and learn which changes of this device the server has, under which dots."""
     replica = store.view(lambda reader: reader.replica())
     ids = store.view(lambda reader: _change_ids(reader, with_pending=with_pending, with_held=with_held))
     actor = actor_name(replica.device_id, replica.incarnation)
-    known: dict[str, Dot] = {}
+    known: dict[str, Applied] = {}
     answer: RegisterAnswer | None = None
     for start in range(0, len(ids) or 1, KNOWN_IDS_MAX):
         asked = ids[start : start + KNOWN_IDS_MAX]
         answer = await server.register(replica.device_id, actor=actor, reset=start == 0, known=asked, settings=settings)
-        known.update({change_id: Dot(*dot) for change_id, dot in answer.known.items()})
+        known.update(applied_changes(answer))
     assert answer is not None
     return answer, known
 
@@ -59,7 +60,7 @@ def _change_ids(reader: EngineReader, *, with_pending: bool, with_held: bool) ->
 
 
 def begin_resync(
-    engine: StorageEngine, incarnation: int, known: Mapping[str, Dot], *, epoch: str, discard_local: bool
+    engine: StorageEngine, incarnation: int, known: Mapping[str, Applied], *, epoch: str, discard_local: bool
 ) -> None:
     """Go back to the beginning under a new incarnation, with every row marked as not yet seen."""
     if discard_local:
@@ -86,7 +87,10 @@ def begin_resync(
             run="" if begins_anew else replica.run,
             horizon=0 if begins_anew else replica.horizon,
             offered="",
+            stable=0,
             is_resyncing=True,
         )
     )
+    if begins_anew:
+        forget_sequences(engine)
     engine.mark_all_unseen()

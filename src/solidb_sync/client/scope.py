@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
+from solidb_sync.storage.departures import doubt
 from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.outbox import readdress
 from solidb_sync.storage.records import ChangeState, Replica, Subscription
@@ -54,8 +55,7 @@ def adopt_scope(engine: StorageEngine, wanted: Scope) -> None:
     replica = engine.replica()
     if wanted.names is None:
         if replica.covered is not None:
-            engine.save_replica(replace(replica, covered=None, cursor=0, caught_up=0))
-            readdress(engine, engine.changes(state=ChangeState.PENDING))
+            _begin_from_nothing(engine)
         return
     if replica.covered is not None and set(replica.covered) == wanted.names:
         return
@@ -65,6 +65,16 @@ def adopt_scope(engine: StorageEngine, wanted: Scope) -> None:
         begin_backfill(engine, collection)
 
 
+def _begin_from_nothing(engine: StorageEngine) -> None:
+    """Fetch everything, of all collections, so that what was deleted while they were not synced goes.
+
+    Under a new incarnation: what the server does not send, because it is this device's own edit, would seem to be gone.
+    """
+    everything = replace(engine.replica(), covered=None, cursor=0, caught_up=0, stable=0, is_resyncing=True, must_renew=True)
+    engine.save_replica(everything)
+    engine.mark_all_unseen()
+
+
 def _joining(replica: Replica, names: frozenset[str]) -> frozenset[str]:
     if replica.cursor == 0 or replica.covered is None:
         return frozenset()
@@ -72,8 +82,9 @@ def _joining(replica: Replica, names: frozenset[str]) -> frozenset[str]:
 
 
 def begin_backfill(engine: StorageEngine, collection: str) -> None:
-    """Let a collection catch up from the beginning."""
+    """Let a collection catch up from the beginning; rows of it that are not sent again have to go."""
     engine.add_collection(collection)
+    doubt(engine, collection)
     engine.put_backfill(collection, 0)
     readdress(engine, engine.changes(state=ChangeState.PENDING))
 

@@ -18,7 +18,8 @@ from solidb_sync.client.conflict_handling import ConflictHandling
 from solidb_sync.client.conflict_refetch import fetch_again_if_due
 from solidb_sync.client.conflicts import public_conflict
 from solidb_sync.client.delta_stats import NO_DELTAS
-from solidb_sync.client.incarnation import finish_resync, new_incarnation
+from solidb_sync.client.incarnation import applied_changes, finish_resync, new_incarnation
+from solidb_sync.client.known_floors import known_floors
 from solidb_sync.client.known_views import (
     KnownView,
     adopt_filters,
@@ -37,7 +38,6 @@ from solidb_sync.client.server_calls import ServerCalls
 from solidb_sync.client.sync_events import SyncEventKind, SyncEvents
 from solidb_sync.client.wanted_settings import WantedSettings, wanted_settings
 from solidb_sync.errors import ProtocolError, ResyncRequiredError, ServerError, StorageError
-from solidb_sync.model.version_vector import Dot
 from solidb_sync.protocol.client_settings import DEFAULT_SETTINGS
 from solidb_sync.protocol.limits import KNOWN_IDS_MAX, PROTOCOL, PULL_CHANGES_DEFAULT
 from solidb_sync.protocol.messages import ReceivedAnswer, SyncRequest
@@ -47,7 +47,7 @@ from solidb_sync.storage.edits import DocumentChanged
 from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.inbox import Page
 from solidb_sync.storage.local_store import LocalStore
-from solidb_sync.storage.outbox import Batch, has_pending, next_batch
+from solidb_sync.storage.outbox import Applied, Batch, has_pending, next_batch
 from solidb_sync.storage.pending_change import public_change
 from solidb_sync.storage.records import ChangeState, Mark, Replica
 
@@ -131,6 +131,7 @@ class SyncRound:
         self._views: dict[str, KnownView] = {}
         self._alone = asyncio.Lock()
         self._server_run = ""
+        self._floors: dict[str, int] = {}
         self._pulling: PullProgress | None = None
         self.progress: SyncProgress | None = None
         """How far the pull of this round has come, when it takes several pages."""
@@ -183,11 +184,12 @@ class SyncRound:
         self._wanted = self.wanted_settings()
         replica, self._scope, backfills = self._store.view(self._standing)
         self._pushes, self._server_run = replica.pushes, replica.run
+        self._floors = self._store.view(known_floors)
         if replica.covered != (None if self._scope.names is None else tuple(sorted(self._scope.names))):
             await self._store.commit(lambda engine: adopt_scope(engine, self._scope))
         await self._adopt_filters()
         backfills = self._store.view(lambda reader: reader.backfills())
-        if replica.must_renew:
+        if self._must_renew():
             await self._begin_incarnation()
         for collection, cursor in backfills.items():
             await self._catch_up(collection, is_begun=cursor != NOT_BEGUN)
@@ -339,6 +341,8 @@ class SyncRound:
         if ask.collection is None and answer.replica is None:
             self._pushes = answer.pushes
         self._views = with_numbers(self._views, answer.views)
+        if ask.limit and not ask.cursor:
+            self._floors[ask.collection or ""] = answer.floor or 0
         if ask.limit and (answer.cursor < ask.cursor or (answer.has_more and answer.cursor == ask.cursor)):
             raise ProtocolError(f"cursor: {answer.cursor} leads nowhere from {ask.cursor}, the one asked from")
         return answer
@@ -361,6 +365,8 @@ class SyncRound:
             settings=self._wanted.hash,
             run=self._server_run,
             horizon=horizon if horizon > ask.cursor else 0,
+            floor=self._floors.get(ask.collection or "", 0) if ask.cursor else 0,
+            stable=replica.stable if replica.stable < ask.cursor else None,
             stored=replica.cursor if replica.cursor != ask.cursor and ask.collection is None else None,
         )
         request.views = {name: view.number for name, view in self._views.items() if ask.collection in (None, name)}
@@ -433,7 +439,7 @@ class SyncRound:
             raise ProtocolError(f"the server refused {NEW_INCARNATIONS_PER_ROUND_MAX} new incarnations in a row")
         replica = self._store.view(lambda reader: reader.replica())
         pending = self._store.view(lambda reader: reader.changes(state=ChangeState.PENDING))
-        known: dict[str, Dot] = {}
+        known: dict[str, Applied] = {}
         incarnation = 0
         for start in range(0, len(pending) or 1, KNOWN_IDS_MAX):
             ids = [change.change_id for change in pending[start : start + KNOWN_IDS_MAX]]
@@ -444,7 +450,7 @@ class SyncRound:
                 known=ids,
                 settings=self._wanted.settings,
             )
-            known.update({change_id: Dot(*dot) for change_id, dot in answer.known.items()})
+            known.update(applied_changes(answer))
             incarnation = max(incarnation, answer.incarnation)
         await self._store.commit(lambda engine: new_incarnation(engine, incarnation, known))
         self._pushes = 0

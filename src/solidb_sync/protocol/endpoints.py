@@ -14,6 +14,7 @@ CLIENTS = "/_api/sync/clients/{database}"
 CONFLICTS = "/_api/sync/conflicts/{database}"
 RESOLVE = "/_api/sync/resolve/{database}"
 POLICIES = "/_api/sync/policies/{database}"
+MAINTENANCE = "/_api/sync/maintenance/{database}"
 EXPLAIN = "/_api/sync/explain/{database}"
 HEALTH = "/_api/health"
 

@@ -51,7 +51,8 @@ class WireChange(Struct, omit_defaults=True, gc=False):
     (operation `crdt`); `hlc` is the stamp of the author's clock, where an operation or a strategy needs one. `id` and
     `counter` make the edit recognisable when it is sent again. Changes that share a `transaction` are applied all or none;
     they stand together in one request, and `transaction_size` is their number. `resolves` are the conflicts that the edit
-    settles, by their ids.
+    settles, by their ids. `base_seq`: the author had every version of this document up to this sequence, which says what
+    `base_version` can't any more when the server has compacted the document's vector, or collected its tombstone.
     """
 
     collection: str
@@ -70,6 +71,7 @@ class WireChange(Struct, omit_defaults=True, gc=False):
     crdt: Raw | UnsetType = UNSET
     hlc: str = ""
     resolves: list[str] = []
+    base_seq: int = 0
 
 
 class ViewBase(Struct, omit_defaults=True, frozen=True):
@@ -98,8 +100,10 @@ class SyncRequest(Struct, omit_defaults=True):
     the hash of the settings it has registered with, empty for the defaults. `views` names, by collection, the server's
     records of what this device holds by its filters, 0 to begin one; `view_base` is set while the device catches up with a
     new filter. `run` is the server's run that the last answer came from, and `horizon` the highest sequence of which the
-    device holds something, when that is not its cursor: both tell a server whose files went back in time. `changes` stand
-    last, because they are put behind the rest as text.
+    device holds something, when that is not its cursor: both tell a server whose files went back in time. `floor` is the
+    server's floor when the device began to fetch from nothing: it has missed no deletion up to there. `stable`: edits that
+    are still to come from this device were made by one who had everything up to this sequence. `changes` stand last,
+    because they are put behind the rest as text.
     """
 
     client_id: str
@@ -121,6 +125,8 @@ class SyncRequest(Struct, omit_defaults=True):
     view_base: ViewBase | None = None
     run: str = ""
     horizon: int = 0
+    floor: int = 0
+    stable: int | None = None
     changes: list[WireChange] = []
 
 
@@ -146,6 +152,8 @@ class LooseSyncRequest(Struct):
     view_base: ViewBase | None = None
     run: str = ""
     horizon: int = 0
+    floor: int = 0
+    stable: int | None = None
     changes: list[Raw] = []
 
 
@@ -277,6 +285,7 @@ class SyncAnswer(Struct, Generic[Changes]):
     `resolved` are conflicts of this device that were settled since its cursor. `hlc` is the latest stamp the
     server has taken.
     `resets`: collections emptied or dropped since the cursor; what the device holds of them goes before the page comes.
+    `floor`: tombstones up to this sequence are gone; unset for none.
     `register`: the server holds other settings of this device than it names; nothing was done, it registers and asks again.
     `views`: the numbers of the views that this answer begins. `views_lost`: the views of these collections can't be gone by;
     nothing was pulled, the device begins new ones.
@@ -301,6 +310,7 @@ class SyncAnswer(Struct, Generic[Changes]):
     views_lost: list[str] = []
     resolved: list[str] = []
     resets: list[str] | UnsetType = UNSET
+    floor: int | UnsetType = UNSET
     hlc: str = ""
 
 
@@ -325,11 +335,14 @@ class RegisterRequest(Struct, omit_defaults=True):
 
 
 class RegisterAnswer(Struct):
-    """The incarnation to go on with, and those of the asked ids that the server has already applied, with their dots."""
+    """The incarnation to go on with, and those of the asked ids that the server has already applied.
+
+    `known` has, for each of them, its dot and the sequence it was applied under.
+    """
 
     client_id: str
     incarnation: int
-    known: dict[str, tuple[str, int]]
+    known: dict[str, tuple[str, int, int]]
     epoch: str
     server_time: str
     server_version: dict[str, int]

@@ -11,7 +11,14 @@ from starlette.exceptions import HTTPException
 from solidb_sync.clock import Clock
 from solidb_sync.server.config import ServerConfig
 from solidb_sync.server.databases import Databases
-from solidb_sync.server.http import auth_routes, conflict_routes, document_routes, health_routes, sync_routes
+from solidb_sync.server.http import (
+    auth_routes,
+    conflict_routes,
+    document_routes,
+    health_routes,
+    maintenance_routes,
+    sync_routes,
+)
 from solidb_sync.server.http.answers import answer_http_exception
 from solidb_sync.server.http.context import ServerContext
 from solidb_sync.server.storage.backend import ServerBackend
@@ -25,7 +32,7 @@ def build_app(
     The context of the server is in `app.state.context`. Before the backend is closed, `shut_down` sends the listeners
     away and writes what is still in memory.
     """
-    parts = (sync_routes, conflict_routes, health_routes, document_routes, auth_routes)
+    parts = (sync_routes, conflict_routes, maintenance_routes, health_routes, document_routes, auth_routes)
     app = Starlette(
         routes=[route for part in parts for route in part.ROUTES],
         exception_handlers={HTTPException: answer_http_exception},

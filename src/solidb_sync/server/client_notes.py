@@ -1,6 +1,7 @@
 """Notes on each device: how far it has come, when it was last here, which collections it asks for.
 
-These notes are for people and dashboards; no decision depends on them. They are kept in memory and written along with
+These notes are for people, dashboards and maintenance, which asks how far everybody has come; that a device was judged by
+an old note is noticed when it asks (`history.check_floor`). They are kept in memory and written along with
 the next push, or when a sync comes some seconds after they were last written, or at the end.
 """
 
@@ -36,6 +37,7 @@ class ClientNotes:
                 {"names": call.collections, "excluded": call.excluded, "views": call.views, "caught_up": call.caught_up}
             ).decode(),
             last_sync_ms=self._clock.now_ms(),
+            stable=call.stable if call.stable is not None or not call.protocol else call.stored,
         )
 
     @property

@@ -10,6 +10,9 @@ from solidb_sync.protocol.addresses import PORT_DEFAULT, is_loopback
 
 ADMIN_KEY_CHARACTERS_MIN = 32
 HEARTBEAT_SECONDS_MAX = 3600.0
+RETENTION_DAYS_DEFAULT = 30.0
+RETENTION_DAYS_MAX = 36_500.0
+MAINTENANCE_SECONDS_MAX = 7 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +20,9 @@ class ServerConfig:
     """Where a server keeps its files, where it listens, and who administers it.
 
     `admin_key` may do everything in every database; empty means there is no such key. `port` 0 picks a free one.
-    `heartbeat_seconds` is the time between the comment lines of an open event stream.
+    `heartbeat_seconds` is the time between the comment lines of an open event stream. A tombstone is kept for
+    `retention_days` at least, and a device that was not here for as long is not waited for when tombstones are collected;
+    `maintenance_seconds` is the time between two looks for what can be collected, 0 for none.
     """
 
     data_dir: Path
@@ -25,6 +30,8 @@ class ServerConfig:
     port: int = PORT_DEFAULT
     admin_key: str = field(default="", repr=False)
     heartbeat_seconds: float = 15.0
+    retention_days: float = RETENTION_DAYS_DEFAULT
+    maintenance_seconds: float = 3600.0
 
     def __post_init__(self) -> None:
         if not self.host:
@@ -40,6 +47,17 @@ class ServerConfig:
                 f"heartbeat_seconds: {self.heartbeat_seconds} is out of range; "
                 f"use more than 0, at most {HEARTBEAT_SECONDS_MAX:g}"
             )
+        if not 0 <= self.retention_days <= RETENTION_DAYS_MAX:
+            raise ConfigError(f"retention_days: {self.retention_days} is out of range; use 0 to {RETENTION_DAYS_MAX:g}")
+        if not 0 <= self.maintenance_seconds <= MAINTENANCE_SECONDS_MAX:
+            raise ConfigError(
+                f"maintenance_seconds: {self.maintenance_seconds} is out of range; use 0 to {MAINTENANCE_SECONDS_MAX:g}"
+            )
+
+    @property
+    def retention_ms(self) -> int:
+        """`retention_days` in milliseconds."""
+        return round(self.retention_days * 86_400_000)
 
 
 def check_may_listen(config: ServerConfig, *, has_keys: bool) -> None:

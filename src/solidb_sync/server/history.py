@@ -4,8 +4,8 @@ Every start of the server is a *run* with an id. A device stores the run of the 
 When the file of the database was replaced by an older one, the device proves it: it names a run that is not known here, or
 has reached a sequence beyond the end of its run, or knows of more pushes than were taken.
 
-The other direction is the floor: tombstones at or below it have been dropped, so whoever reads from further back would miss
-deletions, and has to fetch everything again.
+The other direction is the floor: tombstones at or below it have been collected, so whoever reads from further back would
+miss deletions, and has to fetch everything again; unless it began to fetch from nothing when the floor was there already.
 """
 
 from __future__ import annotations
@@ -51,6 +51,10 @@ class Standing(Protocol):
         """The sequence it reads from."""
 
     @property
+    def floor(self) -> int:
+        """The floor there was when it began to fetch from nothing."""
+
+    @property
     def horizon(self) -> int:
         """The highest sequence it holds something of."""
 
@@ -73,16 +77,20 @@ def check_history(session: ReadSession, standing: Standing, head: Head, actor: A
         problem = f"epoch: {standing.epoch[:64]!r} is not this database's"
         raise resync_required(problem, epoch=head.epoch, reason=OTHER_DATABASE)
     if standing.protocol < PROTOCOL:
+        check_floor(standing.cursor if standing.cursor <= head.newest else 0, head, began_at=standing.floor)
         return
     lost = _lost_sequence(session, standing, head) or _lost_pushes(session, standing, actor)
     if lost is not None:
         raise resync_required(f"{lost}: the server has lost a part of the history", epoch=head.epoch, reason=LOST_HISTORY)
-    check_floor(standing.cursor, head)
+    check_floor(standing.cursor, head, began_at=standing.floor)
 
 
-def check_floor(cursor: int, head: Head) -> None:
-    """Raise `RequestRefused` (410) when deletions after a cursor can't be told any more; 0 has nothing to be told of."""
-    if 0 < cursor < head.floor:
+def check_floor(cursor: int, head: Head, *, began_at: int) -> None:
+    """Raise `RequestRefused` (410) when deletions after a cursor can't be told any more.
+
+    Whoever begins from nothing, or has begun when the floor was at `began_at`, needs none of those.
+    """
+    if 0 < cursor < head.floor and began_at < head.floor:
         problem = f"version_vector.server: deletions up to {head.floor} are forgotten, {cursor} is too far back"
         raise resync_required(problem, epoch=head.epoch, reason=BELOW_FLOOR)
 

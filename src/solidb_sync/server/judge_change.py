@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 
 from solidb_sync.json_value import DEPTH_MAX, DOCUMENT_BYTES_MAX, decode, depth_exceeds, encode
 from solidb_sync.model.crdt.field_states import FieldProblem, states_text
+from solidb_sync.model.field_dots import SERVER_ACTOR
 from solidb_sync.model.hybrid_clock import clamped, stamp_text
-from solidb_sync.model.version_vector import COUNTER_MAX, Dot
+from solidb_sync.model.version_vector import COUNTER_MAX, Dot, VersionVector
 from solidb_sync.protocol.messages import ChangeError
 from solidb_sync.reconcile.crdt_merge import Stamp, put_fields_in, take_fields_out
-from solidb_sync.reconcile.decision import Decision, Edit, Operation, decide
+from solidb_sync.reconcile.decision import Decision, Edit, Operation, Version, decide
 from solidb_sync.reconcile.strategy import Strategy
 from solidb_sync.server.conflict_records import conflict_record
 from solidb_sync.server.proposed_change import ProposedChange, too_large_text
@@ -83,12 +84,16 @@ def decide_change(working: WorkingSet, change: ProposedChange, dot: Dot) -> Verd
     """Return what becomes of a change that nothing speaks against, with its effect on the working set."""
     current, current_ms = working.current(change.name)
     strategy = working.strategy(change.name[0])
+    current = current or working.collected(change)
     edit = _edit(working, change, dot, strategy)
+    known = edit.base
+    if change.base_seq:  # whatever stands in the vectors by now, the author had the versions up to here
+        edit = replace(edit, base=known.merge(VersionVector({SERVER_ACTOR: change.base_seq})))
     seq = working.newest + 1
     try:
         states = working.crdt_states(change.name)
         fields = take_fields_out(edit, current, states, change.operations)
-        decision = decide(current, fields.edit, seq=seq, trusted_base=working.trusted(edit.base), strategy=strategy)
+        decision = decide(current, fields.edit, seq=seq, trusted_base=_trusted(working, current, known), strategy=strategy)
         if decision is None:
             return Verdict(change, dot, "need_full")
         crdt = ""
@@ -99,7 +104,7 @@ def decide_change(working: WorkingSet, change: ProposedChange, dot: Dot) -> Verd
             crdt = states_text(states) if fields.operations else ""
     except FieldProblem as problem:
         return Verdict(change, dot, "rejected", error=ChangeError(problem.kind, f"changes[{change.at}].crdt.{problem}"))
-    if decision.is_fast_forward and working.stands_on_overruled(change):
+    if decision.is_fast_forward and (_differs(current, known) or working.stands_on_overruled(change)):
         decision = replace(decision, is_fast_forward=False)
     body = None if decision.version.document is None else encode(decision.version.document).decode()
     error = _result_error(change, decision, body)
@@ -115,14 +120,27 @@ def decide_change(working: WorkingSet, change: ProposedChange, dot: Dot) -> Verd
     shown = decision.clash.arrived if edit.document is None or fields.overruled else edit.document
     conflict = conflict_record(
         change,
-        edit,
+        replace(edit, base=known),
         replace(decision.clash, arrived=shown),
         strategy=strategy,
         seq=seq,
         client_id=working.client_id,
-        times=(current_ms, working.now_ms),
+        times=(current_ms or working.now_ms, working.now_ms),
     )
     return Verdict(change, dot, "conflict", seq=seq, conflict=conflict)
+
+
+def _trusted(working: WorkingSet, current: Version | None, known: VersionVector) -> VersionVector:
+    """Return what of a base enters the vector: of a compacted version, not those whose entries it has become one for."""
+    trusted = working.trusted(known)
+    if current is None or SERVER_ACTOR not in current.vector or known.includes(current.vector):
+        return trusted
+    return VersionVector({actor: count for actor, count in trusted.items() if actor in current.vector})
+
+
+def _differs(current: Version | None, known: VersionVector) -> bool:
+    """Return whether author and server write the vector of one version differently, since the server compacted its own."""
+    return current is not None and not known.includes(current.vector)
 
 
 def _edit(working: WorkingSet, change: ProposedChange, dot: Dot, strategy: Strategy) -> Edit:

@@ -49,6 +49,7 @@ class ProposedChange(msgspec.Struct, gc=False):
     """What is done to replicated fields."""
     stamp: str = ""
     resolves: list[str] = []
+    base_seq: int = 0
     is_plain_insert: bool = False
     """True for the commonest change of all: a valid new document with id and counter, without base or transaction."""
 
@@ -75,6 +76,7 @@ def propose(at: int, wire: WireChange, client_id: str, names_checked: dict[str, 
         wire.transaction_size,
         not wire.id,
         None,
+        base_seq=wire.base_seq if wire.base_version else 0,
     )
     if not 0 < len(wire.id) <= CHANGE_ID_CHARACTERS_MAX or not 0 <= wire.counter <= COUNTER_MAX:
         _replace_identity(change, wire, client_id)
@@ -164,6 +166,8 @@ def _envelope_error(at: int, wire: WireChange, names_checked: dict[str, str | No
         wrong = vector_problem(wire.base_version)
         if wrong is not None:
             return _error(at, "InvalidChange", f"base_version{wrong[0]}", wrong[1])
+    if not 0 <= wire.base_seq <= COUNTER_MAX:
+        return _error(at, "InvalidChange", "base_seq", f"expected 0 to {COUNTER_MAX}, found {wire.base_seq}")
     if len(wire.timestamp) > TIMESTAMP_CHARACTERS_MAX:
         return _error(at, "InvalidChange", "timestamp", f"at most {TIMESTAMP_CHARACTERS_MAX} characters")
     if len(wire.resolves) > RESOLVED_AT_ONCE_MAX:

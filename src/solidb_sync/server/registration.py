@@ -55,7 +55,7 @@ def register(session: WriteSession, request: RegisterRequest, now_ms: int) -> Re
     if settings is not None:
         save_settings(session, request.client_id, settings)
     applied = {
-        outcome.change_id: (outcome.actor, outcome.counter)
+        outcome.change_id: (outcome.actor, outcome.counter, outcome.seq)
         for outcome in session.outcomes(request.known)
         if outcome.status in APPLIED_STATUSES
     }

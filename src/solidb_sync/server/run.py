@@ -23,6 +23,7 @@ from solidb_sync.errors import ConfigError
 from solidb_sync.server.application import build_app, shut_down
 from solidb_sync.server.config import ServerConfig, check_may_listen
 from solidb_sync.server.http.context import ServerContext
+from solidb_sync.server.maintenance_schedule import maintained
 from solidb_sync.server.storage.sqlite.server_backend import open_sqlite_backend
 
 GRACE_SECONDS = 3
@@ -92,17 +93,20 @@ class _Server(uvicorn.Server):
         )
         self._app = app
         self._started = started
+        self._maintained = contextlib.AsyncExitStack()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then say so."""
         await super().startup(sockets)
         if self.started:
+            await self._maintained.enter_async_context(maintained(self._app.state.context))
             self._started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the event streams, wait for running requests, write what is left."""
         context: ServerContext = self._app.state.context
         context.doorbell.close()
+        await self._maintained.aclose()
         await super().shutdown(sockets)
         await shut_down(self._app)
 

@@ -61,6 +61,8 @@ class SyncCall:
     caught_up: int
     run: str
     horizon: int
+    floor: int
+    stable: int | None
     settings: str
     views: Mapping[str, int]
     view_base: ViewBase | None
@@ -171,6 +173,8 @@ def checked_call(request: SyncRequest | LooseSyncRequest, changes: list[Proposed
     _check_count("caught_up", request.caught_up)
     _check_count("pushes", request.pushes)
     _check_count("horizon", request.horizon)
+    _check_count("floor", request.floor)
+    _check_count("stable", request.stable)
     if request.collections is not None and len(request.collections) > COLLECTIONS_ASKED_MAX:
         raise bad_request(f"collections: {len(request.collections)} names, at most {COLLECTIONS_ASKED_MAX} are read")
     if len(request.excluded) > COLLECTIONS_ASKED_MAX:
@@ -198,6 +202,8 @@ def checked_call(request: SyncRequest | LooseSyncRequest, changes: list[Proposed
         caught_up=request.caught_up,
         run=request.run,
         horizon=request.horizon,
+        floor=request.floor,
+        stable=request.stable,
         settings=request.settings,
         views=request.views,
         view_base=request.view_base,

@@ -162,5 +162,6 @@ def _answer(
         server_time=iso_text(clock.now_ms()),
         pushes=outcome.pushes,
         replica=replica,
+        floor=head.floor or UNSET,
         hlc=head.stamp,
     )

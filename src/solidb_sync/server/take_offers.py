@@ -43,7 +43,7 @@ _decoder = msgspec.json.Decoder(OfferRequest)
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A checked offer; `cursor`, `acknowledged` and `pushes` say nothing here."""
+    """A checked offer; `cursor`, `floor`, `acknowledged` and `pushes` say nothing here."""
 
     client_id: str
     actor: str
@@ -53,6 +53,7 @@ class Offer:
     horizon: int
     documents: list[OfferedDocument]
     cursor: int = 0
+    floor: int = 0
     acknowledged: int = 0
     pushes: int | None = None
 

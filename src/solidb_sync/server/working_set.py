@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from solidb_sync.json_value import decode, encode
 from solidb_sync.model.crdt.field_states import NO_STATES, FieldStates, read_states
 from solidb_sync.model.field_dots import SERVER_ACTOR, FieldDots
-from solidb_sync.model.version_vector import Dot, VersionVector
+from solidb_sync.model.version_vector import EMPTY_VECTOR, Dot, VersionVector
 from solidb_sync.protocol.names import actor_belongs_to
 from solidb_sync.reconcile.decision import Version
 from solidb_sync.reconcile.strategy import Strategy
@@ -78,6 +78,7 @@ class WorkingSet:
         self._open: dict[DocumentName, ConflictRecord] = {}
         self._stored = stored
         self._dropped: set[str] | None = None
+        self._resets: dict[str, int] | None = None
         self._overruled: set[DocumentName] | None = None
 
     def load(self, changes: Sequence[ProposedChange]) -> None:
@@ -133,6 +134,20 @@ class WorkingSet:
             return None, 0
         body = None if found.is_deleted else self._session.body(name[0], found.row)
         return _version(body, found.vector, found.dots), found.updated_ms
+
+    def collected(self, change: ProposedChange) -> Version | None:
+        """Return the tombstone that a change without a record was made against, if the record may have been collected.
+
+        Its author had a version; so the document was deleted, and not with the whole of its collection.
+        """
+        if not (self._head.floor and change.base):
+            return None
+        if self._resets is None:
+            self._resets = {reset.collection: reset.seq for reset in self._session.resets_after(0)}
+        if self._resets.get(change.name[0], 0) > change.base_seq:
+            return None
+        dot = Dot(SERVER_ACTOR, self._head.floor)
+        return Version(None, EMPTY_VECTOR.with_dot(dot), FieldDots.created(dot, dot.counter))
 
     def crdt_states(self, name: DocumentName) -> FieldStates:
         """Return the states of the replicated fields of a document, a deleted one too."""

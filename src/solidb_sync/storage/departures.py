@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Container, Iterable
 
 from solidb_sync.json_value import JsonDocument, decode
-from solidb_sync.model.version_vector import Dot
 from solidb_sync.protocol.messages import ServerChange
 from solidb_sync.protocol.names import actor_name
 from solidb_sync.storage.edits import DocumentChanged
 from solidb_sync.storage.engine import StorageEngine
+from solidb_sync.storage.outbox import is_included
 from solidb_sync.storage.records import ChangeState, Mark
 from solidb_sync.storage.text_forms import parse_vector
 
@@ -42,9 +42,7 @@ def take_away(engine: StorageEngine, change: ServerChange) -> None:
     place = (change.collection, change.key)
     changes = engine.changes_of(*place)
     seen = parse_vector(bytes(change.version_vector).decode())
-    is_waiting = any(
-        kept.state is not ChangeState.HELD or not seen.covers(Dot(kept.actor, kept.counter)) for kept in changes
-    )
+    is_waiting = any(kept.state is not ChangeState.HELD or not is_included(kept, seen, change.seq) for kept in changes)
     if is_waiting:
         engine.mark(Mark.LEAVING, *place)
         return

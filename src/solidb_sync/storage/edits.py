@@ -13,6 +13,7 @@ from solidb_sync.model.delta import diff
 from solidb_sync.protocol.messages import WireChange
 from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.field_edits import Ground, Plan, ground, plan_operations, plan_save
+from solidb_sync.storage.known_versions import base_seq
 from solidb_sync.storage.overlay import keep_base_apart, rebuild, without_refused
 from solidb_sync.storage.records import ChangeState, Mark, StoredChange, StoredRow, StoredStates
 from solidb_sync.storage.text_forms import delta_fields, encode_change, text_with_dot
@@ -225,6 +226,7 @@ def _record(
     change.id = minted.change_id
     change.counter = dot.counter
     change.base_version = decode(base)
+    change.base_seq = 0 if row is None else base_seq(engine, collection, key)
     change.timestamp = minted.stamp
     change.hlc = change.hlc or minted.hlc
     change.transaction = minted.transaction

@@ -18,11 +18,12 @@ from solidb_sync.errors import ProtocolError
 from solidb_sync.json_value import JsonDocument, decode, encode
 from solidb_sync.model.crdt.field_states import read_states, states_text
 from solidb_sync.model.delta import MissingParentError, apply_delta
-from solidb_sync.model.version_vector import Dot
 from solidb_sync.protocol.messages import ServerChange
 from solidb_sync.storage.departures import REASON, drop_clean_rows, stays, take_away
 from solidb_sync.storage.edits import DocumentChanged
 from solidb_sync.storage.engine import StorageEngine
+from solidb_sync.storage.known_versions import stable_at
+from solidb_sync.storage.outbox import is_included
 from solidb_sync.storage.overlay import base_copy, rebuild
 from solidb_sync.storage.records import ChangeState, DocumentRow, Mark, StoredBase, StoredRow, StoredStates
 from solidb_sync.storage.text_forms import parse_delta, parse_vector
@@ -134,7 +135,9 @@ def _move_cursor(engine: StorageEngine, page: Page) -> None:
     caught_up = page.cursor if page.is_last else replica.caught_up
     if (page.cursor, caught_up) != (replica.cursor, replica.caught_up):
         horizon = max(page.cursor, replica.horizon)
-        engine.save_replica(replace(replica, cursor=page.cursor, caught_up=caught_up, horizon=horizon))
+        stable = stable_at(engine, page.cursor)
+        moved = replace(replica, cursor=page.cursor, caught_up=caught_up, horizon=horizon, stable=stable)
+        engine.save_replica(moved)
 
 
 def _prepared(engine: StorageEngine, change: ServerChange) -> str | None:
@@ -211,7 +214,7 @@ def _rebase(engine: StorageEngine, change: ServerChange, body: str | None, vecto
         [
             kept.id
             for kept in engine.changes_of(*place)
-            if kept.state is ChangeState.HELD and seen.covers(Dot(kept.actor, kept.counter))
+            if kept.state is ChangeState.HELD and is_included(kept, seen, change.seq)
         ]
     )
     rebuild(engine, *place)

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from solidb_sync.json_value import decode, encode
 from solidb_sync.protocol.messages import OfferedDocument
 from solidb_sync.storage.engine import EngineReader, StorageEngine
+from solidb_sync.storage.known_versions import forget_sequences
 from solidb_sync.storage.outbox import PUSH_BYTES_MAX
 from solidb_sync.storage.records import ChangeState, StoredBase, StoredRow
 
@@ -53,8 +54,10 @@ def begin_offering(engine: StorageEngine, known: Container[str], *, epoch: str) 
             horizon=0,
             is_resyncing=False,
             offered=NOT_BEGUN,
+            stable=0,
         )
     )
+    forget_sequences(engine)
 
 
 def next_offers(reader: EngineReader, *, count: int) -> OfferPage:

@@ -237,6 +237,13 @@ def _settle_quickly(engine: StorageEngine, sent: list[StoredChange], results: li
     return True
 
 
+class Applied(NamedTuple):
+    """Under which dot, and with which sequence, the server has taken a change."""
+
+    dot: Dot
+    seq: int = 0
+
+
 class _Answered(NamedTuple):
     """A change with what was answered; `dot` is the one the server recorded, if that is not the change's own."""
 
@@ -244,6 +251,7 @@ class _Answered(NamedTuple):
     outcome: Outcome
     reason: str
     dot: Dot | None
+    seq: int
 
 
 def has_operations(change: StoredChange) -> bool:
@@ -266,7 +274,7 @@ def _answered(change: StoredChange, result: ChangeResult) -> _Answered:
         raise ProtocolError(f"results: unknown status {status!r} for change {result.change_id}")
     reason = "" if result.error is None else f"{result.error.type}: {result.error.message}"
     dot = Dot(result.actor, result.counter) if result.actor else None
-    return _Answered(change, outcome, reason, None if dot == (change.actor, change.counter) else dot)
+    return _Answered(change, outcome, reason, None if dot == (change.actor, change.counter) else dot, result.seq)
 
 
 def _settle_finished(engine: StorageEngine, by_document: dict[Place, list[_Answered]]) -> None:
@@ -305,10 +313,11 @@ def _absorb(engine: StorageEngine, place: Place, applied: list[StoredChange]) ->
 
 
 def _settle_document(engine: StorageEngine, place: Place, answers: list[_Answered], settled: Settled) -> None:
-    for answered, outcome, reason, dot in answers:
+    for answered, outcome, reason, dot, seq in answers:
         change = _as_kept(engine, answered)
-        recorded = change if dot is None else replace(change, actor=dot.actor, counter=dot.counter)
+        recorded = replace(change, answered=seq)
         if dot is not None:
+            recorded = replace(recorded, actor=dot.actor, counter=dot.counter)
             _exchange_dot(engine, change, dot)
         match outcome:
             case Outcome.DONE if not _has_older_pending(engine, place, change):
@@ -357,6 +366,14 @@ def hold(engine: StorageEngine, change: StoredChange) -> None:
     rebuild(engine, change.collection, change.key)
 
 
+def is_included(held: StoredChange, seen: VersionVector, seq: int) -> bool:
+    """Return whether a version of a document, with this vector and sequence, includes a change the server has taken.
+
+    A vector that was compacted says no more whose edits it includes, but the order of the versions does.
+    """
+    return seen.covers(Dot(held.actor, held.counter)) or 0 < held.answered <= seq
+
+
 def settle_by_hand(engine: StorageEngine, number: int) -> bool:
     """Treat one pending change as applied; False when there is none with this id."""
     for change in engine.changes(state=ChangeState.PENDING, after=number - 1, limit=1):
@@ -386,21 +403,21 @@ def _note_settled(engine: StorageEngine, sent: list[StoredChange]) -> None:
         engine.save_replica(replace(replica, settled=highest))
 
 
-def readdress(engine: StorageEngine, changes: list[StoredChange], *, known: Mapping[str, Dot] | None = None) -> None:
+def readdress(engine: StorageEngine, changes: list[StoredChange], *, known: Mapping[str, Applied] | None = None) -> None:
     """Give all pending changes new dots of the current incarnation, under the same ids; hold the `known` ones instead.
 
-    `known` are the changes that the server has applied already, with the dots it recorded. The others are appended anew, so
+    `known` are the changes that the server has applied already, as it recorded them. The others are appended anew, so
     that the order of ids stays the order of counters. What an edit had seen stays what it had seen: only the dots of our own
     earlier edits are exchanged in its base.
     """
     by_document: dict[Place, _Moving] = {}
     for change in changes:
         moving = by_document.setdefault((change.collection, change.key), _Moving())
-        dot = (known or {}).get(change.change_id)
-        if dot is None:
+        applied = (known or {}).get(change.change_id)
+        if applied is None:
             moving.move(engine, change)
         else:
-            moving.hold(engine, change, dot)
+            moving.hold(engine, change, applied)
     for place in by_document:
         rebuild(engine, *place)
 
@@ -421,11 +438,12 @@ class _Moving:
         engine.drop_changes([change.id])
         engine.add_change(replace(change, actor=dot.actor, counter=dot.counter, wire=encode_change(wire)))
 
-    def hold(self, engine: StorageEngine, change: StoredChange, dot: Dot) -> None:
+    def hold(self, engine: StorageEngine, change: StoredChange, applied: Applied) -> None:
         """Hold a change under the dot that the server has recorded."""
-        wire = self._rebased(change)
-        self.earlier = self.earlier.with_dot(dot)
-        hold(engine, replace(change, actor=dot.actor, counter=dot.counter, wire=encode_change(wire)))
+        wire, (actor, counter) = self._rebased(change), applied.dot
+        self.earlier = self.earlier.with_dot(applied.dot)
+        held = replace(change, actor=actor, counter=counter, answered=applied.seq, wire=encode_change(wire))
+        hold(engine, held)
 
     def _rebased(self, change: StoredChange) -> WireChange:
         """Return the change with a base that has our earlier edits under the dots they have now."""

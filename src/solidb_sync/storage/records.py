@@ -67,7 +67,10 @@ class StoredStates(Struct, frozen=True, gc=False):
 
 
 class StoredChange(Struct, frozen=True, gc=False):
-    """One change of this device. `wire` is its JSON as it is sent, without the full copy that `needs_full` asks for."""
+    """One change of this device. `wire` is its JSON as it is sent, without the full copy that `needs_full` asks for.
+
+    `answered`: the sequence of its outcome, for one the server has taken; 0 when that is not known.
+    """
 
     id: int
     collection: str
@@ -80,6 +83,7 @@ class StoredChange(Struct, frozen=True, gc=False):
     needs_full: bool
     wire: str
     reason: str
+    answered: int = 0
 
 
 class Replica(Struct, frozen=True, gc=False):
@@ -92,6 +96,7 @@ class Replica(Struct, frozen=True, gc=False):
     `covered`: the collections the cursor speaks for, None for all of them but the `excluded` ones.
     `run`: the server's run that the last answer came from. `horizon`: the highest sequence of which there is anything here.
     `offered`: how far this store has offered its documents to a server that lost a part of its history, else empty.
+    `stable`: up to where it had everything when it made the edits that are still to be sent.
     `must_renew`: the next round begins under a new incarnation, because rows that held edits of this one were dropped.
     """
 
@@ -112,6 +117,7 @@ class Replica(Struct, frozen=True, gc=False):
     run: str = ""
     horizon: int = 0
     offered: str = ""
+    stable: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,7 @@ async def pull_by_query(request: Request) -> SentAnswer:
         collections=query.names(request, "collections"),
         excluded=query.names(request, "excluded") or [],
         caught_up=query.whole_number(request, "caught_up") or 0,
+        floor=query.whole_number(request, "floor") or 0,
         limit=query.whole_number(request, "limit"),
         full=query.boolean(request, "full"),
         settings=request.query_params.get("settings", ""),

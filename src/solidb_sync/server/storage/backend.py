@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
+from solidb_sync.server.storage.maintenance import MaintenanceWrites
 from solidb_sync.server.storage.records import (
     ActorState,
     ApiKey,
@@ -139,7 +140,7 @@ class ReadSession(ViewReads, Protocol):
         """Return the settings a device has registered with, the defaults when it has none."""
 
 
-class WriteSession(ReadSession, ViewWrites, Protocol):
+class WriteSession(ReadSession, ViewWrites, MaintenanceWrites, Protocol):
     """A view that can be written to, inside one transaction."""
 
     def outcomes(self, change_ids: Sequence[str]) -> list[Outcome]:

@@ -150,7 +150,10 @@ class Collection(NamedTuple):
 
 
 class ClientNote(NamedTuple):
-    """What a device was last seen to do; `collections` is JSON text."""
+    """What a device was last seen to do; `collections` is JSON text.
+
+    `stable`: its edits to come are made by one who had everything up to there; None for who gives no account of that.
+    """
 
     client_id: str
     actor: str
@@ -158,6 +161,7 @@ class ClientNote(NamedTuple):
     cursor: int
     collections: str
     last_sync_ms: int | None
+    stable: int | None = None
 
 
 class StoredSettings(NamedTuple):

@@ -200,6 +200,7 @@ class SqliteEngine(SqliteReads, SqliteTransactions):
             (
                 number, self._numbers[change.collection], change.key, int(change.state), change.change_id, change.actor,
                 change.counter, change.transaction, int(change.needs_full), change.wire, change.reason,
+                change.answered,
             ),
         )  # fmt: skip
         return number
@@ -210,7 +211,7 @@ class SqliteEngine(SqliteReads, SqliteTransactions):
             sql.REPLACE_CHANGE,
             (
                 int(change.state), change.actor, change.counter, int(change.needs_full), change.wire, change.reason,
-                change.id,
+                change.answered, change.id,
             ),
         )  # fmt: skip
 

@@ -248,9 +248,9 @@ class SqliteReads:
         return [
             StoredChange(
                 number, self._name(collection), key, _STATES[state], change_id, actor, counter,
-                transaction, bool(needs_full), wire, reason,
+                transaction, bool(needs_full), wire, reason, answered,
             )
-            for number, collection, key, state, change_id, actor, counter, transaction, needs_full, wire, reason
+            for number, collection, key, state, change_id, actor, counter, transaction, needs_full, wire, reason, answered
             in self._all(statement, parameters)
         ]  # fmt: skip
 

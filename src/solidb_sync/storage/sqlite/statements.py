@@ -10,13 +10,13 @@ from solidb_sync.storage.field_path import FieldPath
 ANY_TABLE = "SELECT 1 FROM sqlite_schema LIMIT 1"
 
 _REPLICA = """device_id, store_id, last_change, incarnation, counter, settled, pushes, cursor, caught_up,
-        covered, excluded, epoch, is_resyncing, must_renew, run, horizon, offered"""
+        covered, excluded, epoch, is_resyncing, must_renew, run, horizon, offered, stable"""
 READ_OWNER = "SELECT device_id FROM replica"
 READ_REPLICA = f"SELECT {_REPLICA} FROM replica"
 WRITE_REPLICA = f"""
     INSERT OR REPLACE INTO replica
         (one, {_REPLICA})
-    VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 READ_COLLECTIONS = "SELECT name, id FROM collections"
@@ -44,7 +44,9 @@ DROP_STATES = "DELETE FROM crdt_states WHERE collection = ? AND k = ?"
 
 HAS_CHANGES = "SELECT 1 FROM changes LIMIT 1"
 HAS_CHANGES_OF = "SELECT 1 FROM changes WHERE collection = ? AND k = ? LIMIT 1"
-_CHANGE = "SELECT id, collection, k, state, change_id, actor, counter, transaction_id, needs_full, wire, reason FROM changes"
+_CHANGE = """
+    SELECT id, collection, k, state, change_id, actor, counter, transaction_id, needs_full, wire, reason, answered
+    FROM changes"""
 READ_CHANGES_OF = f"{_CHANGE} WHERE collection = ? AND k = ? ORDER BY id"
 READ_REJECTED_OF = f"{_CHANGE} WHERE collection = ? AND k = ? AND state = 2 ORDER BY id"
 READ_CHANGES = f"{_CHANGE} WHERE id > ? ORDER BY id LIMIT ?"
@@ -53,12 +55,12 @@ CHANGE_IDS = "SELECT id FROM changes ORDER BY id"
 COUNT_CHANGES = "SELECT count(*) FROM changes WHERE state = ?"
 ADD_CHANGE = """
     INSERT INTO changes
-        (id, collection, k, state, change_id, actor, counter, transaction_id, needs_full, wire, reason)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        (id, collection, k, state, change_id, actor, counter, transaction_id, needs_full, wire, reason, answered)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 REPLACE_CHANGE = """
     UPDATE changes
-    SET state = ?, actor = ?, counter = ?, needs_full = ?, wire = ?, reason = ?
+    SET state = ?, actor = ?, counter = ?, needs_full = ?, wire = ?, reason = ?, answered = ?
     WHERE id = ?
 """
 DROP_CHANGE = "DELETE FROM changes WHERE id = ?"

@@ -30,6 +30,7 @@ from solidb_sync.server.storage.records import (
 )
 from solidb_sync.server.storage.sqlite import statements as sql
 from solidb_sync.server.storage.sqlite.document_writer import write_documents
+from solidb_sync.server.storage.sqlite.maintenance_session import SqliteMaintenanceWrites
 from solidb_sync.server.storage.sqlite.view_session import SqliteViewReads, SqliteViewWrites
 
 SCAN_ROWS_MAX = 20_000
@@ -234,7 +235,7 @@ class SqliteReadSession(SqliteViewReads):
         return tuple(row)
 
 
-class SqliteWriteSession(SqliteReadSession, SqliteViewWrites):
+class SqliteWriteSession(SqliteReadSession, SqliteViewWrites, SqliteMaintenanceWrites):
     """Implements `WriteSession`."""
 
     def outcomes(self, change_ids: Sequence[str]) -> list[Outcome]:

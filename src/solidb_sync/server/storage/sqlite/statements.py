@@ -48,17 +48,18 @@ SET seen = max(seen, excluded.seen)"""
 ACTORS_OF_CLIENT = "SELECT actor FROM actors WHERE client_id = ?"
 
 CLIENT = """
-SELECT client_id, actor, acknowledged, cursor, collections, last_sync_ms FROM clients
+SELECT client_id, actor, acknowledged, cursor, collections, last_sync_ms, stable FROM clients
 WHERE client_id = ? AND last_sync_ms IS NOT NULL"""
 SAVE_CLIENT = """
-INSERT INTO clients (client_id, incarnation, actor, acknowledged, cursor, collections, last_sync_ms)
-VALUES (?, 0, ?, ?, ?, ?, ?)
+INSERT INTO clients (client_id, incarnation, actor, acknowledged, cursor, collections, last_sync_ms, stable)
+VALUES (?, 0, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (client_id) DO UPDATE SET
     actor = excluded.actor,
     acknowledged = excluded.acknowledged,
     cursor = excluded.cursor,
     collections = excluded.collections,
-    last_sync_ms = excluded.last_sync_ms"""
+    last_sync_ms = excluded.last_sync_ms,
+    stable = excluded.stable"""
 INCARNATION = "SELECT incarnation FROM clients WHERE client_id = ?"
 SAVE_INCARNATION = """
 INSERT INTO clients (client_id, incarnation, actor, acknowledged, cursor, collections, last_sync_ms)
@@ -67,7 +68,7 @@ ON CONFLICT (client_id) DO UPDATE SET incarnation = excluded.incarnation"""
 FORGET_CLIENT = """
 UPDATE clients
 SET actor = '', acknowledged = 0, cursor = 0, collections = '{"names":null,"excluded":[]}', last_sync_ms = NULL,
-    settings = '', settings_hash = ''
+    stable = NULL, settings = '', settings_hash = ''
 WHERE client_id = ?"""
 SETTINGS = "SELECT settings, settings_hash FROM clients WHERE client_id = ?"
 SAVE_SETTINGS = """
