@@ -24,7 +24,7 @@ async def reset(server: ServerProcess, database: str, method: str, suffix: str =
     assert answer.status in (200, 204)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "rocksdb"])
 async def phone(request: Any, device: DeviceMaker, tmp_path: Any) -> SyncManager:
     """A device that has synced two collections, and has an unsent edit in one."""
     phone = device("phone", engine=request.param, path=str(tmp_path / "phone.db"))

@@ -29,7 +29,7 @@ QUERIES: list[tuple[str, dict[str, Any]]] = [
 AGES: list[Any] = [1, 3, 3.0, "3", True, False, None, [3], {"a": 1}, 4, -0.0, 2]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "rocksdb"])
 def phone(request: pytest.FixtureRequest, device: DeviceMaker, tmp_path: Any) -> SyncManager:
     """A device on either engine."""
     return device("phone", engine=request.param, path=tmp_path / "phone.db")

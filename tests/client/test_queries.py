@@ -38,7 +38,7 @@ def clock() -> ObservedClock:
     return ObservedClock()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "rocksdb"])
 async def manager(
     request: pytest.FixtureRequest, clock: ObservedClock, tmp_path: Path, anyio_backend: str
 ) -> AsyncIterator[SyncManager]:

@@ -22,7 +22,7 @@ from solidb_sync.model.crdt.field_states import (
 from solidb_sync.storage.engine import EngineReader
 
 pytestmark = pytest.mark.anyio
-engines = pytest.mark.parametrize("engine", ["sqlite", "memory"])
+engines = pytest.mark.parametrize("engine", ["sqlite", "memory", "rocksdb"])
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ SOON = 20
 OPEN = "FOR t IN tasks FILTER t.state == 'open' SORT t.n RETURN t.n"
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "rocksdb"])
 async def manager(request: pytest.FixtureRequest, tmp_path: Path, anyio_backend: str) -> AsyncIterator[SyncManager]:
     """A manager without a server."""
     store = LocalStore.open(str(tmp_path / "store.db"), "phone", engine=request.param)

@@ -69,6 +69,13 @@ class TestScannedSqliteStore(StoreConformance):
     source = DocumentSource
 
 
+class TestRocksdbStore(StoreConformance):
+    """In a directory."""
+
+    engine = "rocksdb"
+    source = staticmethod(data_source)
+
+
 class TestMemoryStore(StoreConformance):
     """In memory."""
 

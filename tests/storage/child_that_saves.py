@@ -1,6 +1,6 @@
 """A process that saves documents from three threads until it is killed; it prints every key whose save has returned.
 
-Run by `test_processes.py`: `python child_that_saves.py <store> <device id> <first number>`.
+Run by `test_processes.py`: `python child_that_saves.py <store> <device id> <first number> <engine>`.
 """
 
 import itertools
@@ -30,8 +30,8 @@ def save_for_ever(store: LocalStore, numbers: "itertools.count[int]") -> None:
 
 def main() -> None:
     """Open the store, say so, and save."""
-    path, device_id, first = sys.argv[1:]
-    store = LocalStore.open(path, device_id)
+    path, device_id, first, engine = sys.argv[1:]
+    store = LocalStore.open(path, device_id, engine=engine)
     os.write(1, b"open\n")
     numbers = itertools.count(int(first))
     threads = [threading.Thread(target=save_for_ever, args=(store, numbers)) for _ in range(3)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from solidb_sync.storage.edits import Minted, record_delete, record_save
 from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.inbox import Page, PageApplied, apply_page
 from solidb_sync.storage.opening import new_replica, open_memory_engine
+from solidb_sync.storage.opening_rocksdb import open_rocksdb_engine
 from solidb_sync.storage.outbox import Applied, Batch, Settled, next_batch, readdress, settle
 from solidb_sync.storage.overlay import base_states, fold
 from solidb_sync.storage.records import ChangeState, StoredChange
@@ -182,10 +184,12 @@ class Pages:
     gone = staticmethod(gone)
 
 
-def new_engine(kind: str) -> StorageEngine:
-    """Return an empty engine of the device `phone`."""
+def new_engine(kind: str, directory: str = "") -> StorageEngine:
+    """Return an empty engine of the device `phone`; RocksDB needs a directory."""
     if kind == "memory":
         return open_memory_engine("phone", bytes)
+    if kind == "rocksdb":
+        return open_rocksdb_engine(directory, "phone", "normal", bytes).engine
     engine = SqliteEngine(FileLocation(":memory:", is_exclusive=True))
     engine.begin()
     engine.save_replica(new_replica("phone", bytes))
@@ -200,15 +204,15 @@ def server() -> type[Pages]:
 
 
 @pytest.fixture(scope="session")
-def new_device() -> Callable[[str], Device]:
+def new_device(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Device]:
     """Return the way to make a device, for tests that need many."""
-    return lambda kind: Device(new_engine(kind))
+    return lambda kind: Device(new_engine(kind, str(tmp_path_factory.mktemp("device") / "store")))
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def device(request: pytest.FixtureRequest) -> Iterator[Device]:
-    """Return a device on either engine; in the end what always holds must hold."""
-    device = Device(new_engine(request.param))
+@pytest.fixture(params=["memory", "sqlite", "rocksdb"])
+def device(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Device]:
+    """Return a device on every engine; in the end what always holds must hold."""
+    device = Device(new_engine(request.param, str(tmp_path / "store of the device")))
     yield device
     device.check()
     device.engine.close()

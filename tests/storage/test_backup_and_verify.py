@@ -16,6 +16,7 @@ from solidb_sync.storage.edits import Minted, record_delete, record_save
 from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.local_store import LocalStore
 from solidb_sync.storage.records import StoredConflict
+from solidb_sync.storage.stored_engine import stored_engine
 
 CONFLICT = StoredConflict("x1", "notes", "a", "c1", "open", "lww", "remote", "[]", "{}", "{}", "{}", "2024-01-15")
 
@@ -57,12 +58,17 @@ def everything(engine: StorageEngine) -> dict[str, object]:
     }
 
 
-@pytest.fixture(params=["sqlite", "memory"])
+@pytest.fixture(params=["sqlite", "memory", "rocksdb"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LocalStore]:
     """Return a filled store of either engine."""
     with LocalStore.open(tmp_path / "store.db", "phone", engine=request.param, durability="normal") as store:
         fill(store)
         yield store
+
+
+def open_copy(path: Path) -> LocalStore:
+    """Open a backup with the engine it has."""
+    return LocalStore.open(path, "phone", engine=stored_engine(str(path)) or "none was made")
 
 
 @pytest.fixture
@@ -88,7 +94,7 @@ def planted(tmp_path: Path) -> Callable[..., tuple[str, ...]]:
 def test_a_backup_opens_as_a_store_and_equals_it(store: LocalStore, tmp_path: Path) -> None:
     """Rows, base copies, changes with their ids, subscriptions, cursors, conflicts, and who it is."""
     store.backup(tmp_path / "copy.db")
-    with LocalStore.open(tmp_path / "copy.db", "phone") as copy:
+    with open_copy(tmp_path / "copy.db") as copy:
         assert copy.transact(everything) == store.transact(everything)
         assert copy.verify().is_sound
 
@@ -104,7 +110,7 @@ def test_a_backup_made_during_a_resync_knows_what_has_not_been_seen(store: Local
 
     unseen = store.transact(begin)
     store.backup(tmp_path / "copy.db")
-    with LocalStore.open(tmp_path / "copy.db", "phone") as copy:
+    with open_copy(tmp_path / "copy.db") as copy:
         found = copy.transact(lambda engine: set(engine.unseen()))
         replica = copy.view(lambda reader: reader.replica())
     assert replica.is_resyncing
@@ -116,7 +122,7 @@ def test_the_next_change_in_a_backup_gets_an_id_no_change_of_the_store_had(store
     newest = store.add_pending_change("notes", "k", "delete", None, {})
     store.mark_change_synced(newest)
     store.backup(tmp_path / "copy.db")
-    with LocalStore.open(tmp_path / "copy.db", "phone") as copy:
+    with open_copy(tmp_path / "copy.db") as copy:
         assert copy.add_pending_change("notes", "k", "delete", None, {}) > newest
 
 

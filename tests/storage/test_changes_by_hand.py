@@ -15,7 +15,7 @@ from solidb_sync.storage.overlay import rebuild
 from solidb_sync.storage.text_forms import decode_change
 
 
-@pytest.fixture(params=["sqlite", "memory"])
+@pytest.fixture(params=["sqlite", "memory", "rocksdb"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LocalStore]:
     """Return a store with one document from the server."""
     with LocalStore.open(tmp_path / "store.db", "phone", engine=request.param, durability="normal") as store:

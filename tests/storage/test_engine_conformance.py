@@ -1,4 +1,4 @@
-"""Both engines keep the laws of an engine."""
+"""Every engine keeps the laws of an engine."""
 
 import os
 from pathlib import Path
@@ -7,6 +7,7 @@ import pytest
 
 from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.opening import open_memory_engine, open_sqlite_engine
+from solidb_sync.storage.opening_rocksdb import open_rocksdb_engine
 from solidb_sync.storage.sqlite.connection import FileLocation
 from solidb_sync.testing.engine_conformance import EngineConformance
 from solidb_sync.testing.engine_samples import DEVICE_ID
@@ -21,6 +22,15 @@ class TestSqliteEngine(EngineConformance, IndexConformance, MarkConformance):
 
     def open(self) -> StorageEngine:
         return open_sqlite_engine(FileLocation(self.path), DEVICE_ID, "normal", os.urandom).engine
+
+
+class TestRocksdbEngine(EngineConformance, IndexConformance, MarkConformance):
+    @pytest.fixture(autouse=True)
+    def in_directory(self, tmp_path: Path) -> None:
+        self.path = str(tmp_path / "store")
+
+    def open(self) -> StorageEngine:
+        return open_rocksdb_engine(self.path, DEVICE_ID, "normal", os.urandom).engine
 
 
 class TestMemoryEngine(EngineConformance, IndexConformance, MarkConformance):

@@ -1,8 +1,9 @@
-"""The SQLite engine and the memory engine do the same, whatever is asked of them."""
+"""The engines do the same, whatever is asked of them."""
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from msgspec.structs import replace
 
 from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.opening import new_replica, open_memory_engine
+from solidb_sync.storage.opening_rocksdb import open_rocksdb_engine
 from solidb_sync.storage.records import (
     ChangeState,
     IndexDefinition,
@@ -161,15 +163,26 @@ def run(engine: StorageEngine, script: list[Any]) -> Iterator[object]:
 
 @settings(max_examples=60, deadline=None)
 @given(transactions)
-def test_both_engines_answer_the_same_to_any_sequence_of_operations(script: list[Any]) -> None:
+def test_the_engines_answer_the_same_to_any_sequence_of_operations(script: list[Any]) -> None:
     """Inside transactions, after savepoints were taken back, and after commits and rollbacks."""
     memory = open_memory_engine("phone", the_same_random())
-    with closing(SqliteEngine(FileLocation(":memory:", is_exclusive=True))) as sqlite:
-        sqlite.begin()
-        sqlite.save_replica(new_replica("phone", the_same_random()))
-        sqlite.commit()
-        for ours, theirs in zip(run(sqlite, script), run(memory, script), strict=True):
-            assert ours == theirs
+    sqlite = SqliteEngine(FileLocation(":memory:", is_exclusive=True))
+    with TemporaryDirectory() as directory, closing(sqlite), ExitStack() as opened:
+        with_replica(sqlite)
+        rocksdb = open_rocksdb_engine(f"{directory}/store", "phone", "normal", the_same_random())
+        assert rocksdb.lock is not None
+        opened.callback(rocksdb.lock.release)
+        opened.enter_context(closing(rocksdb.engine))
+        runs = [run(engine, script) for engine in (memory, sqlite, rocksdb.engine)]
+        for expected, *others in zip(*runs, strict=True):
+            assert others == [expected, expected]
+
+
+def with_replica(engine: StorageEngine) -> None:
+    """Say whose an empty engine is."""
+    engine.begin()
+    engine.save_replica(new_replica("phone", the_same_random()))
+    engine.commit()
 
 
 def test_an_exclusive_engine_reads_through_its_own_connection() -> None:

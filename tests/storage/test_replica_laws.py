@@ -135,7 +135,7 @@ def keys_with_vectors(device: Any) -> dict[str, VersionVector]:
 
 
 @settings(max_examples=250, deadline=None)
-@given(script=st.lists(steps, min_size=4, max_size=16), kind=st.sampled_from(["memory", "sqlite"]))
+@given(script=st.lists(steps, min_size=4, max_size=16), kind=st.sampled_from(["memory", "sqlite", "rocksdb"]))
 def test_a_device_keeps_its_laws_and_ends_with_what_the_server_has(
     script: list[Any], kind: str, new_device: Callable[[str], Any], server: Any
 ) -> None:

@@ -1,4 +1,4 @@
-"""A local store keeps the public contract on either engine."""
+"""A local store keeps the public contract on every engine."""
 
 from pathlib import Path
 
@@ -15,6 +15,17 @@ class TestSqliteStore(StoreConformance):
 
     def open(self) -> LocalStore:
         return LocalStore.open(self.path, "device-1", durability="normal")
+
+
+class TestRocksdbStore(StoreConformance):
+    backup_engine = "rocksdb"
+
+    @pytest.fixture(autouse=True)
+    def in_directory(self, tmp_path: Path) -> None:
+        self.path = tmp_path / "store"
+
+    def open(self) -> LocalStore:
+        return LocalStore.open(self.path, "device-1", engine="rocksdb", durability="normal")
 
 
 class TestMemoryStore(StoreConformance):

@@ -142,6 +142,9 @@ class EngineReader(Protocol):
     def damage(self) -> list[str]:
         """Return what the engine itself finds damaged."""
 
+    def close(self) -> None:
+        """Give back what is held; of a reader, only what is its own."""
+
 
 class StorageEngine(EngineReader, Transactions, Protocol):
     """An engine: reading, writing, and transactions."""
@@ -242,6 +245,3 @@ class StorageEngine(EngineReader, Transactions, Protocol):
 
     def drop_index(self, collection: str, field: str) -> bool:
         """Forget an index; return whether there was one."""
-
-    def close(self) -> None:
-        """Give back what the engine holds."""

@@ -31,15 +31,18 @@ from solidb_sync.storage.edits import pending_change
 from solidb_sync.storage.engine import EngineReader, IndexProgress, StorageEngine
 from solidb_sync.storage.local_indexes import create_index, index_definition
 from solidb_sync.storage.opening import default_path, open_memory_engine, open_sqlite_engine, open_sqlite_for_reading
+from solidb_sync.storage.opening_rocksdb import open_rocksdb_engine, open_rocksdb_for_reading
 from solidb_sync.storage.outbox import settle_by_hand
 from solidb_sync.storage.overlay import keep_base_apart
 from solidb_sync.storage.pending_change import PendingChange, public_change
+from solidb_sync.storage.process_guard import ProcessGuard
 from solidb_sync.storage.records import ChangeState, IndexDefinition, StoredRow, Subscription
+from solidb_sync.storage.rocksdb.rocksdb_reads import RocksdbReads
 from solidb_sync.storage.sqlite.connection import FileLocation, storage_error
 from solidb_sync.storage.sqlite.reading_engine import NoCommitter
-from solidb_sync.storage.sqlite.sqlite_engine import SqliteEngine
 from solidb_sync.storage.sqlite.sqlite_reads import SqliteReads
 from solidb_sync.storage.store_lock import StoreLock
+from solidb_sync.storage.stored_engine import ENGINES, check_engine, stored_engine
 from solidb_sync.storage.subscriptions import checked_subscription
 from solidb_sync.storage.text_forms import (
     BufferedRandom,
@@ -53,7 +56,6 @@ from solidb_sync.storage.verify import VerifyReport, verify_records
 
 Result = TypeVar("Result")
 
-ENGINES = ("sqlite", "memory")
 DURABILITIES = ("full", "normal")
 SCANS_AT_ONCE_MAX = 4
 OPERATIONS = ("insert", "update", "delete")
@@ -83,6 +85,7 @@ class LocalStore:
         self._reading = threading.Lock()
         self._scanning = threading.BoundedSemaphore(SCANS_AT_ONCE_MAX)
         self._is_closed = False
+        self._guard = ProcessGuard(self, path)
         self.device_id = self._reader.replica().device_id
 
     @classmethod
@@ -94,10 +97,15 @@ class LocalStore:
         engine: str = "sqlite",
         encryption_key: str | bytes | None = None,
         durability: str = "full",
+        read_only: bool = False,
         clock: Clock | None = None,
         random_bytes: RandomBytes = os.urandom,
     ) -> Self:
         """Open the store at `path`, creating it and the directories above it.
+
+        `engine`: `sqlite` (a file), `rocksdb` (a directory; needs the extra `rocksdb`) or `memory` (nothing is kept). A
+        store remembers its engine and is opened with no other. `read_only`: as `open_for_reading`. The threads of a process
+        may share a store; a forked process must open it again.
 
         Raises `StoreLockedError` when another process has it open, `StorageError` when it belongs to another device or
         was written by a newer version (it is not modified then), `ConfigError` for a bad argument.
@@ -107,11 +115,19 @@ class LocalStore:
         if engine == "memory":
             memory = open_memory_engine(device_id, random_bytes)
             return cls(memory, path=":memory:", committer=MemoryCommitter(memory), clock=clock, random_bytes=random_bytes)
-        return cls._open_file(os.fspath(path), device_id, durability, clock, random_bytes)
+        check_engine(os.fspath(path), engine)
+        if read_only:
+            return cls.open_for_reading(path, device_id)
+        return cls._open_engine(engine, os.fspath(path), device_id, durability, clock, random_bytes)
 
     @classmethod
-    def _open_file(cls, path: str, device_id: str, durability: str, clock: Clock, random_bytes: RandomBytes) -> Self:
-        opened = open_sqlite_engine(FileLocation(path), device_id, durability, random_bytes)
+    def _open_engine(
+        cls, engine: str, path: str, device_id: str, durability: str, clock: Clock, random_bytes: RandomBytes
+    ) -> Self:
+        if engine == "rocksdb":
+            opened = open_rocksdb_engine(path, device_id, durability, random_bytes)
+        else:
+            opened = open_sqlite_engine(FileLocation(path), device_id, durability, random_bytes)
         return cls(
             opened.engine,
             path=path,
@@ -129,11 +145,16 @@ class LocalStore:
         `StoreLockedError`.
         """
         place = os.fspath(path)
-        if not Path(place).is_file():
-            raise StorageError(f"{place}: there is no store")
-        engine = cast(StorageEngine, open_sqlite_for_reading(FileLocation(place), device_id))  # no work ever reaches it
+        match stored_engine(place):
+            case "rocksdb":
+                engine: EngineReader = open_rocksdb_for_reading(place, device_id)
+            case "sqlite":
+                engine = open_sqlite_for_reading(FileLocation(place), device_id)
+            case _:
+                raise StorageError(f"{place}: there is no store")
+        reading = cast(StorageEngine, engine)  # no work ever reaches it
         committer = NoCommitter(place)
-        return cls(engine, path=place, committer=committer, clock=SystemClock(), random_bytes=os.urandom)
+        return cls(reading, path=place, committer=committer, clock=SystemClock(), random_bytes=os.urandom)
 
     @classmethod
     def open_default(cls, app_name: str, device_id: str, **options: Any) -> Self:
@@ -171,6 +192,8 @@ class LocalStore:
         if self._is_closed:
             return
         self._is_closed = True
+        if self._guard.is_elsewhere:
+            return
         self._committer.close()
         for _ in range(SCANS_AT_ONCE_MAX):
             self._scanning.acquire()  # wait for those that run
@@ -186,14 +209,20 @@ class LocalStore:
 
     def _close_engine(self) -> None:
         for reader in (self._reader, *self._idle_scanners):
-            if isinstance(reader, SqliteReads) and not isinstance(reader, SqliteEngine):
+            if reader is not self._engine:
                 reader.close()
         self._engine.close()
+
+    def left_behind(self) -> None:
+        """In a forked process: leave the lock to the one that opened the store."""
+        if self._lock is not None:
+            self._lock.forget()
 
     # the ways in: every read and every write of the store goes through one of these
 
     def view(self, read: Callable[[EngineReader], Result]) -> Result:
         """Return what `read` finds in the last commit; for small reads."""
+        self._guard.check()
         with self._reading:
             self._check_open()
             try:
@@ -203,6 +232,7 @@ class LocalStore:
 
     def scan(self, read: Callable[[EngineReader], Result]) -> Result:
         """Do the same for long reads, which hold up no small one; all of it sees one state. At most 4 run at once."""
+        self._guard.check()
         with self._scanning:
             self._check_open()
             try:
@@ -217,10 +247,12 @@ class LocalStore:
 
     def transact(self, work: Callable[[StorageEngine], Result]) -> Result:
         """Run `work` in one transaction and return its result when it is durable; blocks the calling thread."""
+        self._guard.check()
         return self._committer.run_blocking(lambda: self._guarded(work))
 
     async def commit(self, work: Callable[[StorageEngine], Result]) -> Result:
         """Run `work` in one transaction and return its result when it is durable, without blocking the event loop."""
+        self._guard.check()
         return await self._committer.run(lambda: self._guarded(work))
 
     def _guarded(self, work: Callable[[StorageEngine], Result]) -> Result:
@@ -379,10 +411,12 @@ class LocalStore:
         return self.scan(verify_records)
 
     def backup(self, path: str | os.PathLike[str]) -> None:
-        """Write a consistent copy to a new file, while the store is in use."""
+        """Write a consistent copy to a new place while the store is in use: of the same engine, in SQLite for `memory`."""
         target = os.fspath(path)
         self.scan(
-            lambda reader: reader.backup(target) if isinstance(reader, SqliteReads) else copy_to_sqlite(reader, target)
+            lambda reader: (
+                reader.backup(target) if isinstance(reader, SqliteReads | RocksdbReads) else copy_to_sqlite(reader, target)
+            )
         )
 
 

@@ -13,6 +13,8 @@ from solidb_sync.errors import ConfigError, StorageCorruptError, StorageError
 from solidb_sync.protocol.names import name_problem
 from solidb_sync.storage.memory import MemoryEngine
 from solidb_sync.storage.records import Replica
+from solidb_sync.storage.rocksdb.rocksdb_engine import RocksdbEngine
+from solidb_sync.storage.rocksdb.store_directory import read_label
 from solidb_sync.storage.sqlite.connection import (
     FileLocation,
     create_private_file,
@@ -35,7 +37,7 @@ SQLITE_MAGIC = b"SQLite format 3\0"
 class OpenedEngine:
     """An engine ready for use, and the lock that keeps other processes out."""
 
-    engine: SqliteEngine
+    engine: SqliteEngine | RocksdbEngine
     lock: StoreLock | None
 
 
@@ -88,6 +90,9 @@ def open_sqlite_for_reading(location: FileLocation, device_id: str) -> ReadingEn
 
 def stored_device_id(path: str) -> str | None:
     """Return whose store is at a path, None when there is none yet; changes nothing."""
+    if os.path.isdir(path):
+        label = read_label(path)
+        return None if label is None else label.device_id
     if not os.path.exists(path) or os.path.getsize(path) == 0:
         return None
     _check_is_sqlite(path)
@@ -114,7 +119,7 @@ def _check_before_writing(location: FileLocation, device_id: str) -> None:
     try:
         if check_format(connection, migrations_of(MIGRATIONS), location.path) > 0:
             for row in connection.execute(READ_OWNER):
-                _check_owner(str(row[0]), device_id, location.path)
+                check_owner(str(row[0]), device_id, location.path)
         elif connection.execute(ANY_TABLE).fetchall():
             raise StorageError(f"{location.path}: a database of another program; nothing was changed. Choose another path.")
     except apsw.Error as problem:
@@ -126,14 +131,15 @@ def _check_before_writing(location: FileLocation, device_id: str) -> None:
 def _claim(engine: SqliteEngine, device_id: str, random_bytes: RandomBytes, path: str) -> None:
     """Write the replica's record into a new store; check it in an old one."""
     if engine.has_replica():
-        _check_owner(engine.replica().device_id, device_id, path)
+        check_owner(engine.replica().device_id, device_id, path)
         return
     engine.begin()
     engine.save_replica(new_replica(device_id, random_bytes))
     engine.commit()
 
 
-def _check_owner(owner: str, device_id: str, path: str) -> None:
+def check_owner(owner: str, device_id: str, path: str) -> None:
+    """Raise unless the store at a path belongs to a device."""
     if owner != device_id:
         raise StorageError(
             f"{path}: this store belongs to the device {owner!r}, not to {device_id!r}; nothing was changed. "

@@ -31,7 +31,13 @@ class StoreLock:
         os.pwrite(self._handle, str(os.getpid()).encode(), 0)
 
     def release(self) -> None:
-        """Give the lock back; harmless to repeat."""
+        """Give the lock back, also when a forked process holds a copy of its handle; harmless to repeat."""
+        if self._handle >= 0:
+            _unlock(self._handle)
+            self.forget()
+
+    def forget(self) -> None:
+        """Close the handle and leave the lock to whoever has another copy of it: the process this one was forked from."""
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1
@@ -44,8 +50,15 @@ if sys.platform == "win32":
         os.lseek(handle, 1_000, os.SEEK_SET)  # a byte past the process number, which others may read
         msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
         os.lseek(handle, 0, os.SEEK_SET)
+
+    def _unlock(handle: int) -> None:
+        os.lseek(handle, 1_000, os.SEEK_SET)
+        msvcrt.locking(handle, msvcrt.LK_UNLCK, 1)
 else:
     import fcntl
 
     def _lock(handle: int) -> None:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _unlock(handle: int) -> None:
+        fcntl.flock(handle, fcntl.LOCK_UN)

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 import apsw
 import msgspec
 
-from solidb_sync.errors import InvalidDocumentError
+from solidb_sync.errors import InvalidDocumentError, StorageError
 from solidb_sync.json_value import canonical, decode
 from solidb_sync.model.crdt.field_states import read_states, states_text
 from solidb_sync.storage.engine import EngineReader
 from solidb_sync.storage.records import Mark, StoredBase, StoredChange, StoredRow, StoredStates
 from solidb_sync.storage.text_forms import decode_change, parse_vector
 
-DAMAGE = (apsw.Error, msgspec.MsgspecError, InvalidDocumentError, ValueError, TypeError, AttributeError, KeyError)
+DAMAGE = (
+    apsw.Error, StorageError, msgspec.MsgspecError, InvalidDocumentError, ValueError, TypeError, AttributeError, KeyError
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

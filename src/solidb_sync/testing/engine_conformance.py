@@ -314,14 +314,14 @@ class EngineConformance(StatesConformance):
             assert engine.subscriptions() == [Subscription("notes", "f", {"x": 1})]
 
     def test_a_backfill_has_one_cursor(self) -> None:
-        """The later one stands."""
+        """The later one stands; -1 is one that has not begun."""
         with self.opened() as engine, transaction(engine):
-            for collection, cursor in (("b", 1), ("a", 2), ("b", 3)):
+            for collection, cursor in (("b", 1), ("a", -1), ("b", 3)):
                 engine.put_backfill(collection, cursor)
-            assert engine.backfills() == {"a": 2, "b": 3}
+            assert engine.backfills() == {"a": -1, "b": 3}
             engine.drop_backfill("b")
             engine.drop_backfill("b")
-            assert engine.backfills() == {"a": 2}
+            assert engine.backfills() == {"a": -1}
 
     def test_a_resync_has_not_seen_any_row(self) -> None:
         """Tombstones too, and documents with changes; a second resync begins anew."""

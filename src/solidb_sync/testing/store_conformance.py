@@ -36,6 +36,9 @@ def error_of(call: Callable[[], object]) -> BaseException | None:
 class StoreConformance:
     """The laws of a local store; every test is one."""
 
+    backup_engine = "sqlite"
+    """The engine that a backup opens with."""
+
     def open(self) -> LocalStore:
         """Return an empty store of the device `device-1`; the test closes it."""
         raise NotImplementedError
@@ -297,7 +300,7 @@ class StoreConformance:
             store.put_document("users", "u1", {"email": "a@x"}, {})
             store.create_index("users", "email", unique=True)
             store.backup(f"{directory}/copy.db")
-            with LocalStore.open(f"{directory}/copy.db", "device-1") as copy:
+            with LocalStore.open(f"{directory}/copy.db", "device-1", engine=self.backup_engine) as copy:
                 (index,) = copy.list_indexes()
                 assert index == IndexDefinition("users", "email", unique=True)
                 assert copy.view(lambda reader: reader.keys_with(index, "a@x")) == ["u1"]

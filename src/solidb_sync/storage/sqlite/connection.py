@@ -7,14 +7,13 @@ are fetched.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import apsw
 
 from sdbql.sqlite_functions import SQL_FUNCTIONS
 from solidb_sync.errors import StorageCorruptError, StorageError, StorageFullError, StoreLockedError
+from solidb_sync.storage.private_files import create_private_file as create_private_file
 
 BUSY_TIMEOUT_MS = 5_000
 CACHE_KIB = 16 * 1024
@@ -31,33 +30,6 @@ class FileLocation:
     path: str
     vfs: str | None = None
     is_exclusive: bool = False
-
-
-def create_private_file(path: str) -> None:
-    """Create the file (0600) and the directories above it (0700) where they are missing."""
-    directory = Path(path).resolve().parent
-    try:
-        for missing in [ancestor for ancestor in (directory, *directory.parents) if not ancestor.exists()][::-1]:
-            missing.mkdir(mode=0o700, exist_ok=True)
-            flush_directory(str(missing.parent))
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    except OSError as problem:
-        raise StorageError(f"{path}: cannot be created: {problem.strerror}") from problem
-    flush_directory(str(directory))
-
-
-def flush_directory(directory: str) -> None:
-    """Make the names in a directory durable, where the platform lets one open a directory."""
-    try:
-        handle = os.open(directory, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(handle)
-    except OSError:
-        pass
-    finally:
-        os.close(handle)
 
 
 def open_connection(location: FileLocation, *, durability: str = "full", read_only: bool = False) -> apsw.Connection:

@@ -1,0 +1,1 @@
+"""The RocksDB engine of the local store; needs the extra `rocksdb`."""

@@ -1,0 +1,29 @@
+"""Which engine a store was made with: seen from outside, before anything is opened."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from solidb_sync.errors import StorageError
+from solidb_sync.storage.rocksdb.store_directory import LABEL
+
+ENGINES = ("sqlite", "rocksdb", "memory")
+
+
+def stored_engine(path: str) -> str | None:
+    """Return the engine of the store at a path, None when there is none yet; changes nothing."""
+    place = Path(path)
+    if place.is_dir():
+        return "rocksdb" if (place / LABEL).exists() else None
+    return "sqlite" if place.exists() and os.path.getsize(path) > 0 else None
+
+
+def check_engine(path: str, engine: str) -> None:
+    """Raise unless a store at a path, if there is one, was made with this engine: a store remembers its own."""
+    found = stored_engine(path)
+    if found is not None and found != engine:
+        raise StorageError(
+            f"{path}: this store was made with the engine {found!r}, not with {engine!r}; nothing was changed. "
+            f"Open it with engine={found!r}, or convert it: solidb-sync convert"
+        )
