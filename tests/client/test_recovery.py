@@ -6,13 +6,15 @@ Real server processes; a backup is a copy of the data directory, put back in its
 from __future__ import annotations
 
 import shutil
+import urllib.request
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from server_process import ServerProcess
+from server_process import ADMIN_KEY, ServerProcess
 from solidb_sync import LocalStore, SyncConfig, SyncManager
 
 pytestmark = pytest.mark.anyio
@@ -23,7 +25,14 @@ class RestorableServer:
 
     def __init__(self, path: Path) -> None:
         self.data, self.backup = path / "data", path / "backup"
-        self.process = ServerProcess(self.data)
+        self.process = ServerProcess(self.data, options=("--retention-days", "0"))  # maintenance waits for nobody
+
+    def forget(self) -> None:
+        """Collect tombstones and compact vectors."""
+        address = f"http://{self.process.address}/_api/sync/maintenance/db"
+        request = urllib.request.Request(address, method="POST", headers={"X-API-Key": ADMIN_KEY})
+        with urllib.request.urlopen(request) as answer:
+            assert answer.status == 200
 
     def back_up(self) -> None:
         """Copy the data while no server runs."""
@@ -116,6 +125,56 @@ async def test_nothing_any_device_holds_is_lost_when_a_backup_is_restored(
         assert (await manager.conflict_log(), await manager.rejected_changes()) == ([], [])
         version = (await manager.get_document("notes", "both", meta=True) or {})["_version"]
         assert version == {"phone": 8, "laptop": 1}
+
+
+async def test_what_was_written_after_a_backup_wins_though_its_vectors_were_compacted(
+    restorable: RestorableServer, device: Callable[..., SyncManager]
+) -> None:
+    """1, 38: the newer version names none of the edits in the older one any more, and is newer all the same."""
+    phone, laptop = device("phone"), device("laptop")
+    for key in ("edited", "again"):
+        await phone.save_document("notes", key, {"v": 0, "w": 0})
+    await sync_all(phone, laptop)
+    restorable.back_up()
+    for manager in (phone, laptop):
+        for key in ("edited", "again"):
+            await manager.save_document("notes", key, {"v": manager._store.device_id})
+        await sync_all(phone, laptop)
+    restorable.forget()
+    for manager in (phone, laptop):
+        await manager.save_document("notes", "again", {"w": manager._store.device_id})
+        await sync_all(phone, laptop)
+    fresh = device("fresh")
+    await sync_all(fresh)
+    expected = await documents(fresh)
+    assert expected == {"edited": {"v": "laptop", "w": 0}, "again": {"v": "laptop", "w": "laptop"}}
+    restorable.restore()
+    await sync_all(fresh, phone, laptop)
+    for manager in (fresh, phone, laptop):
+        assert await documents(manager) == expected
+        assert await manager.conflict_log() == []
+
+
+async def test_what_was_deleted_and_forgotten_before_a_backup_stays_deleted_when_an_old_replica_offers_it(
+    restorable: RestorableServer, device: Callable[..., SyncManager]
+) -> None:
+    """11: the server had no record of it when their histories parted, so it was deleted there."""
+    phone, old = device("phone"), device("old")
+    await phone.save_document("notes", "gone", {"v": 0})
+    await sync_all(phone, old)
+    await old.save_document("notes", "mine", {"v": 1})
+    await phone.delete_document("notes", "gone")
+    await phone.save_document("notes", "kept", {"v": 0})
+    await sync_all(phone)
+    restorable.forget()
+    restorable.back_up()
+    await phone.save_document("notes", "new", {"v": 1})
+    await sync_all(phone)
+    restorable.restore()
+    await sync_all(phone)
+    await old._store.commit(lambda engine: engine.save_replica(replace(engine.replica(), run="9-lost")))  # offers then
+    await sync_all(old, phone)
+    assert await documents(old) == await documents(phone) == {"mine": {"v": 1}, "kept": {"v": 0}, "new": {"v": 1}}
 
 
 async def test_counters_sets_and_maps_are_exact_after_a_restored_backup(

@@ -29,6 +29,7 @@ from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.local_store import LocalStore
 from solidb_sync.storage.offers import OfferPage, begin_offering, next_offers, note_offered
 from solidb_sync.storage.records import StoredConflict
+from solidb_sync.storage.seen_runs import seen_runs
 
 RECOVERIES_PER_ROUND_MAX = 3
 OFFERS_PER_ROUND_MAX = 100_000
@@ -137,6 +138,7 @@ class RecoveringRound:
                 epoch=replica.epoch,
                 run=replica.run,
                 horizon=replica.horizon,
+                runs=self._store.view(seen_runs),
                 documents=page.documents,
             )
         )

@@ -50,6 +50,7 @@ from solidb_sync.storage.local_store import LocalStore
 from solidb_sync.storage.outbox import Applied, Batch, has_pending, next_batch
 from solidb_sync.storage.pending_change import public_change
 from solidb_sync.storage.records import ChangeState, Mark, Replica
+from solidb_sync.storage.seen_runs import note_runs
 
 REQUESTS_PER_ROUND_MAX = 100_000
 NEW_INCARNATIONS_PER_ROUND_MAX = 3
@@ -338,6 +339,8 @@ class SyncRound:
                 reason="other_database",
             )
         self._server_run = answer.run
+        if answer.runs:
+            await self._store.commit(partial(note_runs, runs=answer.runs))
         if ask.collection is None and answer.replica is None:
             self._pushes = answer.pushes
         self._views = with_numbers(self._views, answer.views)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from solidb_sync.json_value import DEPTH_MAX, DOCUMENT_BYTES_MAX, NUMBER_DIGITS_MAX
 
+RUNS_KEPT = 32
+"""How many runs of the server a device knows of; one of them has to be from before a backup that is restored."""
 PROTOCOL = 1
 PROTOCOLS_SUPPORTED = (1, 1)
 
@@ -40,6 +42,7 @@ __all__ = [
     "PULL_BYTES_MAX",
     "PULL_CHANGES_DEFAULT",
     "PULL_CHANGES_MAX",
+    "RUNS_KEPT",
     "SETTINGS_BYTES_MAX",
     "SETTINGS_ENTRIES_MAX",
     "VECTOR_ENTRIES_MAX",

@@ -285,7 +285,8 @@ class SyncAnswer(Struct, Generic[Changes]):
     `resolved` are conflicts of this device that were settled since its cursor. `hlc` is the latest stamp the
     server has taken.
     `resets`: collections emptied or dropped since the cursor; what the device holds of them goes before the page comes.
-    `floor`: tombstones up to this sequence are gone; unset for none.
+    `floor`: tombstones up to this sequence are gone; unset for none. `runs`: the last runs of the server, the present one at
+    the end, told to a device whose last answer came from another one.
     `register`: the server holds other settings of this device than it names; nothing was done, it registers and asks again.
     `views`: the numbers of the views that this answer begins. `views_lost`: the views of these collections can't be gone by;
     nothing was pulled, the device begins new ones.
@@ -311,6 +312,7 @@ class SyncAnswer(Struct, Generic[Changes]):
     resolved: list[str] = []
     resets: list[str] | UnsetType = UNSET
     floor: int | UnsetType = UNSET
+    runs: list[str] | UnsetType = UNSET
     hlc: str = ""
 
 
@@ -370,7 +372,8 @@ class FilterCounts(Struct, frozen=True):
 class OfferedDocument(Struct, omit_defaults=True, gc=False):
     """The server's version of a document as a device last had it; no `document` means that it was deleted.
 
-    `crdt` has the states of its replicated fields, by their paths.
+    `crdt` has the states of its replicated fields, by their paths. `base_seq`: the device had every version of it up to this
+    sequence of the history that it leaves; 0 when it can't tell.
     """
 
     collection: str
@@ -379,12 +382,14 @@ class OfferedDocument(Struct, omit_defaults=True, gc=False):
     version_vector: dict[str, int] = {}
     timestamp: str = ""
     crdt: Raw | UnsetType = UNSET
+    base_seq: int = 0
 
 
 class OfferRequest(Struct, omit_defaults=True):
     """Documents a device offers to a server that has lost a part of its history.
 
-    `epoch`, `run` and `horizon` are as in `SyncRequest`, of the history that the device is joining.
+    `epoch`, `run` and `horizon` are as in `SyncRequest`, of the history that the device is joining. `runs` are the last runs
+    of that history: where the newest of them that the server knows has ended, the two histories parted.
     """
 
     client_id: str
@@ -393,6 +398,7 @@ class OfferRequest(Struct, omit_defaults=True):
     epoch: str = ""
     run: str = ""
     horizon: int = 0
+    runs: list[str] = []
     documents: list[OfferedDocument] = []
 
 

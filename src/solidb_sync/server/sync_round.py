@@ -9,6 +9,7 @@ from msgspec import UNSET, UnsetType
 
 from solidb_sync.clock import Clock, iso_text
 from solidb_sync.model.delta_policy import DeltaPolicy
+from solidb_sync.protocol.limits import RUNS_KEPT
 from solidb_sync.protocol.messages import Replica, SentAnswer, SyncAnswer
 from solidb_sync.server.apply_changes import PushOutcome, apply_changes, replica_reset
 from solidb_sync.server.client_settings import delta_policy, must_register
@@ -72,7 +73,7 @@ async def sync_round(
     await database.write_notes_when_due()
     answer = _answer(call, head, pulled.page, outcome, None, clock)
     answer.views, answer.views_lost, answer.resolved = pulled.views, pulled.lost, resolved
-    answer.resets = resets
+    answer.resets, answer.runs = resets, standing.runs
     return answer
 
 
@@ -119,6 +120,8 @@ class _Standing(NamedTuple):
     has_resets: bool
     """Whether the device may be about to drop a whole collection, and with it versions of its own that it knew."""
     views: ViewCall | None = None
+    runs: list[str] | UnsetType = UNSET
+    """The last runs, for a device that comes from another one."""
 
 
 def _standing(session: ReadSession, call: SyncCall) -> _Standing:
@@ -130,10 +133,11 @@ def _standing(session: ReadSession, call: SyncCall) -> _Standing:
     policy = delta_policy(session, call)
     has_resets = bool(call.cursor and session.resets_after(min(call.caught_up, call.cursor)))
     views = view_call(session, call)
+    runs = session.last_runs(RUNS_KEPT) if call.protocol and call.run != head.run else UNSET
     if call.changes:
-        return _Standing(head, actor, None, is_small, False, policy, has_resets, views)
+        return _Standing(head, actor, None, is_small, False, policy, has_resets, views, runs)
     replica, must = replica_reset(call, actor), must_register(session, call)
-    return _Standing(head, actor, replica, is_small, must, policy, has_resets, views)
+    return _Standing(head, actor, replica, is_small, must, policy, has_resets, views, runs)
 
 
 def _asking_to_register(call: SyncCall, head: Head, clock: Clock) -> SentAnswer:

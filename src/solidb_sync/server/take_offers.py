@@ -35,6 +35,7 @@ from solidb_sync.server.sync_request import check_client
 from solidb_sync.server.type_problems import field_problem
 from solidb_sync.strict_json import JsonTextError, strict_json
 
+RUNS_MAX = 100
 SEQUENCES_SKIPPED_MAX = 2**40
 """How far beyond its newest sequence a server follows the sequences in an offered vector."""
 
@@ -52,6 +53,7 @@ class Offer:
     run: str
     horizon: int
     documents: list[OfferedDocument]
+    runs: list[str]
     cursor: int = 0
     floor: int = 0
     acknowledged: int = 0
@@ -87,11 +89,22 @@ def read_offer(body: bytes) -> Offer:
         raise too_large(f"documents: {len(request.documents)}, at most {CHANGES_PER_BATCH_MAX} are taken in one request")
     if not 0 <= request.horizon <= COUNTER_MAX:
         raise bad_request(f"horizon: expected 0 to {COUNTER_MAX}, found {request.horizon}")
+    if len(request.runs) > RUNS_MAX:
+        raise bad_request(f"runs: {len(request.runs)} of them, at most {RUNS_MAX} are read")
     for at, offered in enumerate(request.documents):
         _check_document(f"documents[{at}]", offered)
     if len({(offered.collection, offered.key) for offered in request.documents}) < len(request.documents):
         raise bad_request("documents: one of them is here twice")
-    return Offer(request.client_id, actor, request.protocol, request.epoch, request.run, request.horizon, request.documents)
+    return Offer(
+        client_id=request.client_id,
+        actor=actor,
+        protocol=request.protocol,
+        epoch=request.epoch,
+        run=request.run,
+        horizon=request.horizon,
+        documents=request.documents,
+        runs=request.runs,
+    )
 
 
 def _check_document(where: str, offered: OfferedDocument) -> None:
@@ -101,6 +114,8 @@ def _check_document(where: str, offered: OfferedDocument) -> None:
     problem = key_problem(offered.key)
     if problem is not None:
         raise bad_request(f"{where}.key: {problem}")
+    if not 0 <= offered.base_seq <= COUNTER_MAX:
+        raise bad_request(f"{where}.base_seq: expected 0 to {COUNTER_MAX}, found {offered.base_seq}")
     wrong = vector_problem(offered.version_vector)
     if wrong is not None:
         raise bad_request(f"{where}.version_vector{wrong[0]}: {wrong[1]}")
@@ -126,9 +141,12 @@ def take_offers(session: WriteSession, offer: Offer, now_ms: int) -> OfferOutcom
     outcome = OfferOutcome(newest=_above_offered(head.newest, offer.documents))
     found = _found(session, offer.documents)
     writes: dict[DocumentName, DocumentWrite] = {}
+    agreed = max([0, *(end for run in offer.runs if (end := session.end_of_run(run)) is not None)])
     for offered in offer.documents:
+        if 0 < offered.base_seq < head.floor <= agreed and (offered.collection, offered.key) not in found:
+            continue  # it was here when the histories were one, and was deleted after the device last had it
         known = found.get((offered.collection, offered.key))
-        _take_one(session, offered, known, outcome, writes, client_id=offer.client_id, now_ms=now_ms)
+        _take_one(session, offered, known, outcome, writes, agreed=agreed, client_id=offer.client_id, now_ms=now_ms)
     session.write(Writes(documents=list(writes.values()), conflicts=outcome.conflicts))
     if outcome.newest != head.newest:
         session.save_newest(outcome.newest)
@@ -177,13 +195,17 @@ def _take_one(
     outcome: OfferOutcome,
     writes: dict[DocumentName, DocumentWrite],
     *,
+    agreed: int,
     client_id: str,
     now_ms: int,
 ) -> None:
     document: JsonDocument | None = decode(bytes(offered.document)) if isinstance(offered.document, Raw) else None
     current = None if found is None else _version(session, offered.collection, found)
     seq = outcome.newest + 1
-    taken = take_offer(current, document, VersionVector(offered.version_vector), seq=seq)
+    vector = VersionVector(offered.version_vector)
+    if current is not None and found is not None and found.seq <= min(offered.base_seq, agreed):
+        vector = vector.merge(current.vector)  # the device had this version, in whatever form its vector was then
+    taken = take_offer(current, document, vector, seq=seq)
     if taken is None:
         return
     outcome.newest = seq

@@ -2,7 +2,8 @@
 
 Offered is the base copy of a document with changes, else the row itself, deletions too, with its whole vector. How far the
 offering has come is kept in the replica's record, so that it goes on after it was broken off; a page offered twice changes
-nothing at the server.
+nothing at the server. Beside each stands up to where this device had every version of it (`base_seq`), by what the cursor
+spoke for when the offering began: vectors that were compacted say less than that.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Container
 from dataclasses import dataclass
 
-from msgspec import UNSET, Raw
+import msgspec
+from msgspec import UNSET, Raw, Struct
 from msgspec.structs import replace
 
 from solidb_sync.json_value import decode, encode
@@ -18,8 +20,9 @@ from solidb_sync.protocol.messages import OfferedDocument
 from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.known_versions import forget_sequences
 from solidb_sync.storage.outbox import PUSH_BYTES_MAX
-from solidb_sync.storage.records import ChangeState, StoredBase, StoredRow
+from solidb_sync.storage.records import ChangeState, Mark, StoredBase, StoredRow
 
+HAD_SETTING = "offered_from"
 NOT_BEGUN = '["",""]'
 
 
@@ -32,6 +35,20 @@ class OfferPage:
     is_last: bool
 
 
+class _Had(Struct, frozen=True):
+    """What this device had when an offering began: its cursor, and which collections that spoke for."""
+
+    cursor: int = 0
+    covered: tuple[str, ...] | None = None
+    left_out: tuple[str, ...] = ()
+
+    def upto(self, reader: EngineReader, collection: str, key: str) -> int:
+        """Return up to which sequence every version of a document was here, 0 when that is not known."""
+        speaks = collection not in self.left_out and (self.covered is None or collection in self.covered)
+        doubts = any(reader.is_marked(mark, collection, key) for mark in (Mark.LEAVING, Mark.DOUBTED))
+        return self.cursor if speaks and not doubts else 0
+
+
 def begin_offering(engine: StorageEngine, known: Container[str], *, epoch: str) -> None:
     """Join another history: no cursor, and everything here is to be offered before anything is fetched.
 
@@ -40,12 +57,15 @@ def begin_offering(engine: StorageEngine, known: Container[str], *, epoch: str) 
     for change in engine.changes(state=ChangeState.HELD):
         if change.change_id not in known:
             engine.replace_change(replace(change, state=ChangeState.PENDING))
+    replica = engine.replica()
+    had = _Had(0 if replica.is_resyncing else replica.cursor, replica.covered, (*replica.excluded, *engine.backfills()))
+    engine.put_setting(HAD_SETTING, msgspec.json.encode(had).decode())
     for collection in engine.backfills():
         engine.drop_backfill(collection)
     engine.clear_unseen()
     engine.save_replica(
         replace(
-            engine.replica(),
+            replica,
             cursor=0,
             caught_up=0,
             covered=None,
@@ -63,6 +83,7 @@ def begin_offering(engine: StorageEngine, known: Container[str], *, epoch: str) 
 def next_offers(reader: EngineReader, *, count: int) -> OfferPage:
     """Return the next documents to offer, by collection and key, as many as fit into a request and at least one."""
     after_collection, after_key = decode(reader.replica().offered)
+    had = msgspec.json.decode(reader.setting(HAD_SETTING) or "{}", type=_Had)
     documents: list[OfferedDocument] = []
     size, upto = 0, (after_collection, after_key)
     for collection in reader.collections():
@@ -71,7 +92,7 @@ def next_offers(reader: EngineReader, *, count: int) -> OfferPage:
         key = after_key if collection == after_collection else ""
         while rows := reader.rows_after(collection, key, count):
             for key, row in rows:
-                offered = _offered(reader, collection, key, row)
+                offered = _offered(reader, collection, key, row, had)
                 offered_bytes = 0 if offered is None else len(encode(offered))
                 if documents and (size + offered_bytes > PUSH_BYTES_MAX or len(documents) >= count):
                     return OfferPage(documents, encode(upto).decode(), is_last=False)
@@ -81,7 +102,7 @@ def next_offers(reader: EngineReader, *, count: int) -> OfferPage:
     return OfferPage(documents, encode(upto).decode(), is_last=True)
 
 
-def _offered(reader: EngineReader, collection: str, key: str, row: StoredRow) -> OfferedDocument | None:
+def _offered(reader: EngineReader, collection: str, key: str, row: StoredRow, had: _Had) -> OfferedDocument | None:
     """Return the server's version of a document; None when it never came from the server."""
     known: StoredBase | None = StoredBase(row.body, row.body is None, row.vector, row.stamp)
     if reader.has_changes_of(collection, key):
@@ -91,7 +112,7 @@ def _offered(reader: EngineReader, collection: str, key: str, row: StoredRow) ->
     document = UNSET if known.is_deleted or known.body is None else Raw(known.body.encode())
     states = reader.states(collection, key)
     crdt = Raw(states.base.encode()) if states is not None and states.base else UNSET
-    return OfferedDocument(collection, key, document, vector, known.stamp, crdt)
+    return OfferedDocument(collection, key, document, vector, known.stamp, crdt, had.upto(reader, collection, key))
 
 
 def note_offered(engine: StorageEngine, page: OfferPage, *, run: str, newest: int) -> None:
@@ -103,4 +124,5 @@ def note_offered(engine: StorageEngine, page: OfferPage, *, run: str, newest: in
     if page.is_last:
         replica = replace(replica, offered="", is_resyncing=True)
         engine.mark_all_unseen()
+        engine.put_setting(HAD_SETTING, None)
     engine.save_replica(replica)

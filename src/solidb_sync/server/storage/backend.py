@@ -50,6 +50,9 @@ class ReadSession(ViewReads, Protocol):
     def end_of_run(self, run: str) -> int | None:
         """Return the newest sequence there was in a run of the server, None when no such run is known."""
 
+    def last_runs(self, count: int) -> list[str]:
+        """Return the ids of the last runs, the present one at the end."""
+
     def incarnation(self, client_id: str) -> int:
         """Return the newest incarnation given out or used by a client, 0 for the first."""
 

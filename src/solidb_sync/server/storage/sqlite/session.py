@@ -66,6 +66,10 @@ class SqliteReadSession(SqliteViewReads):
         after = self._first(sql.RUN_AFTER, row[0])
         return int(after[0]) if after else self.head().newest
 
+    def last_runs(self, count: int) -> list[str]:
+        """Return the ids of the last runs, the present one at the end."""
+        return [str(run) for (run,) in self._connection.execute(sql.LAST_RUNS, (count,))][::-1]
+
     def incarnation(self, client_id: str) -> int:
         """Return the newest incarnation given out or used by a client, 0 for the first."""
         row = self._first(sql.INCARNATION, client_id)

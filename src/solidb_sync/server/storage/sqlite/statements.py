@@ -30,6 +30,7 @@ INSERT INTO runs (id, first_seq)
 SELECT (SELECT ifnull(max(number), 0) + 1 FROM runs) || '-' || ?, newest FROM meta
 RETURNING id"""
 SAVE_RUN = "UPDATE meta SET run = ?"
+LAST_RUNS = "SELECT id FROM runs ORDER BY number DESC LIMIT ?"
 RUN_NUMBER = "SELECT number FROM runs WHERE id = ?"
 RUN_AFTER = "SELECT first_seq FROM runs WHERE number > ? ORDER BY number LIMIT 1"
 
