@@ -16,6 +16,7 @@ from solidb_sync.model.version_vector import EMPTY_VECTOR, Dot, VersionVector
 from solidb_sync.protocol.names import actor_belongs_to
 from solidb_sync.reconcile.decision import Version
 from solidb_sync.reconcile.strategy import Strategy
+from solidb_sync.server.bodies_ahead import BodiesAhead
 from solidb_sync.server.collection_resets import dropped_since
 from solidb_sync.server.conflict_records import PENDING, REPLACED, RESOLVED, change_of, taking_the_place_of
 from solidb_sync.server.proposed_change import ProposedChange
@@ -64,6 +65,7 @@ class WorkingSet:
         self._waiting: dict[DocumentName, list[Unsettled]] = {}
         self._limits: dict[str, int] = {}
         self._found: dict[DocumentName, FoundDocument] = {}
+        self._bodies = BodiesAhead(session)
         self._pending: dict[DocumentName, DocumentWrite] = {}
         self._held_bytes = 0
         self._undo: list[tuple[DocumentName, DocumentWrite | None]] | None = None
@@ -94,6 +96,9 @@ class WorkingSet:
         for collection, wanted in keys.items():
             for found in session.find(collection, list(wanted)):
                 self._found[collection, found.key] = found
+        for change in changes:
+            if change.name in self._found:
+                self._bodies.expect(change.name, self._found[change.name])
         actors = {actor for change in changes for actor in change.base}
         actors.discard(self.actor)
         if actors:
@@ -132,7 +137,7 @@ class WorkingSet:
         found = self._found.get(name)
         if found is None:
             return None, 0
-        body = None if found.is_deleted else self._session.body(name[0], found.row)
+        body = self._bodies.take(name, found)
         return _version(body, found.vector, found.dots), found.updated_ms
 
     def collected(self, change: ProposedChange) -> Version | None:

@@ -24,7 +24,7 @@ from solidb_sync.storage.dependants import dependants
 from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.overlay import base_states, fold, rebuild
 from solidb_sync.storage.records import ChangeState, StoredBase, StoredChange, StoredStates
-from solidb_sync.storage.sent_form import SentForm, as_recorded, sent_form
+from solidb_sync.storage.sent_form import SentForm, as_recorded, sent_forms
 from solidb_sync.storage.text_forms import decode_change, encode_change, parse_vector, vector_text
 
 PUSH_BYTES_MAX = 4 * 1024 * 1024
@@ -117,13 +117,13 @@ def _plain_page(engine: EngineReader, count: int, after: int, policy: DeltaPolic
     page = engine.changes(state=ChangeState.PENDING, after=after, limit=count)
     if any(change.transaction for change in page):
         return None
-    forms = [sent_form(engine, change, policy) for change in page]
+    forms = sent_forms(engine, page, policy)
     return Batch(page, forms) if sum(form.sent_bytes for form in forms) <= PUSH_BYTES_MAX else None
 
 
 def _group_forms(engine: EngineReader, group: list[StoredChange], policy: DeltaPolicy) -> list[SentForm]:
     """Return the forms of changes that go together; a transaction too long with whole documents goes as it was recorded."""
-    forms = [sent_form(engine, change, policy) for change in group]
+    forms = sent_forms(engine, group, policy)
     if len(group) > 1 and sum(form.sent_bytes for form in forms) > PUSH_BYTES_MAX:
         return [form if change.needs_full else as_recorded(change) for change, form in zip(group, forms, strict=True)]
     return forms

@@ -6,6 +6,7 @@ whenever the server has asked, the whole document goes along, so that the server
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import NamedTuple
 
 import msgspec
@@ -32,11 +33,24 @@ class SentForm(NamedTuple):
     full_bytes: int
 
 
-def sent_form(engine: EngineReader, change: StoredChange, policy: DeltaPolicy) -> SentForm:
-    """Return a pending change as it is sent under a policy."""
+def sent_forms(engine: EngineReader, page: list[StoredChange], policy: DeltaPolicy) -> list[SentForm]:
+    """Return pending changes as they are sent under a policy."""
+    are_all = any(_UPDATE in change.wire or change.needs_full for change in page) and _are_all(engine, page)
+    counts = Counter((change.collection, change.key) for change in page) if are_all else {}
+    return [sent_form(engine, change, policy, is_alone=counts.get((change.collection, change.key)) == 1) for change in page]
+
+
+def _are_all(engine: EngineReader, page: list[StoredChange]) -> bool:
+    """Return whether nothing is kept but these changes."""
+    kept = engine.changes(state=None, limit=len(page) + 1)
+    return [change.id for change in kept] == [change.id for change in page]
+
+
+def sent_form(engine: EngineReader, change: StoredChange, policy: DeltaPolicy, *, is_alone: bool = False) -> SentForm:
+    """Return a pending change as it is sent under a policy; `is_alone`: it is known to be its document's only one."""
     if change.needs_full:
         wire = decode_change(change.wire)
-        wire.document = msgspec.Raw(_document_with(engine, change, wire))
+        wire.document = msgspec.Raw(_document_with(engine, change, wire, is_alone=is_alone))
         return _in_full(encode_change(wire))
     if _UPDATE not in change.wire:
         return _in_full(change.wire)
@@ -45,7 +59,7 @@ def sent_form(engine: EngineReader, change: StoredChange, policy: DeltaPolicy) -
         return _in_full(change.wire)
     if wire.resolves and not wire_delta(wire):
         return _in_full(change.wire)  # it closes a conflict and writes nothing
-    document = _document_with(engine, change, wire)
+    document = _document_with(engine, change, wire, is_alone=is_alone)
     delta_bytes = _delta_bytes(wire) + len(encode(wire.unset))
     sends_fields = policy.sends_fields(change.collection, delta_bytes=delta_bytes, document_bytes=len(document))
     if sends_fields or not _holds(document, wire):
@@ -104,10 +118,10 @@ def _holds(document: bytes, wire: WireChange) -> bool:
     return all(one[0] == other[0] and same_value(one[1], other[1]) for one, other in zip(found, wanted, strict=True))
 
 
-def _document_with(engine: EngineReader, change: StoredChange, wire: WireChange) -> bytes:
+def _document_with(engine: EngineReader, change: StoredChange, wire: WireChange, *, is_alone: bool) -> bytes:
     """Return the whole document as it was with a change, but for its own operations: they go beside it."""
     place = change.collection, change.key
-    changes = engine.changes_of(*place)
+    changes = [change] if is_alone else engine.changes_of(*place)
     row = engine.row(*place)
     if len(changes) == 1 and wire.crdt is UNSET and row is not None and row.body is not None:
         return row.body.encode()

@@ -161,6 +161,9 @@ class WriteSession(ReadSession, ViewWrites, MaintenanceWrites, Protocol):
     def body(self, collection: str, row: int) -> str | None:
         """Return the text of a document, None for a tombstone."""
 
+    def bodies(self, collection: str, rows: Sequence[int]) -> dict[int, str | None]:
+        """Return the texts of the documents at these rows of a collection."""
+
     def crdt_state(self, collection: str, row: int) -> str:
         """Return the states of a document's replicated fields, empty when it has none."""
 

@@ -73,6 +73,8 @@ class FoundDocument(NamedTuple):
     vector: str
     dots: str
     is_deleted: bool
+    stored_bytes: int = 0
+    """About how long the body is."""
 
 
 class StoredDocument(NamedTuple):

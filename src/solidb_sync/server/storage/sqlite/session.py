@@ -269,6 +269,12 @@ class SqliteWriteSession(SqliteReadSession, SqliteViewWrites, SqliteMaintenanceW
         text: str | None = self._one(sql.for_collection(sql.BODY, number), row)[0]
         return text
 
+    def bodies(self, collection: str, rows: Sequence[int]) -> dict[int, str | None]:
+        """Return the texts of the documents at these rows of a collection."""
+        number = self.collection_id(collection)
+        assert number is not None
+        return dict(self._connection.execute(sql.for_collection(sql.BODIES, number), (json_list(rows),)))
+
     def crdt_state(self, collection: str, row: int) -> str:
         """Return the states of a document's replicated fields, empty when it has none."""
         number = self.collection_id(collection)

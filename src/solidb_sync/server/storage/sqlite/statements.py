@@ -214,9 +214,10 @@ CREATE TABLE {table} (
     updated_ms INTEGER NOT NULL
 ) STRICT"""
 FIND = """
-SELECT doc, k, seq, updated_ms, vector, dots, body IS NULL FROM {table}
+SELECT doc, k, seq, updated_ms, vector, dots, body IS NULL, coalesce(length(body), 0) FROM {table}
 WHERE k IN (SELECT value FROM json_each(?))"""
 BODY = "SELECT json(body) FROM {table} WHERE doc = ?"
+BODIES = "SELECT doc, json(body) FROM {table} WHERE doc IN (SELECT value FROM json_each(?))"
 DOCUMENTS_AT = """
 SELECT doc, k, seq, updated_ms, vector, dots, json(body) FROM {table}
 WHERE doc IN (SELECT value FROM json_each(?))"""
