@@ -24,11 +24,8 @@ STEPS_MIN, STEPS_MAX = 50, 130
 DEVICES = (2, 2, 2, 3, 3, 3, 4, 4, 5, 8)
 """How many devices a world begins with: few of them meet more often."""
 
-FEATURES = frozenset({"rejections", "strategies", "fields"})
+FEATURES = frozenset({"rejections", "strategies", "fields", "filters"})
 """What a part of the worlds has besides what all may have."""
-
-FEATURES_ON_TRIAL = frozenset({"filters"})
-"""What the worlds have only when asked (`--trial`), because some seeds still fail; docs/simulation.md says which."""
 
 ROUNDS_TO_QUIET_MAX = 12
 HEALTHY_REQUESTS_MAX = 20

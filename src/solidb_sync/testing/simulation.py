@@ -24,7 +24,7 @@ from itertools import islice, zip_longest
 from solidb_sync.testing.final_checks import check_everything
 from solidb_sync.testing.simulated_server import quiet_server_log
 from solidb_sync.testing.simulated_steps import Steps
-from solidb_sync.testing.simulated_world import FEATURES, FEATURES_ON_TRIAL, World
+from solidb_sync.testing.simulated_world import FEATURES, World
 from solidb_sync.testing.virtual_loop import VirtualClockLoop, run
 
 ITERATIONS_MAX = 300_000
@@ -83,22 +83,24 @@ def simulate(seed: int, features: Collection[str] = FEATURES) -> Report:
     return Report(seed, world.actions_done, world.messages(), tuple(world.trace), problem)
 
 
-def simulate_twice(seed: int) -> Report:
+def simulate_twice(seed: int, features: Collection[str] = FEATURES) -> Report:
     """Run one world twice; that the two runs are the same to the last message is one more promise."""
-    report = simulate(seed)
-    again = simulate(seed)
+    report = simulate(seed, features)
+    again = simulate(seed, features)
     if report.broken or again.trace == report.trace:
         return report
     at = next(at for at, lines in enumerate(zip_longest(report.trace, again.trace)) if lines[0] != lines[1])
     return replace(report, broken=f"23 determinism: two runs part at line {at} of the trace")
 
 
-def simulate_many(seeds: Iterable[int], *, jobs: int = 1, twice_every: int = 0) -> Iterator[Report]:
+def simulate_many(
+    seeds: Iterable[int], *, jobs: int = 1, twice_every: int = 0, features: Collection[str] = FEATURES
+) -> Iterator[Report]:
     """Run one world after the other and yield their reports in order; with several `jobs`, in as many processes.
 
     Every so many worlds, `twice_every`, one is run twice.
     """
-    tasks = ((seed, twice_every > 0 and at % twice_every == 0) for at, seed in enumerate(seeds))
+    tasks = ((seed, twice_every > 0 and at % twice_every == 0, features) for at, seed in enumerate(seeds))
     if jobs == 1:
         yield from map(_simulate_task, tasks)
         return
@@ -107,9 +109,9 @@ def simulate_many(seeds: Iterable[int], *, jobs: int = 1, twice_every: int = 0) 
             yield from pool.imap(_simulate_task, batch)
 
 
-def _simulate_task(task: tuple[int, bool]) -> Report:
-    seed, is_twice = task
-    return simulate_twice(seed) if is_twice else simulate(seed)
+def _simulate_task(task: tuple[int, bool, Collection[str]]) -> Report:
+    seed, is_twice, features = task
+    return simulate_twice(seed, features) if is_twice else simulate(seed, features)
 
 
 @dataclass(slots=True)
@@ -149,18 +151,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--twice-every", type=int, default=0, help="run every n-th seed twice and compare the traces")
     parser.add_argument("--steps-min", type=int, default=0, help="fail when all seeds together come to fewer steps")
     parser.add_argument("--hours", type=float, help="run random seeds for so long; the failing ones are printed")
-    parser.add_argument("--trial", action="store_true", help="run one seed after the other with the features on trial too")
+    parser.add_argument("--features", nargs="*", choices=sorted(FEATURES), help="what the worlds may have (all of them)")
     asked = parser.parse_args(arguments)
     tally = Tally()
-    features = FEATURES | FEATURES_ON_TRIAL if asked.trial else FEATURES
+    features = FEATURES if asked.features is None else frozenset(asked.features)
     if asked.trace is not None:
         report = simulate(asked.trace, features)
         _say("\n".join(report.trace))
         tally.add(report)
     else:
         seeds = range(asked.first, asked.first + asked.seeds) if asked.hours is None else _random_seeds(asked.hours)
-        reports = simulate_many(seeds, jobs=asked.jobs, twice_every=asked.twice_every)
-        for report in (simulate(seed, features) for seed in seeds) if asked.trial else reports:
+        for report in simulate_many(seeds, jobs=asked.jobs, twice_every=asked.twice_every, features=features):
             tally.add(report)
     _say(str(tally))
     if tally.failed:
