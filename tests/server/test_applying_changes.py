@@ -125,6 +125,19 @@ def test_a_push_whose_answer_was_lost_is_no_push_of_a_twin(server: Any) -> None:
     assert phone.push(first, pushes=0)["pushes"] == 2
 
 
+def test_a_restored_store_that_sends_an_edit_of_its_first_life_under_a_new_counter_is_known(server: Any) -> None:
+    phone = server.device("phone")
+    first = phone.insert("a", {"n": 1})
+    phone.push(first, pushes=0)
+    phone.push(phone.insert("b", {"by": "the life that is lost"}), pushes=1)
+    phone.counter = 4
+    edit = {**phone.insert("b", {"by": "the restored one"}), "counter": 5}
+    answer = phone.push({**first, "counter": 4}, edit, pushes=0)
+    assert answer["replica"]["reset"] == "rolled_back"
+    assert [result["status"] for result in answer["results"]] == ["skipped", "skipped"]
+    assert server.document("b") == {"by": "the life that is lost"}
+
+
 def test_changes_before_a_reused_counter_stay_applied(server: Any) -> None:
     phone = server.device("phone")
     phone.push(phone.insert("a", {}))

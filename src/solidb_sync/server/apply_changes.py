@@ -68,8 +68,7 @@ def apply_changes(session: WriteSession, call: SyncCall, now_ms: int) -> PushOut
         changes = call.changes
     working = WorkingSet(session, head, actor, now_ms, stored=call.stored)
     working.load(changes)
-    begins_with_known = bool(changes) and changes[0].id in working.known
-    replica = replica_reset(call, actor, begins_with_known=begins_with_known)
+    replica = replica_reset(call, actor, begins_with_known=_begins_with_known(working, call, changes))
     if replica is None and actor.is_fenced and not all(change.id in working.known for change in changes):
         replica = Replica("fenced", f"{call.actor!r} has used one counter for two changes")
     if replica is not None:
@@ -115,6 +114,15 @@ def _apply_plain(
         pushes=pushes,
         is_news=True,
     )
+
+
+def _begins_with_known(working: WorkingSet, call: SyncCall, changes: list[ProposedChange]) -> bool:
+    """Return whether a push begins with a change that was taken under the dot it is sent with.
+
+    Under another dot it proves nothing: a restored store also gives new dots to what it had not sent when it was copied.
+    """
+    known = working.known.get(changes[0].id) if changes else None
+    return known is not None and (known.actor, known.counter) == (call.actor, changes[0].counter)
 
 
 def replica_reset(call: SyncCall, actor: ActorState | None, *, begins_with_known: bool = False) -> Replica | None:
