@@ -156,6 +156,21 @@ def test_an_answer_lost_around_a_removal_is_given_again(server: Any, other: Any)
     assert server.rows("SELECT count(*) FROM view_rows") == [(0,)]
 
 
+def test_a_removal_that_was_lost_is_told_although_the_document_has_moved_on_beyond_the_next_page(
+    server: Any, other: Any
+) -> None:
+    phone = Filtered(server, "phone", notes=ACTIVE)
+    other.push(other.insert("a", {"status": "active"}))
+    phone.sync()
+    other.push(other.update("a", {"status": "done"}, base={"other": 1}))
+    phone.sync(loses_answer=True)
+    other.push(other.insert("b", {"status": "active"}))
+    other.push(other.update("a", {"n": 1}, base={"other": 2}))
+    while phone.sync(limit=1)["has_more"]:
+        pass
+    assert sorted(phone.rows) == ["b"]
+
+
 def test_a_document_sent_in_an_answer_that_was_lost_is_sent_whole_again(server: Any, other: Any) -> None:
     other.push(other.insert("a", active(body="x" * 100)))
     device = Filtered(server, "phone", notes=ACTIVE)

@@ -9,7 +9,13 @@ VIEWS_OF = f"{_VIEW} WHERE client_id = ? ORDER BY id"
 VIEW_ROWS = """
 SELECT doc, since, state FROM view_rows
 WHERE view = ? AND doc IN (SELECT value FROM json_each(?))"""
-HAS_LEFT = f"SELECT 1 FROM view_rows WHERE view = ? AND state = {RowState.LEAVING:d} AND since <= ? LIMIT 1"
+# Told to leave at a sequence the device has passed. When the document has changed since then, its place in the log is a later
+# one: the device may have passed the old place without having met it, and is told again at the new one.
+_LEFT = f"""
+FROM view_rows
+WHERE view = ? AND state = {RowState.LEAVING:d} AND since <= ?
+  AND (since = 0 OR EXISTS (SELECT 1 FROM latest WHERE latest.seq = view_rows.since AND latest.doc = view_rows.doc))"""
+HAS_LEFT = f"SELECT 1{_LEFT} LIMIT 1"
 HOLDERS = """
 SELECT DISTINCT views.client_id
 FROM view_rows
@@ -35,8 +41,8 @@ SELECT :view, doc, 0, {RowState.UNSURE:d}
 FROM {{table}}
 WHERE instr(vector, :first_life) OR instr(vector, :later_life)"""
 PUT_VIEW_ROW = "INSERT OR REPLACE INTO view_rows (view, doc, since, state) VALUES (?, ?, ?, ?)"
-HIGHEST_LEFT = f"SELECT max(since) FROM view_rows WHERE view = ? AND state = {RowState.LEAVING:d} AND since <= ?"
-DROP_LEFT = f"DELETE FROM view_rows WHERE view = ? AND state = {RowState.LEAVING:d} AND since <= ?"
+HIGHEST_LEFT = f"SELECT max(since){_LEFT}"
+DROP_LEFT = f"DELETE{_LEFT}"
 RAISE_FLOOR = "UPDATE views SET floor = max(floor, ?) WHERE id = ?"
 SETTLE_VIEW = "UPDATE views SET is_settled = 1 WHERE id = ?"
 SETTLE_ROWS = f"UPDATE view_rows SET state = {RowState.HELD:d}, since = 0 WHERE view = ? AND state = {RowState.SENT:d}"
