@@ -9,8 +9,8 @@ VIEWS_OF = f"{_VIEW} WHERE client_id = ? ORDER BY id"
 VIEW_ROWS = """
 SELECT doc, since, state FROM view_rows
 WHERE view = ? AND doc IN (SELECT value FROM json_each(?))"""
-# Told to leave at a sequence the device has passed. When the document has changed since then, its place in the log is a later
-# one: the device may have passed the old place without having met it, and is told again at the new one.
+# Told to leave at a sequence the device has passed. When the document has changed since then, its place in the log is a
+# later one: the device may have passed the old place without having met it, and is told again at the new one.
 _LEFT = f"""
 FROM view_rows
 WHERE view = ? AND state = {RowState.LEAVING:d} AND since <= ?
