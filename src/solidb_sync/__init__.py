@@ -8,6 +8,7 @@ from sdbql import (
     QueryLimitError,
     UnsupportedOfflineError,
 )
+from solidb_sync.client.attachment_reader import AttachmentReader
 from solidb_sync.client.commands import SyncCommand
 from solidb_sync.client.config import SyncConfig
 from solidb_sync.client.conflict_strategy import ConflictStrategy
@@ -21,6 +22,8 @@ from solidb_sync.client.sync_manager import SyncManager
 from solidb_sync.client.sync_manager import SyncManager as OfflineSyncManager
 from solidb_sync.client.transport.http_transport import HttpClient
 from solidb_sync.errors import (
+    AttachmentNotFoundError,
+    AttachmentNotHereError,
     AuthError,
     ConfigError,
     ConflictError,
@@ -44,11 +47,16 @@ from solidb_sync.errors import (
     SyncStoppedError,
     UniqueIndexError,
 )
+from solidb_sync.model.attachment import Attachment
 from solidb_sync.model.version_vector import VersionVector
 from solidb_sync.storage.local_store import LocalStore
 from solidb_sync.storage.records import IndexDefinition
 
 __all__ = [
+    "Attachment",
+    "AttachmentNotFoundError",
+    "AttachmentNotHereError",
+    "AttachmentReader",
     "AuthError",
     "ChangeEvent",
     "CollectionNotFoundError",

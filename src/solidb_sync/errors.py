@@ -22,6 +22,8 @@ SoliDBError
 ├── InvalidDocumentError        not a JSON document this system can keep unchanged
 ├── CrdtTypeError               a field is already another kind of CRDT
 ├── CrdtBoundError              more than a bounded counter lets this device take, or than a number keeps
+├── AttachmentNotFoundError     no such document, or no attachment of this name
+├── AttachmentNotHereError      its bytes are not on this device, and can't be fetched now: retry when online
 └── FilterError                 a sync filter that cannot be used
 ```
 
@@ -151,6 +153,17 @@ class CrdtTypeError(SoliDBError, TypeError):
 
 class CrdtBoundError(SoliDBError, ValueError):
     """A counter can't do that: this device may not take so much, or the number would be too large; nothing was recorded."""
+
+
+class AttachmentNotFoundError(SoliDBError, LookupError):
+    """There is no such document, or it has no attachment of this name."""
+
+
+class AttachmentNotHereError(SoliDBError):
+    """The document is here, the bytes of its attachment are not: they have not arrived yet, or were evicted.
+
+    Opening the attachment again fetches them when the server can be reached and has them.
+    """
 
 
 class FilterError(SoliDBError, ValueError):

@@ -9,13 +9,14 @@ from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.opening import open_memory_engine, open_sqlite_engine
 from solidb_sync.storage.opening_rocksdb import open_rocksdb_engine
 from solidb_sync.storage.sqlite.connection import FileLocation
+from solidb_sync.testing.blob_conformance import BlobConformance
 from solidb_sync.testing.engine_conformance import EngineConformance
 from solidb_sync.testing.engine_samples import DEVICE_ID
 from solidb_sync.testing.index_conformance import IndexConformance
 from solidb_sync.testing.mark_conformance import MarkConformance
 
 
-class TestSqliteEngine(EngineConformance, IndexConformance, MarkConformance):
+class TestSqliteEngine(EngineConformance, IndexConformance, MarkConformance, BlobConformance):
     @pytest.fixture(autouse=True)
     def in_directory(self, tmp_path: Path) -> None:
         self.path = str(tmp_path / "store.db")
@@ -24,7 +25,7 @@ class TestSqliteEngine(EngineConformance, IndexConformance, MarkConformance):
         return open_sqlite_engine(FileLocation(self.path), DEVICE_ID, "normal", os.urandom).engine
 
 
-class TestRocksdbEngine(EngineConformance, IndexConformance, MarkConformance):
+class TestRocksdbEngine(EngineConformance, IndexConformance, MarkConformance, BlobConformance):
     @pytest.fixture(autouse=True)
     def in_directory(self, tmp_path: Path) -> None:
         self.path = str(tmp_path / "store")
@@ -33,6 +34,6 @@ class TestRocksdbEngine(EngineConformance, IndexConformance, MarkConformance):
         return open_rocksdb_engine(self.path, DEVICE_ID, "normal", os.urandom).engine
 
 
-class TestMemoryEngine(EngineConformance, IndexConformance, MarkConformance):
+class TestMemoryEngine(EngineConformance, IndexConformance, MarkConformance, BlobConformance):
     def open(self) -> StorageEngine:
         return open_memory_engine(DEVICE_ID, os.urandom)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -46,6 +47,8 @@ class _Edit(Struct, frozen=True):
     document: Canonical | None = None
     merge: bool = True
     operations: Operations | None = None
+    rewrite: Callable[[StorageEngine], Canonical] | None = None
+    """Makes the whole document in the transaction of the edit."""
 
 
 class Operated(NamedTuple):
@@ -82,6 +85,10 @@ class LocalEdits:
         row = self._store.view(lambda reader: reader.row(collection, key))
         document = None if row is None or row.body is None else decode(row.body)
         return Operated(path, document, value_in(document, path), False)
+
+    async def rewrite(self, collection: str, key: str, rewrite: Callable[[StorageEngine], Canonical]) -> bool:
+        """Replace a document by what `rewrite` makes of it in the same transaction; returns whether anything changed."""
+        return bool(await self._record([_Edit(collection, key, rewrite=rewrite)]))
 
     async def delete(self, collection: str, key: str) -> bool:
         """Delete; returns whether it was there."""
@@ -125,6 +132,8 @@ def _apply(engine: StorageEngine, minted: Minted, edit: _Edit) -> DocumentChange
     place = (edit.collection, edit.key)
     if edit.operations is not None:
         return record_operations(engine, minted, place, edit.operations)
+    if edit.rewrite is not None:
+        return record_save(engine, minted, place, edit.rewrite(engine), merge=False)
     if edit.document is None:
         return record_delete(engine, minted, place)
     return record_save(engine, minted, place, edit.document, merge=edit.merge)

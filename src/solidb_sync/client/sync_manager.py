@@ -15,6 +15,7 @@ from typing import Self
 from solidb_sync.client.background_loop import BackgroundLoop
 from solidb_sync.client.commands import Command, CommandSender, SetOnline, Stop, Subscribe, SyncNow, Unsubscribe
 from solidb_sync.client.config import SyncConfig
+from solidb_sync.client.manager.attachments import AttachmentMethods
 from solidb_sync.client.manager.conflicts import ConflictMethods
 from solidb_sync.client.manager.deltas import DeltaMethods
 from solidb_sync.client.manager.documents import DocumentMethods
@@ -33,6 +34,7 @@ STOP_SECONDS_MAX = 5.0
 
 class SyncManager(
     DocumentMethods,
+    AttachmentMethods,
     ReplicatedFieldMethods,
     QueryMethods,
     ConflictMethods,

@@ -55,6 +55,10 @@ def copy_records(source: EngineReader, target: StorageEngine) -> None:
             target.mark(mark, collection, key)
     for name, value in source.settings().items():
         target.put_setting(name, value)
+    for blob in source.blobs():
+        target.put_blob(blob)
+        for number in range(blob.stored):
+            target.put_chunk(blob.chunks, number, source.chunk(blob.chunks, number) or b"")
     if replica.is_resyncing:  # a resync begun there begins again here
         replica = replace(replica, cursor=0, caught_up=0)
         target.mark_all_unseen()

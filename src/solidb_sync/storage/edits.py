@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from solidb_sync.errors import StorageFullError
 from solidb_sync.json_value import Canonical, JsonDocument, check_size, decode, encode
+from solidb_sync.model.attachment import MARKER
 from solidb_sync.model.crdt.field_states import Operations
 from solidb_sync.model.delta import diff
 from solidb_sync.protocol.messages import WireChange
@@ -234,6 +235,8 @@ def _record(
     vector = text_with_dot(base, dot)
     keep_base_apart(engine, collection, key, row)
     engine.put_row(collection, key, StoredRow(sides.body, vector, minted.stamp))
+    if sides.body is not None and MARKER in sides.body:
+        engine.mark(Mark.ATTACHED, collection, key)
     engine.add_change(pending_change(change, dot.actor))
     return DocumentChanged(collection, key, sides.after, sides.before, vector, "local")
 

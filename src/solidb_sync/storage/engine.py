@@ -23,6 +23,7 @@ from solidb_sync.storage.records import (
     Mark,
     Replica,
     StoredBase,
+    StoredBlob,
     StoredChange,
     StoredConflict,
     StoredRow,
@@ -126,6 +127,15 @@ class EngineReader(Protocol):
 
     def settings(self) -> dict[str, str]:
         """Return all durable settings by name."""
+
+    def blob(self, name: str) -> StoredBlob | None:
+        """Return what is known of some attached bytes."""
+
+    def blobs(self) -> list[StoredBlob]:
+        """Return what is known of all attached bytes, by name."""
+
+    def chunk(self, chunks: str, number: int) -> bytes | None:
+        """Return one chunk of attached bytes, as it was put."""
 
     def indexes(self, collection: str | None = None) -> list[IndexDefinition]:
         """Return the indexes of a collection, or of all, by collection and field."""
@@ -235,6 +245,18 @@ class StorageEngine(EngineReader, Transactions, Protocol):
 
     def put_setting(self, name: str, value: str | None) -> None:
         """Set a durable setting, JSON text; None forgets it."""
+
+    def put_blob(self, blob: StoredBlob) -> None:
+        """Keep what is known of some attached bytes, in place of any before under this name."""
+
+    def drop_blob(self, name: str) -> None:
+        """Forget what is known of some attached bytes; their chunks stay."""
+
+    def put_chunk(self, chunks: str, number: int, content: bytes) -> None:
+        """Keep one chunk of attached bytes, in place of any before."""
+
+    def drop_chunks(self, chunks: str, count: int) -> None:
+        """Forget the first `count` chunks under a name."""
 
     def put_index(self, index: IndexDefinition, progress: IndexProgress | None = None) -> None:
         """Keep an index that is not there yet, over the documents there are and all that come.

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from solidb_sync.errors import ProtocolError
 from solidb_sync.json_value import JsonDocument, decode, encode
+from solidb_sync.model.attachment import MARKER_BYTES
 from solidb_sync.model.crdt.field_states import read_states, states_text
 from solidb_sync.model.delta import MissingParentError, apply_delta
 from solidb_sync.protocol.messages import ServerChange
@@ -73,6 +74,9 @@ def apply_page(engine: StorageEngine, page: Page, *, wants_facts: bool) -> PageA
         page = dataclasses.replace(page, changes=[], resets=())
     come = {(change.collection, change.key) for change in page.changes} if page.resets else set()
     gone = [fact for collection in page.resets for fact in drop_clean_rows(engine, collection, but=come)]
+    for change in page.changes:
+        if mentions_attachment(change):
+            engine.mark(Mark.ATTACHED, change.collection, change.key)
     if not wants_facts and not page.resets and _apply_quickly(engine, page):
         applied.pulled = len(page.changes)
         applied.sent_bytes = applied.full_bytes = sum(map(_sent_bytes, page.changes))
@@ -91,6 +95,12 @@ def apply_page(engine: StorageEngine, page: Page, *, wants_facts: bool) -> PageA
     if wants_facts:
         applied.facts = [*gone, *_facts(engine, page.changes, before)]
     return applied
+
+
+def mentions_attachment(change: ServerChange) -> bool:
+    """Return whether a change brings a document or fields that name an attachment."""
+    content = change.delta if change.operation == "update" else change.document
+    return isinstance(content, msgspec.Raw) and MARKER_BYTES in bytes(content)
 
 
 def _apply_quickly(engine: StorageEngine, page: Page) -> bool:

@@ -19,6 +19,7 @@ from solidb_sync.model.version_vector import Dot
 from solidb_sync.protocol.names import actor_name
 from solidb_sync.storage.engine import EngineReader, IndexProgress
 from solidb_sync.storage.field_path import FieldPath, parse_field, value_at
+from solidb_sync.storage.memory_blobs import MISSING, MemoryBlobs
 from solidb_sync.storage.records import (
     ChangeState,
     DocumentRow,
@@ -26,6 +27,7 @@ from solidb_sync.storage.records import (
     Mark,
     Replica,
     StoredBase,
+    StoredBlob,
     StoredChange,
     StoredConflict,
     StoredRow,
@@ -33,11 +35,10 @@ from solidb_sync.storage.records import (
     Subscription,
 )
 
-_MISSING: Any = object()
 Place = tuple[str, str]
 
 
-class MemoryEngine:
+class MemoryEngine(MemoryBlobs):
     """Implements `StorageEngine` in memory."""
 
     def __init__(self, replica: Replica) -> None:
@@ -58,6 +59,8 @@ class MemoryEngine:
         self._conflicts: dict[str, StoredConflict] = {}
         self._settings: dict[str, str] = {}
         self._indexes: dict[Place, IndexDefinition] = {}
+        self._blobs: dict[str, StoredBlob] = {}
+        self._chunks: dict[tuple[str, int], bytes] = {}
 
     # transactions
 
@@ -97,17 +100,17 @@ class MemoryEngine:
             self._undo.pop()()
 
     def _set(self, table: dict[Any, Any], key: Any, value: Any) -> None:
-        before = table.get(key, _MISSING)
+        before = table.get(key, MISSING)
         assert self._undo is not None, "written outside a transaction"
         self._undo.append(lambda: self._restore(table, key, before))
-        if value is _MISSING:
+        if value is MISSING:
             table.pop(key, None)
         else:
             table[key] = value
 
     @staticmethod
     def _restore(table: dict[Any, Any], key: Any, before: Any) -> None:
-        if before is _MISSING:
+        if before is MISSING:
             table.pop(key, None)
         else:
             table[key] = before
@@ -300,7 +303,7 @@ class MemoryEngine:
         """Forget everything."""
         for table in (
             self._rows, self._bases, self._changes, self._subscriptions, self._backfills, self._conflicts, self._indexes,
-            self._settings, self._states,
+            self._settings, self._states, self._blobs, self._chunks,
         ):  # fmt: skip
             table.clear()
 
@@ -334,7 +337,7 @@ class MemoryEngine:
 
     def drop_row(self, collection: str, key: str) -> None:
         """Forget a row."""
-        self._set(self._rows.get(collection, {}), key, _MISSING)
+        self._set(self._rows.get(collection, {}), key, MISSING)
         self.put_states(collection, key, None)
 
     def put_base(self, collection: str, key: str, base: StoredBase) -> None:
@@ -344,11 +347,11 @@ class MemoryEngine:
 
     def drop_base(self, collection: str, key: str) -> None:
         """Forget a base copy."""
-        self._set(self._bases, (collection, key), _MISSING)
+        self._set(self._bases, (collection, key), MISSING)
 
     def put_states(self, collection: str, key: str, states: StoredStates | None) -> None:
         """Keep the states of a document's replicated fields, or forget them."""
-        self._set(self._states, (collection, key), _MISSING if states is None else states)
+        self._set(self._states, (collection, key), MISSING if states is None else states)
 
     def add_change(self, change: StoredChange) -> int:
         """Append a change and return its id."""
@@ -389,8 +392,8 @@ class MemoryEngine:
             change = self._changes[number]
             place = (change.collection, change.key)
             left = tuple(other for other in self._change_ids[place] if other != number)
-            self._set(self._change_ids, place, left or _MISSING)
-            self._set(self._changes, number, _MISSING)
+            self._set(self._change_ids, place, left or MISSING)
+            self._set(self._changes, number, MISSING)
         return len(known)
 
     def put_subscription(self, subscription: Subscription) -> None:
@@ -400,7 +403,7 @@ class MemoryEngine:
     def drop_subscription(self, collection: str) -> bool:
         """Forget a subscription."""
         was_there = collection in self._subscriptions
-        self._set(self._subscriptions, collection, _MISSING)
+        self._set(self._subscriptions, collection, MISSING)
         return was_there
 
     def put_backfill(self, collection: str, cursor: int) -> None:
@@ -409,7 +412,7 @@ class MemoryEngine:
 
     def drop_backfill(self, collection: str) -> None:
         """Note that a collection has caught up."""
-        self._set(self._backfills, collection, _MISSING)
+        self._set(self._backfills, collection, MISSING)
 
     def mark_all_unseen(self) -> None:
         """Remember every row as not yet seen again."""
@@ -420,7 +423,7 @@ class MemoryEngine:
 
     def mark_seen(self, collection: str, key: str) -> None:
         """Note that a resync has brought this row."""
-        self._set(self._unseen, (collection, key), _MISSING)
+        self._set(self._unseen, (collection, key), MISSING)
 
     def unseen(self) -> list[Place]:
         """Return the rows a resync has not brought."""
@@ -429,7 +432,7 @@ class MemoryEngine:
     def clear_unseen(self) -> None:
         """End a resync."""
         for place in list(self._unseen):
-            self._set(self._unseen, place, _MISSING)
+            self._set(self._unseen, place, MISSING)
 
     def mark(self, mark: Mark, collection: str, key: str) -> None:
         """Give a row a mark."""
@@ -439,7 +442,7 @@ class MemoryEngine:
     def unmark(self, mark: Mark, collection: str, key: str) -> None:
         """Take a mark away."""
         if (mark, collection, key) in self._marks:
-            self._set(self._marks, (mark, collection, key), _MISSING)
+            self._set(self._marks, (mark, collection, key), MISSING)
 
     def clear_marks(self, mark: Mark) -> None:
         """Take a mark away from all rows."""
@@ -452,7 +455,7 @@ class MemoryEngine:
 
     def put_setting(self, name: str, value: str | None) -> None:
         """Set a durable setting."""
-        self._set(self._settings, name, _MISSING if value is None else value)
+        self._set(self._settings, name, MISSING if value is None else value)
 
     def put_index(self, index: IndexDefinition, progress: IndexProgress | None = None) -> None:
         """Keep the definition of an index."""
@@ -466,5 +469,5 @@ class MemoryEngine:
     def drop_index(self, collection: str, field: str) -> bool:
         """Forget an index."""
         was_there = (collection, field) in self._indexes
-        self._set(self._indexes, (collection, field), _MISSING)
+        self._set(self._indexes, (collection, field), MISSING)
         return was_there

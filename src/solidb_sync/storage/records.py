@@ -27,12 +27,13 @@ class Mark(IntEnum):
     """What is remembered about a row beside it.
 
     LEAVING: it goes when its last change is settled. DOUBTED: it goes unless the server sends it again. GHOST: it is gone,
-    and had edits of this incarnation in it.
+    and had edits of this incarnation in it. ATTACHED: its document has, or had, attachments.
     """
 
     LEAVING = 1
     DOUBTED = 2
     GHOST = 3
+    ATTACHED = 4
 
 
 DocumentRow = tuple[str, Raw, Raw, str]
@@ -84,6 +85,30 @@ class StoredChange(Struct, frozen=True, gc=False):
     wire: str
     reason: str
     answered: int = 0
+
+
+class BlobState(IntEnum):
+    """How much of attached bytes is here: a part that is still coming, all of it, or nothing any more."""
+
+    ARRIVING = 0
+    WHOLE = 1
+    EVICTED = 2
+
+
+class StoredBlob(Struct, frozen=True, gc=False):
+    """What is known here of some attached bytes.
+
+    `name`: their digest, or a name of the store's own while they are being put and it is not known yet. `chunks`: the name
+    their chunks are kept under, never used twice; `stored` is how many are here. `confirmed`: the incarnation of this device
+    to which the server has said that it has them.
+    """
+
+    name: str
+    chunks: str
+    length: int
+    stored: int
+    state: BlobState
+    confirmed: int = -1
 
 
 class Replica(Struct, frozen=True, gc=False):

@@ -11,6 +11,7 @@ import msgspec
 from solidb_sync.errors import InvalidDocumentError, StorageError
 from solidb_sync.json_value import canonical, decode
 from solidb_sync.model.crdt.field_states import read_states, states_text
+from solidb_sync.storage.attachments import damaged_blobs
 from solidb_sync.storage.engine import EngineReader
 from solidb_sync.storage.records import Mark, StoredBase, StoredChange, StoredRow, StoredStates
 from solidb_sync.storage.text_forms import decode_change, parse_vector
@@ -53,6 +54,7 @@ def _checks(reader: EngineReader) -> Iterator[Check]:
     yield "replica", lambda: _read(reader.replica)
     for collection in reader.collections():
         yield from _walk(f"collection {collection}", lambda name=collection: _row_checks(reader, name))  # type: ignore[misc]
+    yield from _walk("attachments", lambda: _attachment_checks(reader))
     yield from _walk("changes", lambda: _change_checks(reader))
     yield "subscriptions", lambda: _read(reader.subscriptions)
     yield "conflict log", lambda: _read(reader.conflicts)
@@ -78,6 +80,16 @@ def _row_checks(reader: EngineReader, collection: str) -> list[Check]:
         checks.append((f"{collection}/{key} (states)", lambda key=key: _check_states(reader.states(collection, key))))  # type: ignore[misc]
         checks.append((f"{collection}/{key} (base copy)", lambda key=key: _check_base(reader.base(collection, key))))  # type: ignore[misc]
     return checks
+
+
+def _attachment_checks(reader: EngineReader) -> list[Check]:
+    found = list(damaged_blobs(reader))
+    return [(f"attachment {name}", lambda problem=problem: _check_is_right(problem)) for name, problem in found]  # type: ignore[misc]
+
+
+def _check_is_right(problem: str) -> None:
+    if problem:
+        raise ValueError(problem)
 
 
 def _change_checks(reader: EngineReader) -> list[Check]:

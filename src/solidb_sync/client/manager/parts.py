@@ -12,6 +12,7 @@ import random
 from collections.abc import Callable
 from typing import TypeVar
 
+from solidb_sync.client.attachment_edits import AttachmentEdits
 from solidb_sync.client.background_loop import BackgroundLoop
 from solidb_sync.client.commands import CommandSender
 from solidb_sync.client.config import SyncConfig
@@ -68,6 +69,7 @@ class ManagerParts:
             store, self._notifications, self._strategies, saved=lambda: self._something_was_saved()
         )
         self._edits = LocalEdits(store, self._notifications, self._strategies, pending_max=self._config.max_pending_changes)
+        self._attachments = AttachmentEdits(store, self._edits)
         sync_round = SyncRound(store, self._server, self._notifications, self._events, self._conflicts, config=self._config)
         self._round = RecoveringRound(store, self._server, sync_round, self._events)
         self._rounds = Rounds(store.clock, self._events, self._connectivity, max_retries=self._config.max_retries)

@@ -20,6 +20,8 @@ byte in it (`protocol/names.py`, `storage/field_path.py`).
 | `MARKS` | mark, collection, key | nothing |
 | `INDEXES` | collection, field | the definition |
 | `INDEX_ENTRIES` | collection, field, value, key | the key: what an index finds |
+| `BLOBS` | digest, or a name of the store's own | the record of some attached bytes |
+| `CHUNKS` | name of the chunks, number | one chunk of attached bytes |
 """
 
 from __future__ import annotations
@@ -42,6 +44,8 @@ UNSEEN = b"u"
 MARKS = b"m"
 INDEXES = b"x"
 INDEX_ENTRIES = b"i"
+BLOBS = b"a"
+CHUNKS = b"d"
 
 REPLICA_KEY = FACTS + b"replica"
 LAST_CONFLICT_KEY = FACTS + b"last conflict"

@@ -10,6 +10,7 @@ from msgspec import msgpack
 from solidb_sync.storage.records import (
     Replica,
     StoredBase,
+    StoredBlob,
     StoredChange,
     StoredConflict,
     StoredRow,
@@ -28,4 +29,5 @@ to_states = msgpack.Decoder(StoredStates).decode
 to_change = msgpack.Decoder(StoredChange).decode
 to_conflict = msgpack.Decoder(StoredConflict).decode
 to_subscription = msgpack.Decoder(Subscription).decode
+to_blob = msgpack.Decoder(StoredBlob).decode
 to_number = msgpack.Decoder(int).decode

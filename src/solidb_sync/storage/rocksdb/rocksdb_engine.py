@@ -27,6 +27,7 @@ from solidb_sync.storage.records import (
     Subscription,
 )
 from solidb_sync.storage.rocksdb import key_layout as at
+from solidb_sync.storage.rocksdb.blob_entries import RocksdbBlobWrites
 from solidb_sync.storage.rocksdb.database import Database
 from solidb_sync.storage.rocksdb.index_entries import Index, bodies, end_of_entries, entries_of
 from solidb_sync.storage.rocksdb.key_layout import end_of, key_of, names_in, number_at_end, number_bytes, prefix_of
@@ -38,7 +39,7 @@ from solidb_sync.storage.rocksdb.rocksdb_reads import RocksdbReads
 DOCUMENTS_PER_REPORT = 1_000
 
 
-class RocksdbEngine(RocksdbReads):
+class RocksdbEngine(RocksdbReads, RocksdbBlobWrites):
     """Implements `StorageEngine` over one RocksDB database, which it owns."""
 
     def __init__(self, database: Database, path: str) -> None:

@@ -23,6 +23,7 @@ from solidb_sync.storage.records import (
 )
 from solidb_sync.storage.rocksdb import key_layout as at
 from solidb_sync.storage.rocksdb import records_bytes as read
+from solidb_sync.storage.rocksdb.blob_entries import RocksdbBlobReads
 from solidb_sync.storage.rocksdb.index_entries import Index, bodies, keys_with
 from solidb_sync.storage.rocksdb.key_layout import end_of, key_of, names_in, number_at_end, number_bytes, prefix_of
 from solidb_sync.storage.rocksdb.ordered_map import Entry, OrderedMap
@@ -47,7 +48,7 @@ class Moments(Protocol):
         """Give back what is held."""
 
 
-class RocksdbReads:
+class RocksdbReads(RocksdbBlobReads):
     """The reading half of an engine. A read that takes several steps takes them in one moment."""
 
     def __init__(self, moments: Moments) -> None:

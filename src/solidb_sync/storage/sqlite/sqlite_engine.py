@@ -29,6 +29,7 @@ from solidb_sync.storage.records import (
 )
 from solidb_sync.storage.sqlite import secondary_indexes
 from solidb_sync.storage.sqlite import statements as sql
+from solidb_sync.storage.sqlite.blob_tables import SqliteBlobWrites
 from solidb_sync.storage.sqlite.connection import FileLocation, open_connection
 from solidb_sync.storage.sqlite.migrate import migrate, migrations_of
 from solidb_sync.storage.sqlite.replica_row import replica_row
@@ -38,7 +39,7 @@ from solidb_sync.storage.sqlite.transactions import SqliteTransactions
 MIGRATIONS = "solidb_sync.storage.sqlite.migrations"
 
 
-class SqliteEngine(SqliteReads, SqliteTransactions):
+class SqliteEngine(SqliteReads, SqliteBlobWrites, SqliteTransactions):
     """Implements `StorageEngine` over one SQLite file."""
 
     def __init__(self, location: FileLocation, *, durability: str = "full") -> None:

@@ -26,13 +26,14 @@ from solidb_sync.storage.records import (
 from solidb_sync.storage.sqlite import secondary_indexes
 from solidb_sync.storage.sqlite import statements as sql
 from solidb_sync.storage.sqlite.backup import backup_to
+from solidb_sync.storage.sqlite.blob_tables import SqliteBlobReads
 from solidb_sync.storage.sqlite.replica_row import replica_of
 
 NO_LIMIT = -1
 _STATES = tuple(ChangeState)
 
 
-class SqliteReads:
+class SqliteReads(SqliteBlobReads):
     """Implements `EngineReader` over one connection."""
 
     def __init__(self, connection: apsw.Connection) -> None:
