@@ -102,13 +102,13 @@ class VersionVector(Mapping[str, int]):
         for actor, count in other._counts.items():
             if count > merged.get(actor, 0):
                 merged[actor] = count
-        return VersionVector(merged)
+        return _vector(merged)
 
     def with_dot(self, dot: Dot) -> VersionVector:
         """Return this vector with one more edit included."""
         if self.covers(dot):
             return self
-        return VersionVector({**self._counts, dot.actor: dot.counter})
+        return _vector({**self._counts, dot.actor: dot.counter})
 
     def exchanged(self, dot: Dot, other: Dot, *, before: int) -> VersionVector:
         """Return this vector with `other` in the place of `dot`, if it has that; `before` is the actor's count below it."""
@@ -127,6 +127,13 @@ class VersionVector(Mapping[str, int]):
     def to_json(self) -> bytes:
         """Return the flat map as JSON text, actors in order."""
         return encode(dict(sorted(self._counts.items())))
+
+
+def _vector(counts: dict[str, int]) -> VersionVector:
+    """Return the vector of counts that are known to be positive, and nobody else's."""
+    vector = VersionVector.__new__(VersionVector)
+    vector._counts = counts
+    return vector
 
 
 EMPTY_VECTOR = VersionVector()

@@ -88,7 +88,7 @@ def decide_change(working: WorkingSet, change: ProposedChange, dot: Dot) -> Verd
     edit = _edit(working, change, dot, strategy)
     known = edit.base
     if change.base_seq:  # whatever stands in the vectors by now, the author had the versions up to here
-        edit = replace(edit, base=known.merge(VersionVector({SERVER_ACTOR: change.base_seq})))
+        edit = replace(edit, base=known.with_dot(Dot(SERVER_ACTOR, change.base_seq)))
     seq = working.newest + 1
     try:
         states = working.crdt_states(change.name)
@@ -150,7 +150,10 @@ def _edit(working: WorkingSet, change: ProposedChange, dot: Dot, strategy: Strat
     if strategy is Strategy.LAST_STAMP_WINS:
         stamp = clamped(change.stamp or stamp_text(working.now_ms), now_ms=working.now_ms)
     only_closes = bool(change.resolves) and edit.delta is not None and not (edit.delta or change.operations)
-    return replace(edit, base=working.known_base(change.name, edit.base), stamp=stamp, only_closes=only_closes)
+    base = working.known_base(change.name, edit.base)
+    if base is edit.base and not (stamp or only_closes):
+        return edit
+    return replace(edit, base=base, stamp=stamp, only_closes=only_closes)
 
 
 def _result_error(change: ProposedChange, decision: Decision, body: str | None) -> ChangeError | None:
