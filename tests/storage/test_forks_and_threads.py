@@ -98,6 +98,15 @@ def test_a_store_used_after_a_fork_says_so(tmp_path: Path, engine: str, use: Cal
 
 
 @can_fork
+def test_a_process_forked_from_one_that_uses_rocksdb_is_refused_another_store_of_it(tmp_path: Path) -> None:
+    """At once, where the library would wait for ever; a store of another engine it can open."""
+    LocalStore.open(tmp_path / "one", "phone", engine="rocksdb").close()
+    told = in_a_child(lambda: LocalStore.open(tmp_path / "two", "phone", engine="rocksdb") and None)
+    assert told.startswith("StorageError: engine: 'rocksdb' can't be used by process"), told
+    assert in_a_child(lambda: LocalStore.open(tmp_path / "three", "phone").close()) == "nothing"
+
+
+@can_fork
 @on_disk
 def test_what_a_forked_process_closes_and_forgets_stays_open_in_the_other(tmp_path: Path, engine: str) -> None:
     """It may leave the `with` block it was born in, and end; the parent writes on, and what it wrote is sound."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from solidb_sync.cli.settings import Settings
 from solidb_sync.client.config import SyncConfig
@@ -13,6 +12,7 @@ from solidb_sync.client.transport.http_transport import HttpClient
 from solidb_sync.client.transport.transport import Transport, TransportAnswer
 from solidb_sync.errors import ConnectionError, StorageError
 from solidb_sync.storage.local_store import LocalStore
+from solidb_sync.storage.stored_engine import engine_for, stored_engine
 
 
 class NoServer:
@@ -51,7 +51,7 @@ def _place(settings: Settings) -> tuple[str, str]:
 def existing_store(settings: Settings) -> tuple[str, str]:
     """Return path and device id of the store, or raise `StorageError` when there is none yet."""
     path, device_id = _place(settings)
-    if not Path(path).is_file():
+    if stored_engine(path) is None:
         raise StorageError(f"{path}: there is no store; `solidb-sync init`, a first `put` or a first `sync` makes one")
     return path, device_id
 
@@ -71,7 +71,7 @@ async def opened(
     """
     path, device_id = _place(settings) if creates else existing_store(settings)
     config = SyncConfig(auto_sync=interval_seconds is not None, sync_interval_secs=interval_seconds or 30)
-    with LocalStore.open(path, device_id) as store:
+    with LocalStore.open(path, device_id, engine=engine_for(path)) as store:
         manager = SyncManager(store, transport or NoServer(), config)
         try:
             yield manager

@@ -15,6 +15,7 @@ from solidb_sync.cli.options import examples, server_options
 from solidb_sync.cli.output import EXIT_DONE, EXIT_NOT_DONE, Output
 from solidb_sync.cli.settings import FILE_NAME, Settings
 from solidb_sync.storage.local_store import LocalStore
+from solidb_sync.storage.stored_engine import engine_for
 
 URL_DEFAULT = "http://localhost:6745"
 STORE_DEFAULT = "solidb-store/store.db"
@@ -31,7 +32,7 @@ def init(*, force: bool, as_json: bool, **flags: Any) -> int:
         return EXIT_NOT_DONE
     values = _values(Settings(flags, os.environ, {}))
     http_client(Settings(values, {}, {}))  # an address or a database that can't be used is refused now
-    LocalStore.open(values["store"], values["device_id"]).close()
+    LocalStore.open(values["store"], values["device_id"], engine=engine_for(values["store"])).close()
     write_private(Path(FILE_NAME), toml_text(values))
     told = {"settings": FILE_NAME, **values}
     output.result(told, f"wrote {FILE_NAME}: device {values['device_id']}, store {values['store']}")

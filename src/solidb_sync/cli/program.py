@@ -8,6 +8,7 @@ import click
 
 import sdbql
 from solidb_sync.cli.conflicts import conflicts
+from solidb_sync.cli.convert import convert
 from solidb_sync.cli.demo.command import demo
 from solidb_sync.cli.documents import delete, get, pending, put
 from solidb_sync.cli.index import index
@@ -28,7 +29,23 @@ def program() -> None:
     """Documents that work offline, kept in step with a server."""
 
 
-for command in (serve, demo, init, sync, status, get, put, delete, pending, conflicts, query, explain, index, token):
+for command in (
+    serve,
+    demo,
+    init,
+    sync,
+    status,
+    get,
+    put,
+    delete,
+    pending,
+    conflicts,
+    query,
+    explain,
+    index,
+    convert,
+    token,
+):
     program.add_command(command)
 
 

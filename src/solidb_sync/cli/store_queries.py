@@ -18,6 +18,7 @@ from solidb_sync.client.sync_manager import SyncManager
 from solidb_sync.errors import SoliDBError, StoreLockedError
 from solidb_sync.storage.document_source import DocumentSource
 from solidb_sync.storage.local_store import LocalStore
+from solidb_sync.storage.stored_engine import engine_for
 
 
 class StoreQueries:
@@ -61,7 +62,7 @@ def opened_for_queries(settings: Settings) -> Iterator[StoreQueries]:
 
 def _opened(path: str, device_id: str) -> LocalStore:
     try:
-        return LocalStore.open(path, device_id)
+        return LocalStore.open(path, device_id, engine=engine_for(path))
     except StoreLockedError:
         return LocalStore.open_for_reading(path, device_id)
 

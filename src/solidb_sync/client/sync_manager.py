@@ -28,6 +28,7 @@ from solidb_sync.client.transport.transport import Transport
 from solidb_sync.errors import ConfigError
 from solidb_sync.storage.local_store import LocalStore
 from solidb_sync.storage.opening import stored_device_id
+from solidb_sync.storage.stored_engine import engine_for
 
 STOP_SECONDS_MAX = 5.0
 
@@ -58,7 +59,7 @@ class SyncManager(
         if path is None:
             raise ConfigError("local_storage_path: name the file of the store")
         device_id = device_id or stored_device_id(path) or str(uuid.uuid4())
-        store = LocalStore.open(path, device_id, encryption_key=config.encryption_key)
+        store = LocalStore.open(path, device_id, engine=engine_for(path), encryption_key=config.encryption_key)
         manager = cls(store, client, config)
         manager._owns_store = True
         return manager

@@ -1,8 +1,9 @@
-"""Copy everything one engine holds into a new SQLite store."""
+"""Copy everything one engine holds into another."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from msgspec.structs import replace
 
@@ -27,21 +28,32 @@ def copy_to_sqlite(source: EngineReader, path: str) -> None:
         target.close()
 
 
-def copy_records(source: EngineReader, target: StorageEngine) -> None:
-    """Copy all records into an engine that has a transaction open and nothing in it."""
+def _go_on() -> None:
+    """Stand in for a pause."""
+
+
+def copy_records(source: EngineReader, target: StorageEngine, pause: Callable[[], None] = _go_on) -> None:
+    """Copy all records into an engine that has a transaction open and nothing in it.
+
+    `pause` is called after every record of those that are many; it may commit and begin the next transaction.
+    """
     replica = source.replica()
     target.save_replica(replica)
     for collection in source.collections():
         target.add_collection(collection)
         for key, row in source.all_rows(collection):
             target.put_row(collection, key, row)
+            pause()
     for collection, key, base in source.bases():
         target.put_base(collection, key, base)
+        pause()
     for collection, key, states in source.all_states():
         target.put_states(collection, key, states)
+        pause()
     for change in source.changes(state=None):
         target.save_replica(replace(replica, last_change=change.id - 1))  # so that it keeps its id
         target.add_change(change)
+        pause()
     for subscription in source.subscriptions():
         target.put_subscription(subscription)
     for collection, cursor in source.backfills().items():

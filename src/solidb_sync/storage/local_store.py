@@ -30,6 +30,7 @@ from solidb_sync.storage.copy_store import copy_to_sqlite
 from solidb_sync.storage.edits import pending_change
 from solidb_sync.storage.engine import EngineReader, IndexProgress, StorageEngine
 from solidb_sync.storage.local_indexes import create_index, index_definition
+from solidb_sync.storage.moved_store import check_is_here
 from solidb_sync.storage.opening import default_path, open_memory_engine, open_sqlite_engine, open_sqlite_for_reading
 from solidb_sync.storage.opening_rocksdb import open_rocksdb_engine, open_rocksdb_for_reading
 from solidb_sync.storage.outbox import settle_by_hand
@@ -118,6 +119,7 @@ class LocalStore:
         check_engine(os.fspath(path), engine)
         if read_only:
             return cls.open_for_reading(path, device_id)
+        check_is_here(os.fspath(path))
         return cls._open_engine(engine, os.fspath(path), device_id, durability, clock, random_bytes)
 
     @classmethod

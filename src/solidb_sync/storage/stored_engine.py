@@ -19,6 +19,11 @@ def stored_engine(path: str) -> str | None:
     return "sqlite" if place.exists() and os.path.getsize(path) > 0 else None
 
 
+def engine_for(path: str) -> str:
+    """Return the engine to open a path with: the store's own, SQLite for a new one."""
+    return stored_engine(path) or ENGINES[0]
+
+
 def check_engine(path: str, engine: str) -> None:
     """Raise unless a store at a path, if there is one, was made with this engine: a store remembers its own."""
     found = stored_engine(path)

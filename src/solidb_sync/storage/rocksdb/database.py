@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from solidb_sync.errors import ConfigError, StorageCorruptError, StorageError, StorageFullError, StoreLockedError
-from solidb_sync.storage.rocksdb.forked_exit import end_children_at_once
+from solidb_sync.storage.rocksdb.forked_exit import use_here
 from solidb_sync.storage.rocksdb.ordered_map import Entry
 
 WRITE_BUFFER_BYTES = 16 * 1024 * 1024
@@ -32,14 +32,14 @@ _CORRUPT = ("corruption", "bad block", "checksum mismatch")
 
 
 def rocksdict() -> Any:
-    """Return the library; raises `ConfigError` naming the extra that brings it."""
+    """Return the library; raises `ConfigError` naming the extra that brings it, `StorageError` where it can't be used."""
     try:
         import rocksdict as library
     except ImportError as problem:
         raise ConfigError(
             "engine: 'rocksdb' needs the library rocksdict, which is not installed: pip install 'solidb-sync[rocksdb]'"
         ) from problem
-    end_children_at_once()
+    use_here()
     return library
 
 
