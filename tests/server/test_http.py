@@ -70,6 +70,8 @@ def test_a_delta_answer_carries_the_update_of_another_device(server: Any) -> Non
 
 
 PROTECTED = [
+    ("GET", "/_api/sync/attachments/db/" + "0" * 64, None),
+    ("PUT", "/_api/sync/attachments/db/" + "0" * 64 + "?length=1", "x"),
     ("POST", "/_api/sync/delta", '{"database":"db","client_id":"a","changes":[]}'),
     ("POST", "/_api/sync/push/db", '{"client_id":"a","changes":[]}'),
     ("POST", "/_api/sync/pull/db", '{"client_id":"a"}'),

@@ -44,7 +44,13 @@ def everybody_is_here(server: Any) -> None:
 
 def test_a_tombstone_goes_when_it_is_old_and_known_to_all(deleted: Any) -> None:
     everybody_is_here(deleted)
-    assert maintain(deleted) == {"tombstones_collected": 1, "vectors_compacted": 0, "stable": 3, "floor": 3}
+    assert maintain(deleted) == {
+        "attachments_collected": 0,
+        "tombstones_collected": 1,
+        "vectors_compacted": 0,
+        "stable": 3,
+        "floor": 3,
+    }
     assert (tombstones(deleted), deleted.document("b")) == (0, {"n": 1})
     assert deleted.rows("SELECT seq FROM latest") == [(2,)]
     assert maintain(deleted)["tombstones_collected"] == 0
@@ -213,7 +219,13 @@ def shared(server: Any) -> Any:
 
 def test_a_vector_that_everybody_knows_becomes_one_entry(shared: Any) -> None:
     assert vector(shared, "a") == {"laptop": 1, "phone": 1}
-    assert maintain(shared) == {"tombstones_collected": 0, "vectors_compacted": 1, "stable": 2, "floor": 0}
+    assert maintain(shared) == {
+        "attachments_collected": 0,
+        "tombstones_collected": 0,
+        "vectors_compacted": 1,
+        "stable": 2,
+        "floor": 0,
+    }
     assert vector(shared, "a") == {"server": 2}
     assert maintain(shared)["vectors_compacted"] == 0
     assert shared.laptop.pull() == []

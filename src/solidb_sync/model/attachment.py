@@ -31,6 +31,7 @@ CHUNK_BYTES = 256 * 1024
 CONTENT_TYPE_DEFAULT = "application/octet-stream"
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_NAMED_DIGEST = re.compile(r'"digest":"([0-9a-f]{64})"')
 _FORBIDDEN_IN_NAME = re.compile(r"[\x00-\x1f\x7f/\\\ud800-\udfff]")
 _CONTENT_TYPE = re.compile(r"[\x21-\x7e][\x20-\x7e]*")
 
@@ -80,6 +81,11 @@ def _attachment(name: str, value: JsonDocument) -> Attachment | None:
 def is_digest(text: str) -> bool:
     """Return whether this is a SHA-256 as attachments write it: 64 hexadecimal digits in lower case."""
     return _DIGEST.fullmatch(text) is not None
+
+
+def digests_in(text: str) -> set[str]:
+    """Return the digests that the compact JSON text of a document, delta or change names."""
+    return set(_NAMED_DIGEST.findall(text))
 
 
 def attachment_name_problem(name: str) -> str | None:

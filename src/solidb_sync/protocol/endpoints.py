@@ -16,6 +16,7 @@ RESOLVE = "/_api/sync/resolve/{database}"
 POLICIES = "/_api/sync/policies/{database}"
 MAINTENANCE = "/_api/sync/maintenance/{database}"
 EXPLAIN = "/_api/sync/explain/{database}"
+ATTACHMENT = "/_api/sync/attachments/{database}/{digest}"
 HEALTH = "/_api/health"
 
 

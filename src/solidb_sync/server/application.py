@@ -9,9 +9,11 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
 from solidb_sync.clock import Clock
+from solidb_sync.server.attachments import AttachmentStores
 from solidb_sync.server.config import ServerConfig
 from solidb_sync.server.databases import Databases
 from solidb_sync.server.http import (
+    attachment_routes,
     auth_routes,
     conflict_routes,
     document_routes,
@@ -32,13 +34,22 @@ def build_app(
     The context of the server is in `app.state.context`. Before the backend is closed, `shut_down` sends the listeners
     away and writes what is still in memory.
     """
-    parts = (sync_routes, conflict_routes, maintenance_routes, health_routes, document_routes, auth_routes)
+    parts = (
+        attachment_routes,
+        sync_routes,
+        conflict_routes,
+        maintenance_routes,
+        health_routes,
+        document_routes,
+        auth_routes,
+    )
     app = Starlette(
         routes=[route for part in parts for route in part.ROUTES],
         exception_handlers={HTTPException: answer_http_exception},
     )
+    attachments = AttachmentStores(bytes_max=config.attachment_bytes_max, total_bytes_max=config.attachments_total_bytes_max)
     app.router.redirect_slashes = False
-    app.state.context = ServerContext(config, backend, Databases(backend, clock), clock, random_bytes)
+    app.state.context = ServerContext(config, backend, Databases(backend, clock), clock, random_bytes, attachments)
     return app
 
 

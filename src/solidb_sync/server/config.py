@@ -6,12 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from solidb_sync.errors import ConfigError
+from solidb_sync.model.attachment import LENGTH_MAX
 from solidb_sync.protocol.addresses import PORT_DEFAULT, is_loopback
+from solidb_sync.protocol.attachments import ATTACHMENT_BYTES_DEFAULT
 
 ADMIN_KEY_CHARACTERS_MIN = 32
 HEARTBEAT_SECONDS_MAX = 3600.0
 RETENTION_DAYS_DEFAULT = 30.0
 RETENTION_DAYS_MAX = 36_500.0
+ATTACHMENTS_TOTAL_BYTES_DEFAULT = 64 * 1024 * 1024 * 1024
 MAINTENANCE_SECONDS_MAX = 7 * 86_400.0
 
 
@@ -22,7 +25,8 @@ class ServerConfig:
     `admin_key` may do everything in every database; empty means there is no such key. `port` 0 picks a free one.
     `heartbeat_seconds` is the time between the comment lines of an open event stream. A tombstone is kept for
     `retention_days` at least, and a device that was not here for as long is not waited for when tombstones are collected;
-    `maintenance_seconds` is the time between two looks for what can be collected, 0 for none.
+    `maintenance_seconds` is the time between two looks for what can be collected, 0 for none. One attachment
+    has at most `attachment_bytes_max` bytes, all those of a database together at most `attachments_total_bytes_max`.
     """
 
     data_dir: Path
@@ -32,6 +36,8 @@ class ServerConfig:
     heartbeat_seconds: float = 15.0
     retention_days: float = RETENTION_DAYS_DEFAULT
     maintenance_seconds: float = 3600.0
+    attachment_bytes_max: int = ATTACHMENT_BYTES_DEFAULT
+    attachments_total_bytes_max: int = ATTACHMENTS_TOTAL_BYTES_DEFAULT
 
     def __post_init__(self) -> None:
         if not self.host:
@@ -53,6 +59,9 @@ class ServerConfig:
             raise ConfigError(
                 f"maintenance_seconds: {self.maintenance_seconds} is out of range; use 0 to {MAINTENANCE_SECONDS_MAX:g}"
             )
+        for name in ("attachment_bytes_max", "attachments_total_bytes_max"):
+            if not 0 <= getattr(self, name) <= LENGTH_MAX:
+                raise ConfigError(f"{name}: {getattr(self, name)} is out of range; use 0 to {LENGTH_MAX}")
 
     @property
     def retention_ms(self) -> int:

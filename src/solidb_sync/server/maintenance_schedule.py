@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterator
 
 from solidb_sync.errors import StorageError
+from solidb_sync.server.collect_attachments import collect_attachments
 from solidb_sync.server.http.context import ServerContext
 from solidb_sync.server.maintenance import maintain
 
@@ -22,6 +23,12 @@ async def maintain_all(context: ServerContext) -> None:
             continue
         try:
             did = await maintain(database, now_ms=context.clock.now_ms, retention_ms=context.config.retention_ms)
+            await collect_attachments(
+                database,
+                context.attachments.of(database),
+                now_ms=context.clock.now_ms,
+                retention_ms=context.config.retention_ms,
+            )
         except StorageError as problem:
             _logger.warning("maintenance of %s: %s", name, problem)
             continue

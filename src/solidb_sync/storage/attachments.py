@@ -10,7 +10,6 @@ Each chunk is kept behind its own SHA-256: one that was damaged or cut short on 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -18,7 +17,7 @@ from msgspec.structs import replace
 
 from solidb_sync.errors import StorageCorruptError, StorageError
 from solidb_sync.json_value import decode
-from solidb_sync.model.attachment import MARKER, Attachment, attachments_in
+from solidb_sync.model.attachment import MARKER, Attachment, attachments_in, digests_in
 from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.records import BlobState, Mark, StoredBlob
 
@@ -26,8 +25,6 @@ PUT_PREFIX = "put-"
 DIGEST_BYTES = 32
 COLLECTED_AT_ONCE_MAX = 100
 """How many blobs one transaction forgets, so that saves need not wait long."""
-
-_DIGESTS = re.compile(r'"digest":"([0-9a-f]{64})"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +156,7 @@ def unsent(reader: EngineReader) -> list[StoredBlob]:
 
 def _in_changes(reader: EngineReader) -> set[str]:
     """Return the digests in changes of this device that are not settled."""
-    return {digest for change in reader.changes(state=None) for digest in _DIGESTS.findall(change.wire)}
+    return {digest for change in reader.changes(state=None) for digest in digests_in(change.wire)}
 
 
 def _named(reader: EngineReader) -> set[str]:
@@ -169,10 +166,10 @@ def _named(reader: EngineReader) -> set[str]:
         row, base = reader.row(collection, key), reader.base(collection, key)
         for kept in (row, base):
             if kept is not None and kept.body is not None:
-                found.update(_DIGESTS.findall(kept.body))
+                found.update(digests_in(kept.body))
     for conflict in reader.conflicts():
         for side in (conflict.local, conflict.remote, conflict.base):
-            found.update(_DIGESTS.findall(side))
+            found.update(digests_in(side))
     return found
 
 

@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from solidb_sync.clock import Clock
 from solidb_sync.protocol.names import name_problem
+from solidb_sync.server.attachments import AttachmentStores
 from solidb_sync.server.auth.permissions import Administrator, Principal, check_may_use, identify
 from solidb_sync.server.config import ServerConfig
 from solidb_sync.server.databases import Database, Databases
@@ -26,6 +27,7 @@ class ServerContext:
     databases: Databases
     clock: Clock
     random_bytes: Callable[[int], bytes]
+    attachments: AttachmentStores
     doorbell: Doorbell = field(default_factory=Doorbell)
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
+from solidb_sync.server.storage.attachments import AttachmentReads
 from solidb_sync.server.storage.maintenance import MaintenanceWrites
 from solidb_sync.server.storage.records import (
     ActorState,
@@ -38,7 +39,7 @@ from solidb_sync.server.storage.views import ViewReads, ViewWrites
 Result = TypeVar("Result")
 
 
-class ReadSession(ViewReads, Protocol):
+class ReadSession(ViewReads, AttachmentReads, Protocol):
     """One consistent view of a database."""
 
     def head(self) -> Head:
@@ -212,6 +213,10 @@ class WriteSession(ReadSession, ViewWrites, MaintenanceWrites, Protocol):
 
 class DatabaseBackend(Protocol):
     """One database."""
+
+    @property
+    def attachment_directory(self) -> str:
+        """Where the files of its attachments are."""
 
     @property
     def reads_in_threads(self) -> bool:

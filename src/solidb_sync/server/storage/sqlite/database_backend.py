@@ -62,6 +62,11 @@ class SqliteDatabase:
         """True after a write failed in a way that asks for the file to be opened again."""
 
     @property
+    def attachment_directory(self) -> str:
+        """Where the files of its attachments are: beside its own file."""
+        return self._path.removesuffix(".sqlite") + "-attachments"
+
+    @property
     def reads_in_threads(self) -> bool:
         """True when long reads run beside the event loop."""
         return self._reader_thread is not None

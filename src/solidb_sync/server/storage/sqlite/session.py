@@ -29,6 +29,7 @@ from solidb_sync.server.storage.records import (
     Writes,
 )
 from solidb_sync.server.storage.sqlite import statements as sql
+from solidb_sync.server.storage.sqlite.attachment_session import SqliteAttachmentReads
 from solidb_sync.server.storage.sqlite.document_writer import write_documents
 from solidb_sync.server.storage.sqlite.maintenance_session import SqliteMaintenanceWrites
 from solidb_sync.server.storage.sqlite.view_session import SqliteViewReads, SqliteViewWrites
@@ -43,7 +44,7 @@ COLLECTIONS_MAX = 10_000
 DEFAULT_SETTINGS = StoredSettings("", "")
 
 
-class SqliteReadSession(SqliteViewReads):
+class SqliteReadSession(SqliteViewReads, SqliteAttachmentReads):
     """Implements `ReadSession`."""
 
     def __init__(self, connection: apsw.Connection) -> None:
