@@ -2,10 +2,8 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 
-import apsw
 import pytest
 from msgspec import Raw
 from msgspec.structs import replace
@@ -17,6 +15,7 @@ from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.local_store import LocalStore
 from solidb_sync.storage.records import StoredConflict
 from solidb_sync.storage.stored_engine import stored_engine
+from store_sql import sql_in
 
 CONFLICT = StoredConflict("x1", "notes", "a", "c1", "open", "lww", "remote", "[]", "{}", "{}", "{}", "2024-01-15")
 
@@ -79,7 +78,7 @@ def planted(tmp_path: Path) -> Callable[..., tuple[str, ...]]:
         fill(store)
 
     def plant(statement: str, *parameters: object) -> tuple[str, ...]:
-        with closing(apsw.Connection(str(path))) as connection:
+        with sql_in(path) as connection:
             connection.execute("PRAGMA writable_schema = ON").fetchall()
             connection.execute(statement, parameters).fetchall()
             assert connection.changes() > 0
@@ -224,8 +223,8 @@ def test_damage_to_the_file_itself_is_found(tmp_path: Path) -> None:
         for number in range(200):
             store.put_document("notes", f"k{number}", {"padding": "x" * 200}, {"server": number})
     body = bytearray(path.read_bytes())
-    page = body.index(b"k100") // 4096 * 4096
-    body[page : page + 4096] = bytes(4096)
+    page = body.index(b"k100") // 8192 * 8192
+    body[page : page + 8192] = bytes(8192)
     path.write_bytes(body)
     with LocalStore.open(path, "phone") as store:
         assert not store.verify().is_sound

@@ -1,4 +1,4 @@
-"""Every engine keeps the laws of an engine."""
+"""Every engine keeps the laws of an engine, an encrypted one too."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from solidb_sync.storage.engine import StorageEngine
-from solidb_sync.storage.opening import open_memory_engine, open_sqlite_engine
+from solidb_sync.storage.opening import Unlocking, open_memory_engine, open_sqlite_engine
 from solidb_sync.storage.opening_rocksdb import open_rocksdb_engine
 from solidb_sync.storage.sqlite.connection import FileLocation
 from solidb_sync.testing.blob_conformance import BlobConformance
@@ -17,12 +17,19 @@ from solidb_sync.testing.mark_conformance import MarkConformance
 
 
 class TestSqliteEngine(EngineConformance, IndexConformance, MarkConformance, BlobConformance):
+    key: bytes | None = None
+
     @pytest.fixture(autouse=True)
     def in_directory(self, tmp_path: Path) -> None:
         self.path = str(tmp_path / "store.db")
 
     def open(self) -> StorageEngine:
-        return open_sqlite_engine(FileLocation(self.path), DEVICE_ID, "normal", os.urandom).engine
+        unlocking = Unlocking(os.urandom, self.key)
+        return open_sqlite_engine(FileLocation(self.path), DEVICE_ID, unlocking=unlocking, durability="normal").engine
+
+
+class TestEncryptedSqliteEngine(TestSqliteEngine):
+    key = bytes(range(32))
 
 
 class TestRocksdbEngine(EngineConformance, IndexConformance, MarkConformance, BlobConformance):

@@ -17,6 +17,7 @@ from solidb_sync.storage.records import IndexDefinition
 from solidb_sync.storage.sqlite.migrate import migrate, migrations_of
 from solidb_sync.storage.sqlite.sqlite_engine import MIGRATIONS
 from solidb_sync.storage.sqlite.statements import FieldStatements
+from store_sql import sql_in
 
 CHILD = Path(__file__).with_name("child_that_indexes.py")
 DOCUMENTS = 30_000
@@ -36,11 +37,9 @@ def store_with_users(path: Path, count: int = 100) -> LocalStore:
 
 def plan_of(path: Path, statement: str) -> str:
     """Return how SQLite would run a statement."""
-    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
-    try:
-        return " ".join(str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", ("x",)))
-    finally:
-        connection.close()
+    with LocalStore.open_for_reading(path, "phone") as store:
+        steps = store.view(lambda reader: list(reader.connection.execute(f"EXPLAIN QUERY PLAN {statement}", ("x",))))
+    return " ".join(str(row[3]) for row in steps)
 
 
 def test_looking_for_a_value_uses_the_index_and_tombstones_are_not_in_it(tmp_path):
@@ -89,9 +88,8 @@ def test_an_index_that_is_missing_or_made_otherwise_is_built_again_at_opening(da
     """As when a later version makes indexes of other expressions."""
     with store_with_users(tmp_path / "store.db") as store:
         store.create_index("users", "email")
-    connection = apsw.Connection(str(tmp_path / "store.db"))
-    connection.execute(damage).fetchall()
-    connection.close()
+    with sql_in(tmp_path / "store.db") as connection:
+        connection.execute(damage).fetchall()
     with LocalStore.open(tmp_path / "store.db", "phone") as store:
         assert store.view(lambda reader: reader.keys_with(EMAIL, "u5@x")) == ["u5"]
     assert "USING INDEX i_1" in plan_of(tmp_path / "store.db", FieldStatements.of(1, ("email",)).equal)

@@ -58,7 +58,7 @@ class SyncManager(
         path = config.local_storage_path
         if path is None:
             raise ConfigError("local_storage_path: name the file of the store")
-        device_id = device_id or stored_device_id(path) or str(uuid.uuid4())
+        device_id = device_id or stored_device_id(path, config.encryption_key) or str(uuid.uuid4())
         store = LocalStore.open(path, device_id, engine=engine_for(path), encryption_key=config.encryption_key)
         manager = cls(store, client, config)
         manager._owns_store = True

@@ -64,6 +64,9 @@ class Committer(Protocol):
     def run_blocking(self, work: Callable[[], Result]) -> Result:
         """Do the same for a caller without an event loop."""
 
+    def run_alone(self, work: Callable[[], Result]) -> Result:
+        """Run `work` outside of any transaction, between those asked for earlier and later."""
+
     def close(self) -> None:
         """Finish what is queued and refuse what comes later."""
 
@@ -74,6 +77,7 @@ class _Entry(Struct):
     loop: asyncio.AbstractEventLoop | None
     result: Any = None
     error: BaseException | None = None
+    is_alone: bool = False
 
 
 class InlineCommitter:
@@ -104,6 +108,11 @@ class InlineCommitter:
             self._transactions.rollback()
             raise
         return result
+
+    def run_alone(self, work: Callable[[], Result]) -> Result:
+        """Run `work` outside of a transaction."""
+        _check_usable(self._closed, self._broken)
+        return work()
 
     def close(self) -> None:
         """Refuse what comes later."""
@@ -171,6 +180,13 @@ class ThreadCommitter:
         self._put([_Entry(work, future, None)])
         return future.result()
 
+    def run_alone(self, work: Callable[[], Result]) -> Result:
+        """Run `work` on the thread, between two groups; blocks the calling thread."""
+        assert threading.current_thread() is not self._thread, "work must not wait for other work"
+        future: concurrent.futures.Future[Result] = concurrent.futures.Future()
+        self._put([_Entry(work, future, None, is_alone=True)])
+        return future.result()
+
     def close(self) -> None:
         """Commit what is queued, end the thread, refuse what comes later."""
         for loop in list(self._gathered):
@@ -205,9 +221,11 @@ class ThreadCommitter:
         is_last = False
         while not is_last:
             group, is_last = self._next_group()
-            for start in range(0, len(group), GROUP_MAX):
-                part = group[start : start + GROUP_MAX]
-                self._commit_group(part)
+            for part in _parts(group):
+                if part[0].is_alone:
+                    self._run_alone(part[0])
+                else:
+                    self._commit_group(part)
                 _answer(part)
 
     def _next_group(self) -> tuple[list[_Entry], bool]:
@@ -222,6 +240,13 @@ class ThreadCommitter:
         with self._closing:
             self._waiting -= len(group)
         return group, entries is None
+
+    def _run_alone(self, entry: _Entry) -> None:
+        try:
+            _check_usable(False, self._broken)
+            entry.result = entry.work()
+        except BaseException as problem:  # noqa: BLE001 - the thread must live, and the caller must be answered
+            entry.error = problem
 
     def _commit_group(self, group: list[_Entry]) -> None:
         try:
@@ -267,6 +292,16 @@ class ThreadCommitter:
                 if not self._transactions.rollback_to_savepoint():
                     raise _lost(problem) from problem
             self._transactions.release()
+
+
+def _parts(group: list[_Entry]) -> list[list[_Entry]]:
+    """Return what is committed together, in order: no more than a group may have, and alone what wants to be."""
+    parts: list[list[_Entry]] = []
+    for entry in group:
+        if entry.is_alone or not parts or parts[-1][0].is_alone or len(parts[-1]) >= GROUP_MAX:
+            parts.append([])
+        parts[-1].append(entry)
+    return parts
 
 
 def _lost(problem: BaseException) -> StorageError:

@@ -31,7 +31,13 @@ from solidb_sync.storage.edits import pending_change
 from solidb_sync.storage.engine import EngineReader, IndexProgress, StorageEngine
 from solidb_sync.storage.local_indexes import create_index, index_definition
 from solidb_sync.storage.moved_store import check_is_here
-from solidb_sync.storage.opening import default_path, open_memory_engine, open_sqlite_engine, open_sqlite_for_reading
+from solidb_sync.storage.opening import (
+    Unlocking,
+    default_path,
+    open_memory_engine,
+    open_sqlite_engine,
+    open_sqlite_for_reading,
+)
 from solidb_sync.storage.opening_rocksdb import open_rocksdb_engine, open_rocksdb_for_reading
 from solidb_sync.storage.outbox import settle_by_hand
 from solidb_sync.storage.overlay import keep_base_apart
@@ -41,7 +47,9 @@ from solidb_sync.storage.records import ChangeState, IndexDefinition, StoredRow,
 from solidb_sync.storage.rocksdb.rocksdb_reads import RocksdbReads
 from solidb_sync.storage.sqlite.connection import FileLocation, storage_error
 from solidb_sync.storage.sqlite.reading_engine import NoCommitter
+from solidb_sync.storage.sqlite.sealed_location import check_encryption_key
 from solidb_sync.storage.sqlite.sqlite_reads import SqliteReads
+from solidb_sync.storage.store_encryption import SCANS_AT_ONCE_MAX, StoreEncryption
 from solidb_sync.storage.store_lock import StoreLock
 from solidb_sync.storage.stored_engine import ENGINES, check_engine, stored_engine
 from solidb_sync.storage.subscriptions import checked_subscription
@@ -58,11 +66,10 @@ from solidb_sync.storage.verify import VerifyReport, verify_records
 Result = TypeVar("Result")
 
 DURABILITIES = ("full", "normal")
-SCANS_AT_ONCE_MAX = 4
 OPERATIONS = ("insert", "update", "delete")
 
 
-class LocalStore:
+class LocalStore(StoreEncryption):
     """A store of documents on this device. Open it with `open` or `open_default`; it is a context manager."""
 
     def __init__(
@@ -78,6 +85,7 @@ class LocalStore:
         self.path = path
         self.clock = clock
         self.random_bytes = BufferedRandom(random_bytes)
+        self._key_randomness = random_bytes
         self._engine = engine
         self._committer = committer
         self._lock = lock
@@ -106,10 +114,12 @@ class LocalStore:
 
         `engine`: `sqlite` (a file), `rocksdb` (a directory; needs the extra `rocksdb`) or `memory` (nothing is kept). A
         store remembers its engine and is opened with no other. `read_only`: as `open_for_reading`. The threads of a process
-        may share a store; a forked process must open it again.
+        may share a store; a forked process must open it again. With an `encryption_key` (a passphrase of any length, or 32
+        bytes) a new store is encrypted from its first byte, and an encrypted one is opened: `docs/encryption.md`.
 
         Raises `StoreLockedError` when another process has it open, `StorageError` when it belongs to another device or
-        was written by a newer version (it is not modified then), `ConfigError` for a bad argument.
+        was written by a newer version, `EncryptionError` when the key is wrong or missing, or given for a store that is not
+        encrypted (it is not modified then), `ConfigError` for a bad argument.
         """
         _check_arguments(device_id, engine, durability, encryption_key)
         clock = clock or SystemClock()
@@ -118,29 +128,32 @@ class LocalStore:
             return cls(memory, path=":memory:", committer=MemoryCommitter(memory), clock=clock, random_bytes=random_bytes)
         check_engine(os.fspath(path), engine)
         if read_only:
-            return cls.open_for_reading(path, device_id)
+            return cls.open_for_reading(path, device_id, encryption_key=encryption_key)
         check_is_here(os.fspath(path))
-        return cls._open_engine(engine, os.fspath(path), device_id, durability, clock, random_bytes)
+        unlocking = Unlocking(random_bytes, encryption_key)
+        return cls._open_engine(engine, os.fspath(path), device_id, durability, clock, unlocking)
 
     @classmethod
     def _open_engine(
-        cls, engine: str, path: str, device_id: str, durability: str, clock: Clock, random_bytes: RandomBytes
+        cls, engine: str, path: str, device_id: str, durability: str, clock: Clock, unlocking: Unlocking
     ) -> Self:
         if engine == "rocksdb":
-            opened = open_rocksdb_engine(path, device_id, durability, random_bytes)
+            opened = open_rocksdb_engine(path, device_id, durability, unlocking.random_bytes)
         else:
-            opened = open_sqlite_engine(FileLocation(path), device_id, durability, random_bytes)
+            opened = open_sqlite_engine(FileLocation(path), device_id, durability=durability, unlocking=unlocking)
         return cls(
             opened.engine,
             path=path,
             committer=ThreadCommitter(opened.engine, name=f"store {Path(path).name}"),
             clock=clock,
-            random_bytes=random_bytes,
+            random_bytes=unlocking.random_bytes,
             lock=opened.lock,
         )
 
     @classmethod
-    def open_for_reading(cls, path: str | os.PathLike[str], device_id: str) -> Self:
+    def open_for_reading(
+        cls, path: str | os.PathLike[str], device_id: str, *, encryption_key: str | bytes | None = None
+    ) -> Self:
         """Open a store for reading only, while another process may have it open; what that one commits is seen.
 
         Raises `StorageError` when there is none, or it belongs to another device or version; every write raises
@@ -151,7 +164,7 @@ class LocalStore:
             case "rocksdb":
                 engine: EngineReader = open_rocksdb_for_reading(place, device_id)
             case "sqlite":
-                engine = open_sqlite_for_reading(FileLocation(place), device_id)
+                engine = open_sqlite_for_reading(FileLocation(place), device_id, encryption_key)
             case _:
                 raise StorageError(f"{place}: there is no store")
         reading = cast(StorageEngine, engine)  # no work ever reaches it
@@ -172,9 +185,12 @@ class LocalStore:
         clock: Clock,
         random_bytes: RandomBytes,
         committer: Callable[[Transactions], Committer] = InlineCommitter,
+        encryption_key: str | bytes | None = None,
+        seals_new_stores: bool = False,
     ) -> Self:
         """Open a store in a virtual file system, with time, randomness and commits in the caller's hands."""
-        opened = open_sqlite_engine(location, device_id, "full", random_bytes)
+        unlocking = Unlocking(random_bytes, encryption_key, seals_new_stores)
+        opened = open_sqlite_engine(location, device_id, unlocking=unlocking)
         return cls(
             opened.engine,
             path=location.path,
@@ -210,10 +226,14 @@ class LocalStore:
                 self._lock.release()
 
     def _close_engine(self) -> None:
+        self._close_readers()
+        self._engine.close()
+
+    def _close_readers(self) -> None:
         for reader in (self._reader, *self._idle_scanners):
             if reader is not self._engine:
                 reader.close()
-        self._engine.close()
+        self._idle_scanners.clear()
 
     def left_behind(self) -> None:
         """In a forked process: leave the lock to the one that opened the store."""
@@ -455,5 +475,8 @@ def _check_arguments(device_id: str, engine: str, durability: str, encryption_ke
         raise ConfigError(f"engine: {engine!r} is not one of {', '.join(ENGINES)}")
     if durability not in DURABILITIES:
         raise ConfigError(f"durability: {durability!r} is not one of {', '.join(DURABILITIES)}")
-    if encryption_key is not None:
-        raise EncryptionError("encryption_key: this version can't encrypt yet; nothing was opened or created")
+    check_encryption_key(encryption_key)
+    if encryption_key is not None and engine != "sqlite":
+        raise EncryptionError(
+            f"encryption_key: only the engine 'sqlite' encrypts, not {engine!r}; nothing was opened or created"
+        )

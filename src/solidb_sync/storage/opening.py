@@ -9,7 +9,7 @@ from pathlib import Path
 
 import apsw
 
-from solidb_sync.errors import ConfigError, StorageCorruptError, StorageError
+from solidb_sync.errors import ConfigError, StorageError
 from solidb_sync.protocol.names import name_problem
 from solidb_sync.storage.memory import MemoryEngine
 from solidb_sync.storage.records import Replica
@@ -23,6 +23,14 @@ from solidb_sync.storage.sqlite.connection import (
 )
 from solidb_sync.storage.sqlite.migrate import check_format, format_of, migrations_of
 from solidb_sync.storage.sqlite.reading_engine import ReadingEngine
+from solidb_sync.storage.sqlite.sealed.key_wrapping import UserKey
+from solidb_sync.storage.sqlite.sealed.sealing import Place, is_empty
+from solidb_sync.storage.sqlite.sealed_location import (
+    check_is_settled,
+    finished_location,
+    location_of_new,
+    location_of_old,
+)
 from solidb_sync.storage.sqlite.sqlite_engine import MIGRATIONS, SqliteEngine
 from solidb_sync.storage.sqlite.statements import ANY_TABLE, READ_OWNER
 from solidb_sync.storage.store_lock import StoreLock
@@ -30,7 +38,15 @@ from solidb_sync.storage.text_forms import RandomBytes
 
 HOME_DIRECTORY = ".solidb"
 STORE_FILE = "store.db"
-SQLITE_MAGIC = b"SQLite format 3\0"
+
+
+@dataclass(frozen=True, slots=True)
+class Unlocking:
+    """What opens a store's seals: the user's key, if any, and randomness; and whether a new plain store gets seals."""
+
+    random_bytes: RandomBytes
+    key: UserKey | None = None
+    seals_new_stores: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +72,18 @@ def open_memory_engine(device_id: str, random_bytes: RandomBytes) -> MemoryEngin
     return MemoryEngine(new_replica(device_id, random_bytes))
 
 
-def open_sqlite_engine(location: FileLocation, device_id: str, durability: str, random_bytes: RandomBytes) -> OpenedEngine:
-    """Open or create the store in a file; a store of another device or of a newer format is refused unmodified."""
+def open_sqlite_engine(
+    location: FileLocation, device_id: str, *, unlocking: Unlocking, durability: str = "full"
+) -> OpenedEngine:
+    """Open or create the store in a file; a store of another device, key or of a newer format is refused unmodified."""
     lock = None
+    random_bytes = unlocking.random_bytes
     if location.vfs is None:
         create_private_file(location.path)
         lock = StoreLock(location.path + ".lock")
     try:
-        if lock is not None and os.path.getsize(location.path) > 0:
-            _check_is_sqlite(location.path)
-            _check_before_writing(location, device_id)
-        engine = SqliteEngine(location, durability=durability)
+        new = location_of_new(location, unlocking.key, random_bytes, with_seals=unlocking.seals_new_stores)
+        engine = SqliteEngine(new or _checked_location(location, device_id, unlocking), durability=durability)
         _claim(engine, device_id, random_bytes, location.path)
     except BaseException as problem:
         if lock is not None:
@@ -77,9 +94,20 @@ def open_sqlite_engine(location: FileLocation, device_id: str, durability: str, 
     return OpenedEngine(engine, lock)
 
 
-def open_sqlite_for_reading(location: FileLocation, device_id: str) -> ReadingEngine:
+def _checked_location(location: FileLocation, device_id: str, unlocking: Unlocking) -> FileLocation:
+    """Return where a store is, behind its seals, when key, device and format are right."""
+    location = location_of_old(location, unlocking.key, unlocking.random_bytes)
+    if location.sealing is not None and location.sealing.opened.header.is_changing:
+        location = finished_location(location)  # who has the key may; until then a page may be cut off in the middle
+    if not location.is_exclusive:
+        _check_before_writing(location, device_id)
+    return finished_location(location)
+
+
+def open_sqlite_for_reading(location: FileLocation, device_id: str, key: UserKey | None = None) -> ReadingEngine:
     """Open a store that is there and that another process may have open; nothing is ever written to it."""
-    _check_is_sqlite(location.path)
+    location = location_of_old(location, key, os.urandom)
+    check_is_settled(location)
     _check_before_writing(location, device_id)
     engine = ReadingEngine(location)
     if format_of(engine.connection) < len(migrations_of(MIGRATIONS)):
@@ -88,15 +116,16 @@ def open_sqlite_for_reading(location: FileLocation, device_id: str) -> ReadingEn
     return engine
 
 
-def stored_device_id(path: str) -> str | None:
+def stored_device_id(path: str, encryption_key: UserKey | None = None) -> str | None:
     """Return whose store is at a path, None when there is none yet; changes nothing."""
     if os.path.isdir(path):
         label = read_label(path)
         return None if label is None else label.device_id
-    if not os.path.exists(path) or os.path.getsize(path) == 0:
+    if not os.path.exists(path) or is_empty(Place(path, None)):
         return None
-    _check_is_sqlite(path)
-    connection = open_connection(FileLocation(path), read_only=True)
+    location = location_of_old(FileLocation(path), encryption_key, os.urandom)
+    check_is_settled(location)
+    connection = open_connection(location, read_only=True)
     try:
         if check_format(connection, migrations_of(MIGRATIONS), path) == 0:
             return None
@@ -105,13 +134,6 @@ def stored_device_id(path: str) -> str | None:
         raise storage_error(problem, path) from problem
     finally:
         connection.close()
-
-
-def _check_is_sqlite(path: str) -> None:
-    """Raise unless the file begins as SQLite's do: SQLite itself takes a very short file for an empty database."""
-    with open(path, "rb") as file:
-        if file.read(len(SQLITE_MAGIC)) != SQLITE_MAGIC:
-            raise StorageCorruptError(f"{path}: damaged, or not a database; nothing was changed")
 
 
 def _check_before_writing(location: FileLocation, device_id: str) -> None:

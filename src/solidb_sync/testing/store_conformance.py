@@ -43,6 +43,10 @@ class StoreConformance:
         """Return an empty store of the device `device-1`; the test closes it."""
         raise NotImplementedError
 
+    def open_backup(self, path: str) -> LocalStore:
+        """Return the store that a backup holds."""
+        return LocalStore.open(path, "device-1", engine=self.backup_engine)
+
     def test_a_document_put_is_got_with_its_vector(self) -> None:
         """Verbatim, of the same JSON types, and a copy: what the caller does to it later stays outside."""
         document: JsonDocument = {"n": [1, 1.0, True, None, -0.0], "deep": {"é": "😀"}}
@@ -300,7 +304,7 @@ class StoreConformance:
             store.put_document("users", "u1", {"email": "a@x"}, {})
             store.create_index("users", "email", unique=True)
             store.backup(f"{directory}/copy.db")
-            with LocalStore.open(f"{directory}/copy.db", "device-1", engine=self.backup_engine) as copy:
+            with self.open_backup(f"{directory}/copy.db") as copy:
                 (index,) = copy.list_indexes()
                 assert index == IndexDefinition("users", "email", unique=True)
                 assert copy.view(lambda reader: reader.keys_with(index, "a@x")) == ["u1"]

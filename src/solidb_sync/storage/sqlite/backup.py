@@ -7,18 +7,24 @@ import os
 import apsw
 
 from solidb_sync.errors import StorageError
-from solidb_sync.storage.sqlite.connection import create_private_file
+from solidb_sync.storage.sqlite.connection import FileLocation, create_private_file
+from solidb_sync.storage.sqlite.sealed.layout import RESERVED_BYTES
 
 
-def backup_to(path: str, connection: apsw.Connection) -> None:
-    """Write what a connection sees to a new file."""
+def backup_to(path: str, connection: apsw.Connection, location: FileLocation) -> None:
+    """Write what a connection sees to a new file; of a sealed store, under the same seals: the same key opens it."""
     if os.path.exists(path):
         raise StorageError(f"{path}: exists already; a backup goes into a new file")
     create_private_file(path)
-    target = apsw.Connection(path)
+    sealing = None if location.sealing is None else location.sealing.of_copy(path)
+    target = apsw.Connection(path, vfs=None if sealing is None else sealing.vfs)
     try:
+        if sealing is not None:
+            target.reserve_bytes("main", RESERVED_BYTES)
         with target.backup("main", connection, "main") as copying:
             copying.step(-1)
         target.execute("PRAGMA journal_mode = DELETE").fetchall()
     finally:
         target.close()
+        if sealing is not None:
+            sealing.close()

@@ -7,59 +7,86 @@ are fetched.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 import apsw
 
 from sdbql.sqlite_functions import SQL_FUNCTIONS
 from solidb_sync.errors import StorageCorruptError, StorageError, StorageFullError, StoreLockedError
 from solidb_sync.storage.private_files import create_private_file as create_private_file
+from solidb_sync.storage.sqlite.sealed.layout import PAGE_BYTES, RESERVED_BYTES
+from solidb_sync.storage.sqlite.sealed.sealing import Sealing
 
 BUSY_TIMEOUT_MS = 5_000
 CACHE_KIB = 16 * 1024
 WAL_CHECKPOINT_PAGES = 4_000
+SEALED_CACHE_KIB = 32 * 1024
+SEALED_WAL_CHECKPOINT_PAGES = 2_000
+"""Sealed pages are twice as large, and dearer to read again."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileLocation:
     """Where a database file is: a path, and the SQLite virtual file system that serves it (None: the real one).
 
-    A location with `is_exclusive` is used through a single connection and needs no shared memory file.
+    A location with `is_exclusive` is used through a single connection and needs no shared memory file. With `sealing`, the
+    pages are sealed and `vfs` is the file system that does it.
     """
 
     path: str
     vfs: str | None = None
     is_exclusive: bool = False
+    sealing: Sealing | None = None
+
+    def sealed_by(self, sealing: Sealing) -> FileLocation:
+        """Return the same file behind its seals."""
+        return replace(self, vfs=sealing.vfs, sealing=sealing)
 
 
 def open_connection(location: FileLocation, *, durability: str = "full", read_only: bool = False) -> apsw.Connection:
     """Open one connection; the file must exist unless its virtual file system creates it."""
     flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+    connection = None
     try:
         connection = apsw.Connection(location.path, flags=flags, vfs=location.vfs)
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+        if location.sealing is not None and not read_only:
+            connection.reserve_bytes("main", RESERVED_BYTES)
         for pragma in _pragmas(location, durability, read_only):
             connection.execute(pragma).fetchall()
-        for name, (function, arguments) in SQL_FUNCTIONS.items():
-            connection.create_scalar_function(name, function, arguments, deterministic=True)
+        add_functions(connection)
     except apsw.Error as problem:
+        if connection is not None:
+            with suppress(apsw.Error):
+                connection.close(force=True)
         raise storage_error(problem, location.path) from problem
     return connection
 
 
+def add_functions(connection: apsw.Connection) -> None:
+    """Make the functions known that compiled queries and indexes call."""
+    for name, (function, arguments) in SQL_FUNCTIONS.items():
+        connection.create_scalar_function(name, function, arguments, deterministic=True)
+
+
 def _pragmas(location: FileLocation, durability: str, read_only: bool) -> list[str]:
-    shared = [f"PRAGMA cache_size = -{CACHE_KIB}", "PRAGMA temp_store = MEMORY", "PRAGMA trusted_schema = OFF"]
+    is_sealed = location.sealing is not None
+    cache_kib = SEALED_CACHE_KIB if is_sealed else CACHE_KIB
+    checkpoint_pages = SEALED_WAL_CHECKPOINT_PAGES if is_sealed else WAL_CHECKPOINT_PAGES
+    shared = [f"PRAGMA cache_size = -{cache_kib}", "PRAGMA temp_store = MEMORY", "PRAGMA trusted_schema = OFF"]
     if read_only:
         return [*shared, "PRAGMA query_only = ON"]
     exclusive = ["PRAGMA locking_mode = EXCLUSIVE"] if location.is_exclusive else []
     return [
+        *([f"PRAGMA page_size = {PAGE_BYTES}"] if is_sealed else []),
         *exclusive,
         "PRAGMA journal_mode = WAL",
         # A log may end in frames whose flush failed: readable now, gone after a power loss, and everything behind them too.
         # So the log is emptied into the database file before anything is added to it.
         "PRAGMA wal_checkpoint(TRUNCATE)",
         f"PRAGMA synchronous = {'FULL' if durability == 'full' else 'NORMAL'}",
-        f"PRAGMA wal_autocheckpoint = {WAL_CHECKPOINT_PAGES}",
+        f"PRAGMA wal_autocheckpoint = {checkpoint_pages}",
         *shared,
     ]
 

@@ -17,12 +17,11 @@ class ReadingEngine(SqliteReads):
     """The reading half of a storage engine over a file that must be there."""
 
     def __init__(self, location: FileLocation) -> None:
-        super().__init__(open_connection(location, read_only=True))
-        self._location = location
+        super().__init__(open_connection(location, read_only=True), location)
 
     def reader(self) -> EngineReader:
         """Return a reader with a connection of its own."""
-        return SqliteReads(open_connection(self._location, read_only=True))
+        return SqliteReads(open_connection(self._location, read_only=True), self._location)
 
 
 class NoCommitter:
@@ -36,6 +35,10 @@ class NoCommitter:
         self._refuse()
 
     def run_blocking(self, work: Callable[[], Result]) -> Result:
+        """Refuse."""
+        self._refuse()
+
+    def run_alone(self, work: Callable[[], Result]) -> Result:
         """Refuse."""
         self._refuse()
 

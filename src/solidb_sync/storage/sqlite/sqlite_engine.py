@@ -7,10 +7,11 @@ never wait for a writer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from msgspec.structs import replace
 
+from solidb_sync.errors import StoreLockedError
 from solidb_sync.json_value import encode
 from solidb_sync.model.version_vector import Dot
 from solidb_sync.protocol.names import actor_name
@@ -43,12 +44,15 @@ class SqliteEngine(SqliteReads, SqliteBlobWrites, SqliteTransactions):
     """Implements `StorageEngine` over one SQLite file."""
 
     def __init__(self, location: FileLocation, *, durability: str = "full") -> None:
-        connection = open_connection(location, durability=durability)
+        self._durability = durability
+        self._open(location)
+
+    def _open(self, location: FileLocation) -> None:
+        connection = open_connection(location, durability=self._durability)
         migrate(connection, migrations_of(MIGRATIONS), location.path)
         secondary_indexes.build_again_what_differs(connection)
-        SqliteReads.__init__(self, connection)
+        SqliteReads.__init__(self, connection, location)
         SqliteTransactions.__init__(self, connection, location.path)
-        self._location = location
         self._replica: Replica | None = None
         self._replica_is_written = True
         self._actor = ""
@@ -61,7 +65,26 @@ class SqliteEngine(SqliteReads, SqliteBlobWrites, SqliteTransactions):
         """Return a reader with a connection of its own, or this engine itself in an exclusive location."""
         if self._location.is_exclusive:
             return self
-        return SqliteReads(open_connection(self._location, read_only=True))
+        return SqliteReads(open_connection(self._location, read_only=True), self._location)
+
+    @property
+    def location(self) -> FileLocation:
+        """Where the file is, and its seals."""
+        return self._location
+
+    def open_again(self, change: Callable[[FileLocation], FileLocation]) -> None:
+        """Close the file, let `change` do something to it, and go on with it where `change` says it is.
+
+        Between transactions only, and with all readers closed. `StoreLockedError` from `change` means that nothing was
+        changed, and the file is opened as it was; after any other error the store has to be opened again.
+        """
+        self._connection.close()
+        try:
+            changed = change(self._location)
+        except StoreLockedError:
+            self._open(self._location)
+            raise
+        self._open(changed)
 
     # The replica's record is held in memory from its first use in a transaction and written once, before the commit (and
     # before a savepoint, so that taking back to it loses nothing older): a group of saves counts a hundred edits.

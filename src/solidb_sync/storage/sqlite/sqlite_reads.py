@@ -27,6 +27,7 @@ from solidb_sync.storage.sqlite import secondary_indexes
 from solidb_sync.storage.sqlite import statements as sql
 from solidb_sync.storage.sqlite.backup import backup_to
 from solidb_sync.storage.sqlite.blob_tables import SqliteBlobReads
+from solidb_sync.storage.sqlite.connection import FileLocation
 from solidb_sync.storage.sqlite.replica_row import replica_of
 
 NO_LIMIT = -1
@@ -36,8 +37,9 @@ _STATES = tuple(ChangeState)
 class SqliteReads(SqliteBlobReads):
     """Implements `EngineReader` over one connection."""
 
-    def __init__(self, connection: apsw.Connection) -> None:
+    def __init__(self, connection: apsw.Connection, location: FileLocation) -> None:
         self.connection = self._connection = connection
+        self._location = location
         self._numbers: dict[str, int] = {}
         self._names: dict[int, str] = {}
         self._collections: dict[str, sql.CollectionStatements] = {}
@@ -230,7 +232,7 @@ class SqliteReads(SqliteBlobReads):
 
     def backup(self, path: str) -> None:
         """Write a consistent copy with SQLite's online backup."""
-        backup_to(path, self._connection)
+        backup_to(path, self._connection, self._location)
 
     def close(self) -> None:
         """Close the connection."""

@@ -1,0 +1,135 @@
+"""What an open store knows of its seals: the proved header, and the file system that works by it."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import apsw
+
+from solidb_sync.errors import EncryptionError, StorageCorruptError
+from solidb_sync.storage.sqlite.sealed.key_wrapping import UserKey, check_key
+from solidb_sync.storage.sqlite.sealed.raw_file import RawFile, raw_database
+from solidb_sync.storage.sqlite.sealed.sealed_files import SealedFiles
+from solidb_sync.storage.sqlite.sealed.store_header import (
+    HEADER_BYTES,
+    SLOT_BYTES,
+    OpenHeader,
+    RandomBytes,
+    is_sealed,
+    new_header,
+    read_header,
+    slots_agree,
+)
+
+SQLITE_MAGIC = b"SQLite format 3\0"
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The database's file, and the virtual file system below the seals (None: the real one)."""
+
+    path: str
+    vfs: str | None
+
+
+class Sealing:
+    """The seals of one open store. Must stay referenced while a connection uses `vfs`."""
+
+    def __init__(self, place: Place, opened: OpenHeader) -> None:
+        self.place = place
+        self.opened = opened
+        self.vfs = f"sealed-{next(_numbers)}"
+        self.files = SealedFiles(self.vfs, place.vfs, opened.seals())
+
+    @property
+    def is_encrypted(self) -> bool:
+        """True when the pages can't be read without a key."""
+        return self.opened.header.needs_key
+
+    def of_copy(self, path: str) -> Sealing:
+        """Return the seals of a new file that will hold a copy, having written its header: the same keys open both."""
+        place = Place(path, None)
+        with raw_database(path, None) as file:
+            file.write_header(self.opened.header)
+        return Sealing(place, self.opened)
+
+    def close(self) -> None:
+        """Take the file system back, when no connection uses it any more."""
+        self.files.unregister()
+
+
+def create_sealing(place: Place, key: UserKey | None, random_bytes: RandomBytes) -> Sealing:
+    """Make an empty file a sealed store."""
+    if key is not None:
+        check_key(key)
+    opened = new_header(key, random_bytes)
+    with raw_database(place.path, place.vfs, is_new=True) as file:
+        file.write_header(opened.header)
+    return Sealing(place, opened)
+
+
+def open_sealing(place: Place, key: UserKey | None, random_bytes: RandomBytes) -> Sealing | None:
+    """Return the seals of a store that is there, or None when it is a plain SQLite file without seals; writes nothing.
+
+    Raises `EncryptionError` when the key is wrong, missing, or given for a store that is not encrypted, and
+    `StorageCorruptError` when the file is neither.
+    """
+    if key is not None:
+        check_key(key)
+    with raw_database(place.path, place.vfs, read_only=True) as file:
+        block = file.header_block()
+    if block.startswith(SQLITE_MAGIC):
+        if key is not None:
+            raise _not_encrypted(place.path)
+        return None
+    if not is_sealed(block):
+        raise StorageCorruptError(f"{place.path}: damaged, or not a database; nothing was changed")
+    if len(block) < HEADER_BYTES:
+        raise StorageCorruptError(f"{place.path}: cut off in its header; restore a backup. Nothing was changed.")
+    header = read_header(block, place.path)
+    if key is not None and not header.needs_key:
+        raise _not_encrypted(place.path)
+    try:
+        return Sealing(place, OpenHeader(header, key, random_bytes))
+    except EncryptionError as problem:
+        raise EncryptionError(f"{place.path}: {problem}") from problem
+
+
+def is_empty(place: Place) -> bool:
+    """Return whether nothing was ever stored in a file: not there, no byte, or a header whose first writing was cut off."""
+    try:
+        with raw_database(place.path, place.vfs, read_only=True) as file:
+            return file.size() == 0 or _is_unfinished(file)
+    except apsw.CantOpenError:
+        return True
+
+
+def _is_unfinished(file: RawFile) -> bool:
+    """Return whether only the first write of a new header was begun: it goes to the second slot, over nothing."""
+    if not SLOT_BYTES < file.size() <= HEADER_BYTES:
+        return False
+    block = file.header_block()
+    if block[:SLOT_BYTES].strip(b"\0"):
+        return False
+    try:
+        read_header(block, "")
+    except StorageCorruptError:
+        return True
+    return False
+
+
+def wipe_older_header(sealing: Sealing) -> None:
+    """End a change of the header that a crash has cut off, so that nothing of the earlier one is left."""
+    with raw_database(sealing.place.path, sealing.place.vfs) as file:
+        if not slots_agree(file.header_block()):
+            file.write_header(sealing.opened.header)
+
+
+def _not_encrypted(path: str) -> EncryptionError:
+    return EncryptionError(
+        f"{path}: a key was given, but the store is not encrypted; nothing was changed. "
+        "Open it without a key and call enable_encryption(key)."
+    )

@@ -1,0 +1,100 @@
+"""The methods of `LocalStore` that encrypt a store, give it another key, and make it plain again."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import apsw
+
+from solidb_sync.errors import EncryptionError
+from solidb_sync.storage.committer import Committer
+from solidb_sync.storage.engine import EngineReader, StorageEngine
+from solidb_sync.storage.process_guard import ProcessGuard
+from solidb_sync.storage.sqlite.change_seals import decrypt, encrypt, encrypt_anew, wrap_anew
+from solidb_sync.storage.sqlite.connection import FileLocation, storage_error
+from solidb_sync.storage.sqlite.sealed.renewal import Progress
+from solidb_sync.storage.sqlite.sealed_location import check_encryption_key
+from solidb_sync.storage.sqlite.sqlite_engine import SqliteEngine
+from solidb_sync.storage.text_forms import RandomBytes
+
+SCANS_AT_ONCE_MAX = 4
+
+
+class StoreEncryption:
+    """What a store can do about its encryption; the store gives the attributes."""
+
+    path: str
+    _engine: StorageEngine
+    _committer: Committer
+    _reader: EngineReader
+    _reading: threading.Lock
+    _scanning: threading.BoundedSemaphore
+    _key_randomness: RandomBytes
+    _guard: ProcessGuard
+
+    @property
+    def is_encrypted(self) -> bool:
+        """True when the store's files can't be read without its key."""
+        location = self._engine.location if isinstance(self._engine, SqliteEngine) else None
+        return location is not None and location.sealing is not None and location.sealing.is_encrypted
+
+    def enable_encryption(self, key: str | bytes, *, progress: Progress | None = None) -> None:
+        """Encrypt everything the store holds, and what comes; afterwards only `key` opens it.
+
+        `key` is a passphrase of any length or 32 bytes; whoever loses it loses the store. Reads and writes wait meanwhile.
+        Raises `EncryptionError` when the store is encrypted already, `StoreLockedError` when another process reads it; then
+        nothing was changed. After any other error or a crash, open the store again: `key` opens it and that finishes the
+        change, or it is plain as it was. `progress` is called with the pages done and how many there are, from (0, n) to
+        (n, n).
+        """
+        check_encryption_key(key)
+        self._change_file(lambda location: encrypt(location, key, random_bytes=self._key_randomness, progress=progress))
+
+    def rotate_encryption_key(self, key: str | bytes, *, reencrypt: bool = False, progress: Progress | None = None) -> None:
+        """Let only `key` open the store from now on, at once; with `reencrypt`, encrypt every page again as well.
+
+        Without `reencrypt` the pages stay encrypted under the same inner key: someone who knows the earlier passphrase *and*
+        has a copy of the file from that time could read today's file too. Otherwise as `enable_encryption`.
+        """
+        check_encryption_key(key)
+        if reencrypt:
+            self._change_file(lambda location: encrypt_anew(location, key, progress=progress))
+        else:
+            engine = self._file_engine()
+            self._run_alone(lambda: wrap_anew(engine.location, key))
+
+    def disable_encryption(self, *, progress: Progress | None = None) -> None:
+        """Make the store readable without a key; otherwise as `enable_encryption`, and the key it had finishes it."""
+        self._change_file(lambda location: decrypt(location, progress=progress))
+
+    def _file_engine(self) -> SqliteEngine:
+        if not isinstance(self._engine, SqliteEngine):
+            raise EncryptionError(f"{self.path}: only a store of the engine 'sqlite' can be encrypted")
+        return self._engine
+
+    def _change_file(self, change: Callable[[FileLocation], FileLocation]) -> None:
+        """Close the file, change it, and go on with it; whoever reads or writes waits."""
+        engine = self._file_engine()
+        self._run_alone(lambda: self._change_unread(engine, change))
+
+    def _run_alone(self, work: Callable[[], None]) -> None:
+        self._guard.check()
+        try:
+            self._committer.run_alone(work)
+        except apsw.Error as problem:
+            raise storage_error(problem, self.path) from problem
+
+    def _change_unread(self, engine: SqliteEngine, change: Callable[[FileLocation], FileLocation]) -> None:
+        for _ in range(SCANS_AT_ONCE_MAX):
+            self._scanning.acquire()
+        try:
+            with self._reading:
+                self._close_readers()
+                engine.open_again(change)
+                self._reader = engine.reader()
+        finally:
+            self._scanning.release(SCANS_AT_ONCE_MAX)
+
+    def _close_readers(self) -> None:
+        raise NotImplementedError
