@@ -35,6 +35,7 @@ lint: setup
 
 types: setup
 	$(BIN)/mypy
+	$(BIN)/mypy tests/blocking/typed_use.py
 
 contracts: setup
 	$(BIN)/lint-imports

@@ -1,4 +1,7 @@
-"""Devices for tests of the client: real stores in memory, a real server process, real HTTP."""
+"""Devices for tests of the client: real stores in memory, a real server process, real HTTP.
+
+The tests of the modules in `BOTH_FACES` run twice: with the manager as it is, and through the blocking one.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,34 @@ from typing import Any
 
 import pytest
 
+from awaited_face import AwaitedFace
 from device_types import DeviceMaker
 from server_process import ServerProcess
-from solidb_sync import LocalStore, SyncConfig, SyncManager
+from solidb_sync import LocalStore, SyncConfig, SyncManager, blocking
+
+BOTH_FACES = {
+    "test_deltas",
+    "test_events",
+    "test_indexes",
+    "test_monitoring",
+    "test_quarantine",
+    "test_replicated_fields",
+    "test_running",
+    "test_sync",
+    "test_watching",
+}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests of some modules over both faces of the manager."""
+    if "face" in metafunc.fixturenames and metafunc.module.__name__.rpartition(".")[2] in BOTH_FACES:
+        metafunc.parametrize("face", ["awaited", "blocking"])
+
+
+@pytest.fixture
+def face() -> str:
+    """Which face of the manager a test sees."""
+    return "awaited"
 
 
 @pytest.fixture
@@ -19,14 +47,16 @@ def database(new_database: Callable[[], str]) -> str:
 
 
 @pytest.fixture
-async def device(server: ServerProcess, database: str, anyio_backend: str) -> AsyncIterator[DeviceMaker]:
+async def device(server: ServerProcess, database: str, face: str, anyio_backend: str) -> AsyncIterator[DeviceMaker]:
     """Makes managers of one database; they and their stores are closed when the test ends."""
-    made: list[tuple[SyncManager, LocalStore]] = []
+    made: list[tuple[Any, LocalStore]] = []
 
     def make(name: str, *, engine: str = "memory", path: Any = ":memory:", **settings: Any) -> SyncManager:
         store = LocalStore.open(path, name, engine=engine)
         config = SyncConfig(**{"auto_sync": False, **settings})
-        manager = SyncManager(store, server.client(database), config)
+        manager: Any = SyncManager(store, server.client(database), config)
+        if face == "blocking":
+            manager = AwaitedFace(blocking.SyncManager(store, server.client(database), config))
         made.append((manager, store))
         return manager
 

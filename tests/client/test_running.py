@@ -87,7 +87,7 @@ async def test_a_listener_that_raises_disturbs_nobody(device: DeviceMaker, caplo
 async def test_commands_do_what_they_say(device: DeviceMaker) -> None:
     phone = device("phone", collections=["users"])
     commands = await phone.start()
-    assert await phone.start() is commands
+    assert await phone.start() == commands
     await phone.save_document("users", "ann", {"name": "Ann"})
     await commands.send(SyncCommand.SyncNow())
     await until(lambda: phone._rounds.history.rounds == 1 and not phone.is_syncing())
