@@ -25,7 +25,7 @@ from solidb_sync.storage.edits import DocumentChanged
 from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.known_versions import stable_at
 from solidb_sync.storage.outbox import is_included
-from solidb_sync.storage.overlay import base_copy, rebuild
+from solidb_sync.storage.overlay import base_copy, forget_base, rebuild
 from solidb_sync.storage.records import ChangeState, DocumentRow, Mark, StoredBase, StoredRow, StoredStates
 from solidb_sync.storage.text_forms import parse_delta, parse_vector
 
@@ -185,7 +185,7 @@ def _write(engine: StorageEngine, changes: list[ServerChange], prepared: list[st
             _take_states(engine, change)
         if change.operation == "remove":
             take_away(engine, change)
-        elif anything_kept and engine.has_changes_of(change.collection, change.key):
+        elif anything_kept and _is_edited_beyond(engine, change, vector):
             _rebase(engine, change, body, vector)
         elif body is None:
             engine.put_row(change.collection, change.key, StoredRow(None, vector, change.timestamp))
@@ -214,20 +214,27 @@ def _take_states(engine: StorageEngine, change: ServerChange) -> None:
 
 
 def _rebase(engine: StorageEngine, change: ServerChange, body: str | None, vector: str) -> None:
-    """Give a document with changes of ours a new base copy, forget held changes it includes, and show the result."""
+    """Give a document with changes of ours a new base copy, and show the result."""
     place = (change.collection, change.key)
     before = engine.base(*place)
     last_body = body if body is not None else (before.body if before else None)
     engine.put_base(*place, StoredBase(last_body, body is None, vector, change.timestamp))
-    seen = parse_vector(vector)
-    engine.drop_changes(
-        [
-            kept.id
-            for kept in engine.changes_of(*place)
-            if kept.state is ChangeState.HELD and is_included(kept, seen, change.seq)
-        ]
-    )
     rebuild(engine, *place)
+
+
+def _is_edited_beyond(engine: StorageEngine, change: ServerChange, vector: str) -> bool:
+    """Forget the held changes that a document's new version includes; return whether others are left, to lie over it."""
+    place = (change.collection, change.key)
+    kept = engine.changes_of(*place)
+    if not kept:
+        return False
+    seen = parse_vector(vector)
+    included = [one.id for one in kept if one.state is ChangeState.HELD and is_included(one, seen, change.seq)]
+    engine.drop_changes(included)
+    if len(included) < len(kept):
+        return True
+    forget_base(engine, *place)
+    return False
 
 
 def _visible(engine: StorageEngine, changes: list[ServerChange]) -> list[StoredRow | None]:

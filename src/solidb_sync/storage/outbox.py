@@ -313,17 +313,19 @@ def _absorb(engine: StorageEngine, place: Place, applied: list[StoredChange]) ->
 
 
 def _settle_document(engine: StorageEngine, place: Place, answers: list[_Answered], settled: Settled) -> None:
+    has_exchanged = False
     for answered, outcome, reason, dot, seq in answers:
-        change = _as_kept(engine, answered)
+        change = _as_kept(engine, answered) if has_exchanged or settled.rejected else answered
         recorded = replace(change, answered=seq)
         if dot is not None:
             recorded = replace(recorded, actor=dot.actor, counter=dot.counter)
             _exchange_dot(engine, change, dot)
+            has_exchanged = True
         match outcome:
             case Outcome.DONE if not _has_older_pending(engine, place, change):
                 _absorb(engine, place, [recorded])
             case Outcome.DONE | Outcome.HELD:
-                hold(engine, recorded)
+                hold(engine, recorded, shows_the_same=dot is None)
             case Outcome.NEEDS_FULL:
                 engine.replace_change(replace(change, needs_full=True))
             case Outcome.REJECTED:
@@ -334,7 +336,7 @@ def _settle_document(engine: StorageEngine, place: Place, answers: list[_Answere
 
 
 def _as_kept(engine: EngineReader, answered: StoredChange) -> StoredChange:
-    """Return a change as it is kept now: an answer to one before it may have exchanged a dot in its base."""
+    """Return a change as it is kept now: an earlier answer may have exchanged a dot in its base, or set it aside."""
     for change in engine.changes_of(answered.collection, answered.key):
         if change.id == answered.id:
             return change
@@ -356,13 +358,18 @@ def _has_older_pending(engine: EngineReader, place: Place, change: StoredChange)
     return any(older.id < change.id and older.state is ChangeState.PENDING for older in engine.changes_of(*place))
 
 
-def hold(engine: StorageEngine, change: StoredChange) -> None:
-    """Keep a change that the server has taken over the document until a pull brings it; forget it when one has."""
+def hold(engine: StorageEngine, change: StoredChange, *, shows_the_same: bool = False) -> None:
+    """Keep a change that the server has taken over the document until a pull brings it; forget it when one has.
+
+    `shows_the_same`: it is the change that was laid over the document before, under the same dot.
+    """
     base = engine.base(change.collection, change.key)
     if base is not None and parse_vector(base.vector).covers(Dot(change.actor, change.counter)):
         engine.drop_changes([change.id])
     else:
         engine.replace_change(replace(change, state=ChangeState.HELD))
+        if shows_the_same:
+            return
     rebuild(engine, change.collection, change.key)
 
 

@@ -76,6 +76,12 @@ def _show_base(engine: StorageEngine, collection: str, key: str, base: StoredBas
     engine.drop_base(collection, key)
 
 
+def forget_base(engine: StorageEngine, collection: str, key: str) -> None:
+    """Keep no base copy apart any more: the visible row is going to be the server's version."""
+    engine.drop_base(collection, key)
+    _show_states(engine, collection, key, None)
+
+
 def base_states(engine: EngineReader, collection: str, key: str) -> FieldStates:
     """Return the server's last known states of a document's replicated fields."""
     known = engine.states(collection, key) if engine.has_states() else None
