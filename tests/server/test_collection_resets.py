@@ -33,6 +33,13 @@ def test_a_device_is_told_of_an_emptied_collection_by_name(server: Any, filled: 
     assert server.get("/_api/database/db/document/notes/a").status_code == 404
 
 
+def test_a_device_that_has_only_sent_is_told_of_an_emptied_collection(server: Any, filled: Any) -> None:
+    writer = server.device("writer")
+    writer.push(writer.insert("c", {"n": 1}))
+    server.request("PUT", COLLECTION + "/truncate")
+    assert writer.sync(version_vector={"server": 0, "writer": 1})["resets"] == ["notes"]
+
+
 def test_what_comes_after_an_emptying_is_kept(server: Any, filled: Any) -> None:
     server.request("PUT", COLLECTION + "/truncate")
     assert filled.statuses(filled.insert("c", {"n": 2}), filled.insert("a", {"n": 3})) == ["applied", "applied"]

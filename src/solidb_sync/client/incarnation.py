@@ -31,11 +31,19 @@ def new_incarnation(engine: StorageEngine, incarnation: int, known: Mapping[str,
 
 
 def finish_resync(engine: StorageEngine) -> None:
-    """Drop what the server no longer has; a document with changes of ours was deleted there, and they lie over that."""
-    covered = Covered(engine.replica())
+    """Drop what the server no longer has; a document with changes of ours was deleted there, and they lie over that.
+
+    Changes the server took before the end of what was fetched went with their document: nothing will bring them back.
+    """
+    replica = engine.replica()
+    covered = Covered(replica)
     for collection, key in engine.unseen():
         if collection not in covered:
             continue  # nothing was fetched of it
+        changes = engine.changes_of(collection, key)
+        engine.drop_changes(
+            change.id for change in changes if change.state is ChangeState.HELD and 0 < change.answered <= replica.cursor
+        )
         base = engine.base(collection, key)
         if not engine.has_changes_of(collection, key):
             drop_row(engine, collection, key)

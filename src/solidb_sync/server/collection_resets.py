@@ -23,8 +23,11 @@ def reset_collection(session: WriteSession, name: str, *, is_dropped: bool) -> i
 
 
 def resets_for(session: ReadSession, call: SyncCall, upto: int) -> list[str] | UnsetType:
-    """Return the collections a device asks about that were reset in the stretch its page is about; unset for none."""
-    if not call.cursor or upto <= call.cursor:
+    """Return the collections a device asks about that were reset in the stretch its page is about; unset for none.
+
+    Who reads from the beginning and has sent nothing yet holds nothing that could have to go.
+    """
+    if not (call.cursor or call.acknowledged) or upto <= call.cursor:
         return UNSET
     asked, excluded = call.collections, set(call.excluded)
     names = [

@@ -82,11 +82,22 @@ def doubt(engine: StorageEngine, collection: str) -> None:
             engine.mark(Mark.LEAVING, collection, key)
 
 
-def drop_clean_rows(engine: StorageEngine, collection: str, *, but: Container[Place]) -> list[DocumentChanged]:
-    """Drop the rows of a collection that was emptied or dropped at the server; those with changes of this device stay."""
+def drop_clean_rows(engine: StorageEngine, collection: str, *, but: Container[Place], upto: int) -> list[DocumentChanged]:
+    """Drop the rows of a collection that was emptied or dropped at the server; those with changes of this device stay.
+
+    Changes that the server took at or below `upto`, and that are not in the page, have gone with their collection.
+    """
     places = [(collection, key) for key in engine.keys(collection)]
-    clean = [place for place in places if place not in but and not engine.has_changes_of(*place)]
+    clean = [place for place in places if place not in but and not _keeps_changes(engine, place, upto)]
     return _drop_all(engine, clean, reason="reset")
+
+
+def _keeps_changes(engine: StorageEngine, place: Place, upto: int) -> bool:
+    changes = engine.changes_of(*place)
+    if all(change.state is ChangeState.HELD and 0 < change.answered <= upto for change in changes):
+        engine.drop_changes(change.id for change in changes)
+        return False
+    return True
 
 
 def drop_doubted(engine: StorageEngine) -> list[DocumentChanged]:

@@ -73,7 +73,8 @@ def apply_page(engine: StorageEngine, page: Page, *, wants_facts: bool) -> PageA
         # nothing lies between the two, so what it brings is from an old answer, perhaps to another filter
         page = dataclasses.replace(page, changes=[], resets=())
     come = {(change.collection, change.key) for change in page.changes} if page.resets else set()
-    gone = [fact for collection in page.resets for fact in drop_clean_rows(engine, collection, but=come)]
+    upto = page.cursor
+    gone = [fact for collection in page.resets for fact in drop_clean_rows(engine, collection, but=come, upto=upto)]
     for change in page.changes:
         if mentions_attachment(change):
             engine.mark(Mark.ATTACHED, change.collection, change.key)

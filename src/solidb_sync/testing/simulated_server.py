@@ -191,7 +191,7 @@ class SimulatedServer:
 
     async def documents(self, after: int = 0) -> dict[Place, StoredDocument]:
         """Return every document with a latest change after a sequence, tombstones too."""
-        return await self._database().read(lambda session: _documents(session, after))
+        return await self._database().read(lambda session: stored_documents(session, after))
 
     async def conflicts(self, ids: list[str]) -> list[ConflictRecord]:
         """Return what the conflict log holds of these changes."""
@@ -209,7 +209,8 @@ class SimulatedServer:
         return database
 
 
-def _documents(session: ReadSession, after: int) -> dict[Place, StoredDocument]:
+def stored_documents(session: ReadSession, after: int) -> dict[Place, StoredDocument]:
+    """Return every document with a latest change after a sequence, tombstones too."""
     names = session.collection_ids(None)
     rows: dict[int, list[int]] = {}
     for entry in session.log_after(after, wanted=None, echo=NO_ECHO, limit=DOCUMENTS_MAX):

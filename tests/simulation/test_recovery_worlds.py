@@ -1,0 +1,64 @@
+"""A server that is put back to backups, and forgets tombstones and vectors on purpose: nothing of anybody's work is lost."""
+
+from typing import Any
+
+import pytest
+
+from solidb_sync.client import recovery
+from solidb_sync.server import history, maintenance
+from solidb_sync.storage.offers import OfferPage
+from solidb_sync.testing.recovery_world import recover
+from solidb_sync.testing.simulated_server import quiet_server_log
+
+SEEDS = 60
+BLOCKS = 4
+
+SEEDS_THAT_FAILED_ONCE = {
+    55: "an edit the server had taken was held for ever when its document's tombstone was collected before a full resync",
+    165: "an edit the server had taken in a conflict was held for ever when its collection was emptied before the next pull",
+    272: "a document pushed before the first pull stayed on its device though its collection had been emptied meanwhile",
+}
+
+
+@pytest.mark.parametrize("block", range(BLOCKS))
+def test_what_only_one_device_writes_ends_as_it_left_it_and_every_count_is_there(block: int) -> None:
+    """Sixty worlds: invariants 2, 21, 31, 38 after backups, short retention, jumps of the clock, emptied collections."""
+    with quiet_server_log():
+        for seed in range(block, SEEDS, BLOCKS):
+            recover(seed)
+
+
+@pytest.mark.parametrize("seed", SEEDS_THAT_FAILED_ONCE)
+def test_a_recovery_that_failed_once_does_not_fail_again(seed: int) -> None:
+    """What each of them found stands beside it."""
+    with quiet_server_log():
+        recover(seed)
+
+
+def _notices(promise: str) -> bool:
+    with quiet_server_log():
+        for seed in range(SEEDS):
+            try:
+                recover(seed)
+            except AssertionError as broken:
+                return str(broken).startswith(promise)
+    return False
+
+
+def test_a_device_that_offers_nothing_to_a_restored_server_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What only the devices had is gone then."""
+    monkeypatch.setattr(recovery, "next_offers", lambda *_, **__: OfferPage([], '["",""]', is_last=True))
+    assert _notices("2 no lost local write")
+
+
+def test_tombstones_collected_although_somebody_has_not_heard_of_them_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device that reads on from below the floor keeps what was deleted."""
+    monkeypatch.setattr(history, "check_floor", lambda *_: None)
+    assert _notices("21 convergence")
+
+
+def test_vectors_that_are_never_compacted_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every device that ever wrote a document stays in its vector."""
+    is_long: Any = maintenance.is_long
+    monkeypatch.setattr(maintenance, "is_long", lambda document: is_long(document) and False)
+    assert _notices("38 bounded metadata")
