@@ -3,7 +3,6 @@
 import pytest
 
 from solidb_sync.model.crdt.counter import Counter
-from solidb_sync.storage import overlay
 from solidb_sync.testing.counting_world import count
 from solidb_sync.testing.simulated_server import quiet_server_log
 
@@ -27,12 +26,6 @@ def _notices(seeds: int) -> bool:
             except AssertionError:
                 return True
     return False
-
-
-def test_an_operation_laid_over_a_base_that_has_it_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A change whose dot the base copy covers counts no second time."""
-    monkeypatch.setattr(overlay.VersionVector, "covers", lambda vector, dot: False)
-    assert _notices(SEEDS)
 
 
 def test_totals_that_are_added_instead_of_joined_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
