@@ -9,6 +9,7 @@ from benchmarks import (
     conflicts,
     crowd,
     doorbell,
+    engines,
     filtered_push,
     first_sync,
     flaky,
@@ -21,6 +22,7 @@ from benchmarks import (
 
 MEASUREMENTS = {
     "local": local.measure,
+    "engines": engines.measure,
     "bulk": bulk.measure,
     "doorbell": doorbell.measure,
     "crowd": crowd.measure,

@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 ROW = re.compile(r"^\| ([A-Z]\d+) \| ([^|]+) \|$", re.MULTILINE)
 TEST = re.compile(r"`([\w/]+\.py)::(\w+)`")
-GROUPS = {"B": 14, "C": 9, "E": 7, "F": 7, "G": 9, "H": 8, "I": 4, "J": 5, "L": 4}
+GROUPS = {"A": 12, "B": 14, "C": 9, "E": 7, "F": 7, "G": 9, "H": 8, "I": 4, "J": 5, "L": 4}
 UNTESTED = "no test names it yet"
 
 
@@ -19,7 +19,7 @@ def _rows() -> list[tuple[str, str]]:
 @lru_cache
 def _tests_of(path: str) -> frozenset[str]:
     tree = ast.parse((ROOT / path).read_text("utf-8"))
-    return frozenset(node.name for node in tree.body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
+    return frozenset(node.name for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
 
 
 def test_the_table_has_every_promise_of_its_groups_once_in_order() -> None:

@@ -22,9 +22,11 @@ from solidb_sync.storage.local_store import LocalStore
 from solidb_sync.storage.moved_store import read_note
 from solidb_sync.storage.outbox import next_batch
 from solidb_sync.storage.records import (
+    BlobState,
     ChangeState,
     IndexDefinition,
     Mark,
+    StoredBlob,
     StoredConflict,
     StoredStates,
     Subscription,
@@ -66,6 +68,9 @@ def _books(engine: StorageEngine) -> None:
     engine.put_states("notes", "k3", StoredStates("", COUNTED))
     engine.put_index(IndexDefinition("notes", "n"))
     engine.put_setting("strategy", '"manual"')
+    engine.put_blob(StoredBlob("digest", "chunks-1", 9, 2, BlobState.ARRIVING))
+    for number, content in enumerate((b"abc", b"\0\xff")):
+        engine.put_chunk("chunks-1", number, content)
     engine.mark(Mark.LEAVING, "notes", "k4")
     for name, status in (("z", "pending"), ("a", "resolved"), ("m", "pending")):
         engine.put_conflict(StoredConflict(name, "notes", "k", "c", status, "lww", "", "[]", "{}", "{}", "{}", "now"))
@@ -249,6 +254,8 @@ def test_a_conversion_that_dies_anywhere_is_run_again(tmp_path: Path, source: Pa
         lambda engine: engine.clear_marks(Mark.LEAVING),
         lambda engine: engine.put_conflict(replace_status(engine.conflict("m"))),
         lambda engine: engine.next_dot(),
+        lambda engine: engine.put_chunk("chunks-1", 1, b"\0\xfe"),
+        lambda engine: engine.drop_blob("digest"),
     ],
 )
 def test_two_stores_that_differ_in_one_record_are_told_apart(tmp_path: Path, change: Callable[[Any], object]) -> None:

@@ -114,7 +114,7 @@ def test_without_its_library_the_engine_names_the_extra(tmp_path: Path, monkeypa
 
 def test_a_key_is_refused(tmp_path: Path) -> None:
     """Whoever asks for encryption does not get a readable store."""
-    with pytest.raises(EncryptionError):
+    with pytest.raises(EncryptionError, match="only the engine 'sqlite' encrypts, not 'rocksdb'"):
         LocalStore.open(tmp_path / "store", "phone", engine="rocksdb", encryption_key="secret")
     assert list(tmp_path.iterdir()) == []
 

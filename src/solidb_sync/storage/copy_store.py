@@ -71,6 +71,7 @@ def copy_records(source: EngineReader, target: StorageEngine, pause: Callable[[]
         target.put_blob(blob)
         for number in range(blob.stored):
             target.put_chunk(blob.chunks, number, source.chunk(blob.chunks, number) or b"")
+            pause()
     if replica.is_resyncing:  # a resync begun there begins again here
         replica = replace(replica, cursor=0, caught_up=0)
         target.mark_all_unseen()

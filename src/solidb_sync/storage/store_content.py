@@ -29,6 +29,10 @@ def content_of(reader: EngineReader) -> Iterator[Record]:
         yield f"{collection}/{key} (states)", states
     for change in reader.changes(state=None):
         yield f"change {change.id}", change
+    for blob in reader.blobs():
+        yield f"attached bytes {blob.name}", blob
+        for number in range(blob.stored):
+            yield f"attached bytes {blob.name}, chunk {number}", reader.chunk(blob.chunks, number)
     for name, read in _BOOKS.items():
         for record in read(reader):
             yield name, record
