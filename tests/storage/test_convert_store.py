@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from solidb_sync.errors import ConfigError, StorageCorruptError, StorageError, StoreLockedError
+from solidb_sync.errors import ConfigError, EncryptionError, StorageCorruptError, StorageError, StoreLockedError
 from solidb_sync.json_value import canonical
 from solidb_sync.model.crdt.counter import Counter
 from solidb_sync.model.crdt.field_states import states_text
 from solidb_sync.storage import convert_store as conversion
+from solidb_sync.storage.attachments import add_chunks, begin_put
 from solidb_sync.storage.convert_store import convert_store
 from solidb_sync.storage.edits import Minted, record_delete, record_save
 from solidb_sync.storage.engine import StorageEngine
@@ -22,11 +23,9 @@ from solidb_sync.storage.local_store import LocalStore
 from solidb_sync.storage.moved_store import read_note
 from solidb_sync.storage.outbox import next_batch
 from solidb_sync.storage.records import (
-    BlobState,
     ChangeState,
     IndexDefinition,
     Mark,
-    StoredBlob,
     StoredConflict,
     StoredStates,
     Subscription,
@@ -68,9 +67,7 @@ def _books(engine: StorageEngine) -> None:
     engine.put_states("notes", "k3", StoredStates("", COUNTED))
     engine.put_index(IndexDefinition("notes", "n"))
     engine.put_setting("strategy", '"manual"')
-    engine.put_blob(StoredBlob("digest", "chunks-1", 9, 2, BlobState.ARRIVING))
-    for number, content in enumerate((b"abc", b"\0\xff")):
-        engine.put_chunk("chunks-1", number, content)
+    add_chunks(engine, begin_put(engine, "chunks-1"), 0, [b"abc", b"\0\xff"])
     engine.mark(Mark.LEAVING, "notes", "k4")
     for name, status in (("z", "pending"), ("a", "resolved"), ("m", "pending")):
         engine.put_conflict(StoredConflict(name, "notes", "k", "c", status, "lww", "", "[]", "{}", "{}", "{}", "now"))
@@ -172,6 +169,14 @@ def test_wrong_arguments_are_refused(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("new*"))
 
 
+def test_an_encrypted_store_is_refused(tmp_path: Path) -> None:
+    """Its copy would be readable; nothing is made."""
+    LocalStore.open(tmp_path / "old", "phone", encryption_key="a passphrase").close()
+    with pytest.raises(EncryptionError):
+        convert_store(str(tmp_path / "old"), str(tmp_path / "new"), "rocksdb")
+    assert not list(tmp_path.glob("new*"))
+
+
 @both_ways
 def test_a_copy_that_differs_is_thrown_away(
     tmp_path: Path, source: Path, engine: str, other: str, monkeypatch: pytest.MonkeyPatch
@@ -255,7 +260,7 @@ def test_a_conversion_that_dies_anywhere_is_run_again(tmp_path: Path, source: Pa
         lambda engine: engine.put_conflict(replace_status(engine.conflict("m"))),
         lambda engine: engine.next_dot(),
         lambda engine: engine.put_chunk("chunks-1", 1, b"\0\xfe"),
-        lambda engine: engine.drop_blob("digest"),
+        lambda engine: engine.drop_blob(engine.blobs()[0].name),
     ],
 )
 def test_two_stores_that_differ_in_one_record_are_told_apart(tmp_path: Path, change: Callable[[Any], object]) -> None:

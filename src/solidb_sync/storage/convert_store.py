@@ -33,6 +33,7 @@ from solidb_sync.storage.private_files import create_private_file, flush_directo
 from solidb_sync.storage.records import Replica
 from solidb_sync.storage.rocksdb.opening import open_engine
 from solidb_sync.storage.sqlite.connection import FileLocation
+from solidb_sync.storage.sqlite.sealed_location import location_of_new
 from solidb_sync.storage.sqlite.sqlite_engine import SqliteEngine
 from solidb_sync.storage.store_content import differences
 from solidb_sync.storage.store_lock import StoreLock
@@ -57,7 +58,8 @@ def convert_store(source: str, target: str, engine: str, *, clock: Clock | None 
     """Move the store at `source` into a new one at `target`; nobody may have either open.
 
     Raises `StoreLockedError` when a process has it open, `StorageError` when there is no store or the target exists,
-    `StorageCorruptError` when the copy is not the same; the old store is then as it was.
+    `StorageCorruptError` when the copy is not the same; the old store is then as it was. An encrypted store is refused
+    (`EncryptionError`): it would come out readable.
     """
     device_id = _checked(source, target, engine)
     lock = StoreLock(source + ".lock")
@@ -146,7 +148,7 @@ def _remove(path: str) -> None:
 
 def _new_sqlite(path: str, replica: Replica) -> StorageEngine:
     create_private_file(path)
-    return SqliteEngine(FileLocation(path))
+    return SqliteEngine(location_of_new(FileLocation(path), None, os.urandom, with_seals=True) or FileLocation(path))
 
 
 def _new_rocksdb(path: str, replica: Replica) -> StorageEngine:
