@@ -166,6 +166,8 @@ class SyncManager(Facade[AsyncManager]):
     list_attachments = blocking(AsyncManager.list_attachments)
     delete_attachment = blocking(AsyncManager.delete_attachment)
     collect_attachments = blocking(AsyncManager.collect_attachments)
+    evict_attachments = blocking(AsyncManager.evict_attachments)
+    sync_attachments = blocking(AsyncManager.sync_attachments)
     attachment_usage = blocking(AsyncManager.attachment_usage)
 
     def open_attachment(self, col: str, key: str, name: str) -> AttachmentReader:

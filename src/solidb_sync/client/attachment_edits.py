@@ -99,6 +99,8 @@ class AttachmentEdits:
 
     async def collect(self) -> int:
         """Forget bytes that nothing names any more; return how many files that were."""
+        if not self._store.view(lambda reader: reader.blobs()):
+            return 0
         being_put, total = frozenset(self._being_put), 0
         while did := await self._store.commit(partial(collect, being_put=being_put)):
             total += did

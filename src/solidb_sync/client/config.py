@@ -13,6 +13,7 @@ from solidb_sync.protocol.names import name_problem
 INTERVAL_SECONDS_MIN = 0.01
 INTERVAL_SECONDS_MAX = 7 * 24 * 3600
 RETRIES_MAX = 100
+ATTACHMENT_POLICIES = ("eager", "on_demand")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +25,8 @@ class SyncConfig:
     over; data is kept. `auto_sync`: False does nothing until asked. `live`: listen for the server's doorbell.
     `collections`: which to sync, empty is all. `conflict_strategy`: how conflicts are decided where nothing else was set.
     `delta_threshold`: share of the whole above which a whole document is sent. `max_pending_changes`: None is no limit; a
-    save beyond it raises `StorageFullError`.
+    save beyond it raises `StorageFullError`. `attachments`: "eager" fetches the bytes of what documents name as they come,
+    "on_demand" when somebody opens them.
     """
 
     database: str | None = None
@@ -40,6 +42,7 @@ class SyncConfig:
     delta_threshold: float = 0.5
     storage_limit_bytes: int | None = None
     max_pending_changes: int | None = None
+    attachments: str = "eager"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "collections", _names(self.collections))
@@ -55,6 +58,8 @@ class SyncConfig:
         for name in ("storage_limit_bytes", "max_pending_changes"):
             if getattr(self, name) is not None:
                 _check_integer(name, getattr(self, name), 1, 2**62)
+        if self.attachments not in ATTACHMENT_POLICIES:
+            raise ConfigError(f"attachments: expected one of {', '.join(ATTACHMENT_POLICIES)}, found {self.attachments!r}")
         if not isinstance(self.conflict_strategy, ConflictStrategy):
             raise ConfigError(f"conflict_strategy: expected a ConflictStrategy, found {self.conflict_strategy!r}")
 

@@ -13,6 +13,7 @@ from solidb_sync.errors import (
     ResyncRequiredError,
     ServerError,
 )
+from solidb_sync.model.attachment import MARKER_BYTES
 from solidb_sync.protocol import endpoints
 from solidb_sync.protocol.codec import (
     decode_error,
@@ -47,11 +48,14 @@ class ServerCalls:
         self.requests = 0
         self.bytes_sent = 0
         self.bytes_received = 0
+        self.saw_attachments = False
+        """Whether an answer had to do with attachments, since somebody last took note of it."""
 
     async def sync(self, request: SyncRequest, changes: bytes) -> ReceivedAnswer:
         """Push changes, which are JSON text already, and pull a page."""
         request.database = self.database
         answer = await self._post(endpoints.DELTA, encode_sync_request(request, changes))
+        self.saw_attachments = self.saw_attachments or MARKER_BYTES in answer.body
         return decode_sync_answer(answer.body)
 
     async def register(
@@ -79,7 +83,7 @@ class ServerCalls:
         path = endpoints.path_for(endpoints.CONFLICTS, self.database)
         self.requests += 1
         query = {"client_id": client_id, "status": "pending", "after": after}
-        answer = _checked(await self.transport.exchange("GET", path, query=query))
+        answer = checked_answer(await self.transport.exchange("GET", path, query=query))
         self.bytes_received += len(answer.body)
         return decode_message(answer.body, ConflictList)
 
@@ -96,17 +100,17 @@ class ServerCalls:
 
     async def health(self) -> None:
         """Return when the server answers."""
-        _checked(await self.transport.exchange("GET", endpoints.HEALTH))
+        checked_answer(await self.transport.exchange("GET", endpoints.HEALTH))
 
     async def _post(self, path: str, body: bytes) -> TransportAnswer:
         self.requests += 1
         self.bytes_sent += len(body)
         answer = await self.transport.exchange("POST", path, body=body)
         self.bytes_received += len(answer.body)
-        return _checked(answer)
+        return checked_answer(answer)
 
 
-def _checked(answer: TransportAnswer) -> TransportAnswer:
+def checked_answer(answer: TransportAnswer) -> TransportAnswer:
     """Return a good answer; raise what any other means."""
     if 200 <= answer.status < 300:
         return answer

@@ -80,6 +80,7 @@ class SyncManager(
         self._tasks = [asyncio.create_task(self._serve_commands(self._commands), name="sync commands")]
         if self._config.auto_sync:
             self._tasks.append(asyncio.create_task(self._loop.run(), name="sync rounds"))
+            self._tasks.append(asyncio.create_task(self._lane.run(), name="sync attachments"))
             self._listen()
         return self._commands
 
@@ -93,6 +94,7 @@ class SyncManager(
         for task in ending:
             task.cancel()
         await self._rounds.cancel()
+        await self._lane.cancel()
         await self._conflicts.stop()
         if ending:
             await asyncio.wait(ending, timeout=STOP_SECONDS_MAX)

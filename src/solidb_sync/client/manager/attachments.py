@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from solidb_sync.client.attachment_lane import AttachmentSync
 from solidb_sync.client.attachment_reader import AttachmentReader
 from solidb_sync.client.attachment_source import Source
 from solidb_sync.client.manager.parts import ManagerParts
-from solidb_sync.errors import AttachmentNotFoundError, AttachmentNotHereError
-from solidb_sync.model.attachment import CONTENT_TYPE_DEFAULT, Attachment
-from solidb_sync.storage.attachments import AttachmentUsage, attached, usage
+from solidb_sync.errors import AttachmentNotFoundError, AttachmentNotHereError, ConnectionError, NotFoundError
+from solidb_sync.model.attachment import CONTENT_TYPE_DEFAULT, LENGTH_MAX, Attachment
+from solidb_sync.storage.attachments import AttachmentUsage, attached, evict_oldest, usage
 from solidb_sync.storage.engine import EngineReader
 from solidb_sync.storage.records import BlobState, StoredBlob
 
@@ -40,19 +41,33 @@ class AttachmentMethods(ManagerParts):
         """
         attachment = await self._attachments.put((col, key), name, file, content_type)
         self._something_was_saved()
+        self._lane.wake()
         return attachment
 
     async def open_attachment(self, col: str, key: str, name: str) -> AttachmentReader:
         """Return a reader of an attachment, for `async with`.
 
-        Raises `AttachmentNotFoundError` when the document has none of this name, and `AttachmentNotHereError` when its bytes
-        are not on this device and can't be fetched now.
+        Bytes that are not on this device are fetched first. Raises `AttachmentNotFoundError` when the document has none of
+        this name, and `AttachmentNotHereError` when its bytes are not here and can't be fetched now.
         """
         attachment = self._attachment(col, key, name)
         blob = self._view(lambda reader: whole_blob(reader, attachment))
         if blob is None:
-            raise AttachmentNotHereError(f"{col}/{key}: the bytes of {name!r} have not arrived yet")
+            await self._fetch(attachment, f"{col}/{key}: the bytes of {name!r} have not arrived yet")
+            blob = self._view(lambda reader: whole_blob(reader, attachment))
+        if blob is None:
+            raise AttachmentNotHereError(f"{col}/{key}: the bytes of {name!r} left this device again; open it again")
         return AttachmentReader(self._store, attachment, blob)
+
+    async def _fetch(self, attachment: Attachment, not_here: str) -> None:
+        if not self._connectivity.is_on:
+            raise AttachmentNotHereError(f"{not_here}, and the device is offline")
+        try:
+            await self._lane.fetch(attachment)
+        except ConnectionError as problem:
+            raise AttachmentNotHereError(f"{not_here}, and the server can't be reached: {problem}") from problem
+        except NotFoundError as problem:
+            raise AttachmentNotHereError(f"{not_here}, at the server neither") from problem
 
     def _attachment(self, col: str, key: str, name: str) -> Attachment:
         named = self._view(lambda reader: attached(reader, col, key))
@@ -82,6 +97,25 @@ class AttachmentMethods(ManagerParts):
         if was_there:
             self._something_was_saved()
         return was_there
+
+    async def sync_attachments(self) -> AttachmentSync:
+        """Send and fetch attached bytes until nothing is left; the background task does it by itself.
+
+        Being offline is not an exception: the result tells it in `errors`, and the next time goes on where this one was.
+        """
+        if not self._connectivity.is_on:
+            return AttachmentSync(errors=["offline: set_online(True) takes it online again"])
+        return await self._lane.move_all()
+
+    async def evict_attachments(self, bytes_wanted: int | None = None) -> int:
+        """Drop attached bytes from this device, the oldest first, until so many are free (None: all that may go).
+
+        Only what the server has said it has, and no unsent change names. Opening an attachment fetches its bytes again; they
+        are not fetched by themselves any more. Returns how many bytes were dropped.
+        """
+        return await self._store.commit(
+            lambda engine: evict_oldest(engine, LENGTH_MAX if bytes_wanted is None else bytes_wanted)
+        )
 
     async def collect_attachments(self) -> int:
         """Forget bytes on this device that no document, unsent change or conflict names; return how many files that were.

@@ -12,7 +12,10 @@ import random
 from collections.abc import Callable
 from typing import TypeVar
 
+from solidb_sync.client.attachment_calls import AttachmentCalls
 from solidb_sync.client.attachment_edits import AttachmentEdits
+from solidb_sync.client.attachment_lane import AttachmentLane
+from solidb_sync.client.attachment_transfers import AttachmentTransfers
 from solidb_sync.client.background_loop import BackgroundLoop
 from solidb_sync.client.commands import CommandSender
 from solidb_sync.client.config import SyncConfig
@@ -75,6 +78,14 @@ class ManagerParts:
         self._rounds = Rounds(store.clock, self._events, self._connectivity, max_retries=self._config.max_retries)
         self._interval_seconds = self._config.sync_interval_secs
         self._backoff = Backoff(random_source or random.Random())  # noqa: S311 - jitter, not a secret
+        self._lane = AttachmentLane(
+            store,
+            AttachmentTransfers(store, AttachmentCalls(client, database)),
+            self._attachments,
+            self._connectivity,
+            backoff=self._backoff,
+            is_eager=self._config.attachments == "eager",
+        )
         self._commands: CommandSender | None = None
         self._loop: BackgroundLoop | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -82,6 +93,14 @@ class ManagerParts:
     def _something_was_saved(self) -> None:
         if self._loop is not None and self._connectivity.is_on:
             self._loop.wake()
+
+    def _round_has_ended(self, *, has_failed: bool) -> None:
+        """Tell the lane of attachments what a round has brought it."""
+        if self._server.saw_attachments:
+            self._server.saw_attachments = False
+            self._lane.wake()
+        if not has_failed:
+            self._lane.server_answers()
 
     def _known_collections(self) -> set[str]:
         subscribed = self._view(lambda reader: reader.subscriptions())

@@ -16,6 +16,7 @@ from solidb_sync.client.scope import exclude, purge, subscribe_to
 from solidb_sync.client.sync_events import SyncEventKind
 from solidb_sync.errors import ConnectionError, SoliDBError
 from solidb_sync.storage.engine import StorageEngine
+from solidb_sync.storage.inbox import mentions_attachment
 from solidb_sync.storage.records import ChangeState, Subscription
 from solidb_sync.storage.subscriptions import checked_subscription
 
@@ -36,6 +37,7 @@ class SyncMethods(ManagerParts):
         report, began = await self._rounds.run(self._round.run)
         if not began and report.result.success and self._view(lambda reader: reader.count_changes(ChangeState.PENDING)):
             report, _ = await self._rounds.run(self._round.run)  # saved too late for the round that was shared
+        self._round_has_ended(has_failed=report.has_failed)
         if self._loop is not None and not report.has_failed:
             self._loop.note_success()
         return report.result
@@ -44,6 +46,7 @@ class SyncMethods(ManagerParts):
 
     async def _run_round(self) -> RoundReport:
         report, _ = await self._rounds.run(self._round.run)
+        self._round_has_ended(has_failed=report.has_failed)
         return report
 
     async def full_resync(self, *, discard_local: bool = False) -> SyncResult:
@@ -102,8 +105,10 @@ class SyncMethods(ManagerParts):
             for task in doorbells:
                 task.cancel()
             await self._rounds.cancel()
+            await self._lane.cancel()
         elif self._loop is not None and self._config.auto_sync:
             self._loop.wake_now()
+            self._lane.wake_now()
             if not was_on:
                 self._listen()
 
@@ -122,6 +127,8 @@ class SyncMethods(ManagerParts):
     async def _ring(self, ring: Ring) -> None:
         """Take the news if it came along and is all there is; otherwise let the loop ask for it."""
         if ring.page is not None and await self._round.take_news(ring.since, ring.page):
+            if any(map(mentions_attachment, ring.page.server_changes)):
+                self._lane.wake()
             return
         if self._loop is None:
             return

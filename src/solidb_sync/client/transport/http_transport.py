@@ -14,6 +14,7 @@ from solidb_sync.client.transport.transport import TransportAnswer
 from solidb_sync.errors import AuthError, ConfigError, ConnectionError
 from solidb_sync.protocol import endpoints
 from solidb_sync.protocol.addresses import PORT_DEFAULT, is_loopback
+from solidb_sync.protocol.attachments import is_attachment_path
 from solidb_sync.protocol.compression import (
     GZIP,
     INLINE_BYTES_MAX,
@@ -139,8 +140,9 @@ class HttpClient:
     ) -> TransportAnswer:
         headers = {**(self._credentials.headers if shown is None else shown), "accept-encoding": GZIP}
         if body is not None:
-            headers["content-type"] = "application/json"
-            if self._may_pack and is_worth_packing(len(body), is_nearby=self._is_nearby):
+            is_json = not is_attachment_path(path)
+            headers["content-type"] = "application/json" if is_json else "application/octet-stream"
+            if is_json and self._may_pack and is_worth_packing(len(body), is_nearby=self._is_nearby):
                 headers["content-encoding"] = GZIP
                 body = packed(body) if len(body) <= INLINE_BYTES_MAX else await asyncio.to_thread(packed, body)
         timeouts = self._timeouts(self.timeout_ms / 1000)
