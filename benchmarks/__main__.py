@@ -9,6 +9,7 @@ from benchmarks import (
     conflicts,
     crowd,
     doorbell,
+    encryption,
     engines,
     filtered_push,
     first_sync,
@@ -33,6 +34,7 @@ MEASUREMENTS = {
     "interpreter": interpreter.measure,
     "first_sync": first_sync.measure,
     "flaky": flaky.measure,
+    "encryption": encryption.measure,
     "filtered_push": filtered_push.measure,
 }
 

@@ -109,3 +109,14 @@ def test_a_command_without_its_settings_is_wrong_usage(cli):
         "type": "ConfigError",
         "code": 2,
     }
+
+
+def test_the_key_of_the_store_comes_from_a_variable_or_a_file_and_is_never_written_into_the_settings(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "key").write_text("a passphrase\n")
+    monkeypatch.setenv("SOLIDB_ENCRYPTION_KEY_FILE", str(tmp_path / "key"))
+    assert client_settings({}).secret("encryption_key") == "a passphrase"
+    monkeypatch.delenv("SOLIDB_ENCRYPTION_KEY_FILE")
+    (tmp_path / "solidb.toml").write_text('encryption_key = "a passphrase"\n')
+    with pytest.raises(ConfigError, match="encryption_key is a secret"):
+        client_settings({})

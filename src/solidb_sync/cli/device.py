@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
-from solidb_sync.cli.settings import Settings
+from solidb_sync.cli.settings import ENCRYPTION_KEY, Settings
 from solidb_sync.client.config import SyncConfig
 from solidb_sync.client.sync_manager import SyncManager
 from solidb_sync.client.transport.http_transport import HttpClient
@@ -71,7 +71,8 @@ async def opened(
     """
     path, device_id = _place(settings) if creates else existing_store(settings)
     config = SyncConfig(auto_sync=interval_seconds is not None, sync_interval_secs=interval_seconds or 30)
-    with LocalStore.open(path, device_id, engine=engine_for(path)) as store:
+    key = settings.secret(ENCRYPTION_KEY)
+    with LocalStore.open(path, device_id, engine=engine_for(path), encryption_key=key) as store:
         manager = SyncManager(store, transport or NoServer(), config)
         try:
             yield manager

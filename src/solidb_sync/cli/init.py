@@ -13,7 +13,7 @@ import click
 from solidb_sync.cli.device import http_client
 from solidb_sync.cli.options import examples, server_options
 from solidb_sync.cli.output import EXIT_DONE, EXIT_NOT_DONE, Output
-from solidb_sync.cli.settings import FILE_NAME, Settings
+from solidb_sync.cli.settings import ENCRYPTION_KEY, FILE_NAME, Settings
 from solidb_sync.storage.local_store import LocalStore
 from solidb_sync.storage.stored_engine import engine_for
 
@@ -32,7 +32,9 @@ def init(*, force: bool, as_json: bool, **flags: Any) -> int:
         return EXIT_NOT_DONE
     values = _values(Settings(flags, os.environ, {}))
     http_client(Settings(values, {}, {}))  # an address or a database that can't be used is refused now
-    LocalStore.open(values["store"], values["device_id"], engine=engine_for(values["store"])).close()
+    key = Settings({}, os.environ, {}).secret(ENCRYPTION_KEY)
+    path = values["store"]
+    LocalStore.open(path, values["device_id"], engine=engine_for(path), encryption_key=key).close()
     write_private(Path(FILE_NAME), toml_text(values))
     told = {"settings": FILE_NAME, **values}
     output.result(told, f"wrote {FILE_NAME}: device {values['device_id']}, store {values['store']}")

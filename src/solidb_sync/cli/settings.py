@@ -19,7 +19,9 @@ from solidb_sync.errors import ConfigError
 FILE_NAME = "solidb.toml"
 SERVER_TABLE = "server"
 SECRET_BYTES_MAX = 64 * 1024
-CLIENT_NAMES = ("url", "database", "store", "device_id", "api_key_file", "allow_plain_http")
+ENCRYPTION_KEY = "encryption_key"
+SECRET_NAMES = ("api_key", ENCRYPTION_KEY)
+CLIENT_NAMES = ("url", "database", "store", "device_id", "api_key_file", "encryption_key_file", "allow_plain_http")
 SERVER_NAMES = ("data", "host", "port", "api_key_file", "retention_days")
 NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
 
@@ -102,11 +104,11 @@ def read_secret(path: str) -> str:
         with Path(path).open("rb") as file:
             text = file.read(SECRET_BYTES_MAX).decode("utf-8").strip()
     except OSError as problem:
-        raise ConfigError(f"api_key_file: {path} can't be read: {problem.strerror}") from None
+        raise ConfigError(f"{path} can't be read: {problem.strerror}") from None
     except UnicodeDecodeError:
-        raise ConfigError(f"api_key_file: {path} is not UTF-8 text") from None
+        raise ConfigError(f"{path} is not UTF-8 text") from None
     if not text:
-        raise ConfigError(f"api_key_file: {path} is empty; write the key into it")
+        raise ConfigError(f"{path} is empty; write the key into it")
     return text
 
 
@@ -137,8 +139,8 @@ def _read_file() -> dict[str, Any]:
 
 def _checked(values: dict[str, Any], known: tuple[str, ...], where: str) -> dict[str, Any]:
     for name, value in values.items():
-        if name == "api_key":
-            raise ConfigError(f"{where}: api_key is a secret; keep it in a file of its own and name that as api_key_file")
+        if name in SECRET_NAMES:
+            raise ConfigError(f"{where}: {name} is a secret; keep it in a file of its own and name that as {name}_file")
         if name not in known:
             raise ConfigError(f"{where}: {name!r} is not a setting; known are {', '.join(known)}")
         if not isinstance(value, (str, int, float, bool)):

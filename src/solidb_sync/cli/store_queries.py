@@ -12,7 +12,7 @@ import click
 
 from sdbql.shell.bind_arguments import bind_argument
 from solidb_sync.cli.device import NoServer, existing_store
-from solidb_sync.cli.settings import Settings
+from solidb_sync.cli.settings import ENCRYPTION_KEY, Settings
 from solidb_sync.client.config import SyncConfig
 from solidb_sync.client.sync_manager import SyncManager
 from solidb_sync.errors import SoliDBError, StoreLockedError
@@ -52,7 +52,7 @@ class StoreQueries:
 def opened_for_queries(settings: Settings) -> Iterator[StoreQueries]:
     """Open the store, which must be there, for as long as the block runs; for reading only while another process has it."""
     path, device_id = existing_store(settings)
-    with asyncio.Runner() as runner, _opened(path, device_id) as store:
+    with asyncio.Runner() as runner, _opened(path, device_id, settings.secret(ENCRYPTION_KEY)) as store:
         manager = SyncManager(store, NoServer(), SyncConfig(auto_sync=False))
         try:
             yield StoreQueries(store, manager, runner)
@@ -60,11 +60,11 @@ def opened_for_queries(settings: Settings) -> Iterator[StoreQueries]:
             runner.run(manager.stop())
 
 
-def _opened(path: str, device_id: str) -> LocalStore:
+def _opened(path: str, device_id: str, key: str | None) -> LocalStore:
     try:
-        return LocalStore.open(path, device_id, engine=engine_for(path))
+        return LocalStore.open(path, device_id, engine=engine_for(path), encryption_key=key)
     except StoreLockedError:
-        return LocalStore.open_for_reading(path, device_id)
+        return LocalStore.open_for_reading(path, device_id, encryption_key=key)
 
 
 def bind_option(function: Callable[..., Any]) -> Callable[..., Any]:

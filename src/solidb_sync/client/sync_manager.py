@@ -19,6 +19,7 @@ from solidb_sync.client.manager.attachments import AttachmentMethods
 from solidb_sync.client.manager.conflicts import ConflictMethods
 from solidb_sync.client.manager.deltas import DeltaMethods
 from solidb_sync.client.manager.documents import DocumentMethods
+from solidb_sync.client.manager.encryption import EncryptionMethods
 from solidb_sync.client.manager.filters import FilterMethods
 from solidb_sync.client.manager.observation import ObservationMethods
 from solidb_sync.client.manager.quarantine import QuarantineMethods
@@ -40,6 +41,7 @@ class SyncManager(
     QueryMethods,
     ConflictMethods,
     DeltaMethods,
+    EncryptionMethods,
     QuarantineMethods,
     FilterMethods,
     ObservationMethods,

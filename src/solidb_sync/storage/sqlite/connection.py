@@ -22,6 +22,7 @@ BUSY_TIMEOUT_MS = 5_000
 CACHE_KIB = 16 * 1024
 WAL_CHECKPOINT_PAGES = 4_000
 SEALED_CACHE_KIB = 32 * 1024
+SEALED_READING_CACHE_KIB = 64 * 1024
 SEALED_WAL_CHECKPOINT_PAGES = 2_000
 """Sealed pages are twice as large, and dearer to read again."""
 
@@ -72,7 +73,8 @@ def add_functions(connection: apsw.Connection) -> None:
 
 def _pragmas(location: FileLocation, durability: str, read_only: bool) -> list[str]:
     is_sealed = location.sealing is not None
-    cache_kib = SEALED_CACHE_KIB if is_sealed else CACHE_KIB
+    sealed_cache_kib = SEALED_READING_CACHE_KIB if read_only else SEALED_CACHE_KIB
+    cache_kib = sealed_cache_kib if is_sealed else CACHE_KIB
     checkpoint_pages = SEALED_WAL_CHECKPOINT_PAGES if is_sealed else WAL_CHECKPOINT_PAGES
     shared = [f"PRAGMA cache_size = -{cache_kib}", "PRAGMA temp_store = MEMORY", "PRAGMA trusted_schema = OFF"]
     if read_only:
