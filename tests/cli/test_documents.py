@@ -16,7 +16,9 @@ import pytest
 
 from solidb_sync.cli.program import program
 from solidb_sync.protocol import limits
+from solidb_sync.protocol.attachments import PIECE_BYTES_MAX
 from solidb_sync.server.http import (
+    attachment_routes,
     auth_routes,
     conflict_routes,
     document_routes,
@@ -131,13 +133,21 @@ def test_every_endpoint_is_in_the_server_document_and_no_other():
     text = (ROOT / "docs/SERVER.md").read_text("utf-8")
     rows = [line for line in text.splitlines() if line.startswith(("| `GET", "| `POST", "| `PUT", "| `DELETE"))]
     documented = {path for row in rows for path in re.findall(r"(/[\w/{}-]+)", row.split("|")[1])}
-    modules = (auth_routes, conflict_routes, document_routes, health_routes, maintenance_routes, sync_routes)
+    modules = (
+        attachment_routes,
+        auth_routes,
+        conflict_routes,
+        document_routes,
+        health_routes,
+        maintenance_routes,
+        sync_routes,
+    )
     assert documented == {route.path for module in modules for route in module.ROUTES}
 
 
 def test_the_limits_in_the_server_document_are_those_of_the_code():
     rows = re.findall(r"^\| `([A-Z_]+)`: .* \| (\d+) \|$", (ROOT / "docs/SERVER.md").read_text("utf-8"), re.MULTILINE)
     known = {name: getattr(limits, name) for name in limits.__all__}
-    known |= {"DATABASES_MAX": DATABASES_MAX, "LISTENERS_MAX": LISTENERS_MAX}
+    known |= {"PIECE_BYTES_MAX": PIECE_BYTES_MAX, "DATABASES_MAX": DATABASES_MAX, "LISTENERS_MAX": LISTENERS_MAX}
     assert rows
     assert {name: int(value) for name, value in rows} == {name: known[name] for name, _ in rows}

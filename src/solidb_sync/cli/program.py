@@ -7,6 +7,7 @@ import importlib.metadata
 import click
 
 import sdbql
+from solidb_sync.cli.attachments import attach, attachments
 from solidb_sync.cli.conflicts import conflicts
 from solidb_sync.cli.convert import convert
 from solidb_sync.cli.demo.command import demo
@@ -39,6 +40,8 @@ for command in (
     put,
     delete,
     pending,
+    attach,
+    attachments,
     conflicts,
     query,
     explain,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import signal
 from collections.abc import AsyncIterator
 from typing import Any
@@ -16,7 +17,7 @@ from solidb_sync.cli.options import examples, server_options
 from solidb_sync.cli.output import EXIT_DONE, EXIT_NOT_DONE, Output, json_text
 from solidb_sync.cli.settings import Settings, client_settings
 from solidb_sync.client.events import ChangeEvent
-from solidb_sync.client.results import SyncResult
+from solidb_sync.client.results import SyncProblem, SyncResult
 from solidb_sync.client.sync_manager import SyncManager
 
 LOOK_SECONDS = 0.5
@@ -47,7 +48,12 @@ def sync(*, watch: bool, interval: float, as_json: bool, **flags: Any) -> int:
 
 async def _one_round(settings: Settings) -> SyncResult:
     async with opened(settings, http_client(settings), creates=True) as manager:
-        return await manager.sync_now()
+        result = await manager.sync_now()
+        if not result.success:
+            return result
+        moved = await manager.sync_attachments()
+        problems = [SyncProblem("AttachmentNotMoved", error, is_retryable=True) for error in moved.errors]
+        return dataclasses.replace(result, success=moved.success, errors=moved.errors, error_details=problems)
 
 
 async def _watch(settings: Settings, output: Output, interval: float) -> int:
