@@ -35,6 +35,21 @@ class SystemClock:
 
 
 @lru_cache(maxsize=256)
+def milliseconds_of(text: str) -> int | None:
+    """Return the moment an ISO-8601 text names, None when it is none; without an offset it is in UTC.
+
+    >>> milliseconds_of("2024-01-15T10:30:00.000Z")
+    1705314600000
+    >>> milliseconds_of("soon") is None
+    True
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
 def iso_text(milliseconds: int) -> str:
     """Return a moment as ISO-8601 text in UTC, to the millisecond.
 

@@ -15,6 +15,7 @@ SoliDBError
 │   └── ResyncRequiredError     this replica and the server no longer share a history
 ├── StorageError                the local store could not do it
 │   ├── StorageFullError        no room: nothing was written
+│   ├── DocumentEvictedError    it was dropped here to save room, and can't be fetched now: retry when online
 │   ├── StorageCorruptError     what is on disk is not what was written
 │   ├── StoreLockedError        another process has the store open for writing
 │   └── EncryptionError         wrong or missing key
@@ -113,6 +114,10 @@ class StorageError(SoliDBError):
 
 class StorageFullError(StorageError):
     """There is no room; nothing was written."""
+
+
+class DocumentEvictedError(StorageError):
+    """The document is on the server, and not here: it was dropped to save room. Retry when the server can be reached."""
 
 
 class StorageCorruptError(StorageError):

@@ -234,6 +234,14 @@ class SyncManager(Facade[AsyncManager]):
     status = blocking(AsyncManager.status)
     metrics = blocking(AsyncManager.metrics)
 
+    storage_usage = blocking(AsyncManager.storage_usage)
+    set_storage_limit = blocking(AsyncManager.set_storage_limit)
+    evict = blocking(AsyncManager.evict)
+    create_ttl_index = blocking(AsyncManager.create_ttl_index)
+    list_ttl_indexes = blocking(AsyncManager.list_ttl_indexes)
+    drop_ttl_index = blocking(AsyncManager.drop_ttl_index)
+    cleanup = blocking(AsyncManager.cleanup)
+
     def changes(
         self,
         col: str | None = None,

@@ -15,7 +15,8 @@ from solidb_sync.storage.text_forms import parse_vector
 class ChangeEvent:
     """One document is not what it was. `type`: `insert`, `update` or `delete`; `source`: `local` or `remote`.
 
-    `reason` is `filter` when nobody deleted it: it does not match this device's filter any more.
+    `reason` says why a document is not here any more that nobody deleted: `filter` (it does not match this device's
+    filter any more), `reset` (its collection was emptied), `evicted` or `expired` (dropped to save room; the server has it).
     """
 
     type: str

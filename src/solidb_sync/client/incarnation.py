@@ -51,4 +51,5 @@ def finish_resync(engine: StorageEngine) -> None:
             engine.put_base(collection, key, replace(base, is_deleted=True))
             rebuild(engine, collection, key)
     engine.clear_unseen()
+    engine.clear_marks(Mark.EVICTED)  # all that the server has is here again
     engine.save_replica(replace(engine.replica(), is_resyncing=False))

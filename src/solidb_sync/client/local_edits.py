@@ -13,8 +13,9 @@ from solidb_sync.client import field_operations as operations
 from solidb_sync.client.events import with_identity
 from solidb_sync.client.field_operations import value_in
 from solidb_sync.client.notifications import Notifications
+from solidb_sync.client.storage_room import StorageRoom
 from solidb_sync.client.strategies import Strategies
-from solidb_sync.errors import InvalidDocumentError, SyncError
+from solidb_sync.errors import InvalidDocumentError, StorageFullError, SyncError
 from solidb_sync.json_value import Canonical, JsonDocument, canonical, decode
 from solidb_sync.model.crdt.authorship import Authorship
 from solidb_sync.model.crdt.field_states import (
@@ -64,11 +65,18 @@ class LocalEdits:
     """Records edits in a store and tells listeners."""
 
     def __init__(
-        self, store: LocalStore, notifications: Notifications, strategies: Strategies, *, pending_max: int | None
+        self,
+        store: LocalStore,
+        notifications: Notifications,
+        strategies: Strategies,
+        room: StorageRoom,
+        *,
+        pending_max: int | None,
     ) -> None:
         self._store = store
         self._notifications = notifications
         self._strategies = strategies
+        self._room = room
         self._pending_max = pending_max
 
     async def save(self, collection: str, key: str, document: JsonDocument, *, merge: bool) -> bool:
@@ -108,11 +116,14 @@ class LocalEdits:
         stamp = self._store.stamp()
         minted = [Minted(self._store.mint_id(), stamp, transaction, len(edits) if transaction else 0) for _ in edits]
         pending_max = self._pending_max
+        more_bytes = _bytes_added(edits)
         stamped = [self._strategies.wants_stamps(edit.collection) for edit in edits]
         now_ms = self._store.clock.now_ms()
 
         def work(engine: StorageEngine) -> list[DocumentChanged]:
             check_room(engine, pending_max)
+            if more_bytes is not None:
+                self._room.check(engine, more_bytes)
             facts = [
                 _apply(engine, replace(mint, hlc=next_device_stamp(engine, now_ms=now_ms)) if has_stamp else mint, edit)
                 for mint, edit, has_stamp in zip(minted, edits, stamped, strict=True)
@@ -123,9 +134,22 @@ class LocalEdits:
                 _correct_size(engine, transaction, len(changed))
             return changed
 
-        facts = await self._store.commit(work)
+        try:
+            facts = await self._store.commit(work)
+        except StorageFullError as problem:
+            self._room.tell(problem)
+            raise
+        if more_bytes is not None:
+            self._room.tell(None)
         self._notifications.publish([fact for fact in facts if not same_value(fact.document, fact.old_document)])
         return facts
+
+
+def _bytes_added(edits: list[_Edit]) -> int | None:
+    """Return the bytes of the documents to save, None when nothing is saved: deletions always have room."""
+    if not any(edit.document or edit.rewrite or edit.operations for edit in edits):
+        return None
+    return sum(len(edit.document.text) for edit in edits if edit.document is not None)
 
 
 def _apply(engine: StorageEngine, minted: Minted, edit: _Edit) -> DocumentChanged | None:

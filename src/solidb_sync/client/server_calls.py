@@ -27,6 +27,8 @@ from solidb_sync.protocol.messages import (
     ClientSettings,
     ConflictList,
     ExplainRequest,
+    FetchAnswer,
+    FetchRequest,
     FilterCounts,
     OfferAnswer,
     OfferRequest,
@@ -91,6 +93,12 @@ class ServerCalls:
         """Ask what a filter would let through of the whole collection."""
         answer = await self._post(endpoints.path_for(endpoints.EXPLAIN, self.database), encode_message(request))
         return decode_message(answer.body, FilterCounts)
+
+    async def fetch(self, collection: str, key: str) -> FetchAnswer:
+        """Ask for one document as it is now."""
+        path = endpoints.path_for(endpoints.FETCH, self.database)
+        answer = await self._post(path, encode_message(FetchRequest(collection, key)))
+        return decode_message(answer.body, FetchAnswer)
 
     async def offer(self, request: OfferRequest) -> OfferAnswer:
         """Offer documents to a server that has lost a part of its history."""

@@ -41,6 +41,7 @@ class SyncEventKind(Enum):
     RESYNC = "resync"
     ONLINE = "online"
     OFFLINE = "offline"
+    STORAGE_FULL = "storage_full"
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from solidb_sync.client.manager.observation import ObservationMethods
 from solidb_sync.client.manager.quarantine import QuarantineMethods
 from solidb_sync.client.manager.queries import QueryMethods
 from solidb_sync.client.manager.replicated_fields import ReplicatedFieldMethods
+from solidb_sync.client.manager.space import SpaceMethods
 from solidb_sync.client.transport.transport import Transport
 from solidb_sync.errors import ConfigError
 from solidb_sync.storage.local_store import LocalStore
@@ -43,6 +44,7 @@ class SyncManager(
     DeltaMethods,
     EncryptionMethods,
     QuarantineMethods,
+    SpaceMethods,
     FilterMethods,
     ObservationMethods,
 ):

@@ -414,6 +414,21 @@ class OfferAnswer(Struct):
     protocol: int = PROTOCOL
 
 
+class FetchRequest(Struct):
+    """Ask for one document as it is now, for a device that has evicted it."""
+
+    collection: str
+    key: str
+
+
+class FetchAnswer(Struct, omit_defaults=True):
+    """The whole document, None when there is none or it is deleted; and which history and run of the server it is from."""
+
+    epoch: str
+    run: str
+    change: ServerChange | None = None
+
+
 class StatusAnswer(Struct, omit_defaults=True):
     """What the server knows of one client."""
 

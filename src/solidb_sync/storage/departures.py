@@ -33,8 +33,8 @@ def drop_row(engine: StorageEngine, collection: str, key: str) -> None:
             engine.mark(Mark.GHOST, collection, key)
     engine.drop_row(collection, key)
     engine.drop_base(collection, key)
-    engine.unmark(Mark.LEAVING, collection, key)
-    engine.unmark(Mark.DOUBTED, collection, key)
+    for mark in (Mark.LEAVING, Mark.DOUBTED, Mark.EVICTED):
+        engine.unmark(mark, collection, key)
 
 
 def take_away(engine: StorageEngine, change: ServerChange) -> None:
@@ -52,8 +52,8 @@ def take_away(engine: StorageEngine, change: ServerChange) -> None:
 
 def stays(engine: StorageEngine, collection: str, key: str) -> None:
     """Note that the server has sent a row: it is in this device's part."""
-    engine.unmark(Mark.LEAVING, collection, key)
-    engine.unmark(Mark.DOUBTED, collection, key)
+    for mark in (Mark.LEAVING, Mark.DOUBTED, Mark.EVICTED):
+        engine.unmark(mark, collection, key)
 
 
 def drop_left(engine: StorageEngine) -> list[DocumentChanged]:
@@ -89,6 +89,9 @@ def drop_clean_rows(engine: StorageEngine, collection: str, *, but: Container[Pl
     """
     places = [(collection, key) for key in engine.keys(collection)]
     clean = [place for place in places if place not in but and not _keeps_changes(engine, place, upto)]
+    for place in engine.marked(Mark.EVICTED):
+        if place[0] == collection:
+            engine.unmark(Mark.EVICTED, *place)  # nothing is left to fetch
     return _drop_all(engine, clean, reason="reset")
 
 

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from solidb_sync.errors import StorageFullError
+from solidb_sync.errors import DocumentEvictedError, StorageFullError
 from solidb_sync.json_value import Canonical, JsonDocument, check_size, decode, encode
 from solidb_sync.model.attachment import MARKER
 from solidb_sync.model.crdt.field_states import Operations
@@ -75,6 +75,8 @@ def record_delete(engine: StorageEngine, minted: Minted, place: tuple[str, str])
     """Delete a document; None when it is not there."""
     collection, key = place
     row = engine.row(collection, key)
+    if row is None and engine.has_marks(Mark.EVICTED) and engine.is_marked(Mark.EVICTED, collection, key):
+        raise DocumentEvictedError(f"{collection}/{key}: evicted from this device; get it while online, then delete it")
     if row is None or row.body is None:
         return None
     refused = engine.rejected_of(collection, key)

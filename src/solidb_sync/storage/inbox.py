@@ -98,6 +98,13 @@ def apply_page(engine: StorageEngine, page: Page, *, wants_facts: bool) -> PageA
     return applied
 
 
+def keep_fetched(engine: StorageEngine, change: ServerChange) -> None:
+    """Keep one whole document that was asked for by itself; the caller has seen that no page can be older than it."""
+    _write(engine, [change], [_prepared(engine, change)])
+    if mentions_attachment(change):
+        engine.mark(Mark.ATTACHED, change.collection, change.key)
+
+
 def mentions_attachment(change: ServerChange) -> bool:
     """Return whether a change brings a document or fields that name an attachment."""
     content = change.delta if change.operation == "update" else change.document
@@ -129,7 +136,7 @@ def _sent_bytes(change: ServerChange) -> int:
 
 def _has_doubts(engine: StorageEngine) -> bool:
     """Return whether the coming of a row may mean that it stays after all."""
-    return engine.has_marks(Mark.LEAVING) or engine.has_marks(Mark.DOUBTED)
+    return any(engine.has_marks(mark) for mark in (Mark.LEAVING, Mark.DOUBTED, Mark.EVICTED))
 
 
 def _cursor(engine: StorageEngine, collection: str | None) -> int:

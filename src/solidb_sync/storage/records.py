@@ -27,13 +27,15 @@ class Mark(IntEnum):
     """What is remembered about a row beside it.
 
     LEAVING: it goes when its last change is settled. DOUBTED: it goes unless the server sends it again. GHOST: it is gone,
-    and had edits of this incarnation in it. ATTACHED: its document has, or had, attachments.
+    and had edits of this incarnation in it. ATTACHED: its document has, or had, attachments. EVICTED: it was dropped to save
+    room, and is still on the server.
     """
 
     LEAVING = 1
     DOUBTED = 2
     GHOST = 3
     ATTACHED = 4
+    EVICTED = 5
 
 
 DocumentRow = tuple[str, Raw, Raw, str]

@@ -78,8 +78,8 @@ def minted_again_without_asking(patch: Planter) -> None:
 def _with_synchronous(patch: Planter, level: str) -> None:
     original = connection._pragmas
 
-    def pragmas(*arguments: Any) -> list[str]:
-        return [pragma.replace("= FULL", f"= {level}") for pragma in original(*arguments)]
+    def pragmas(*arguments: Any, **options: Any) -> list[str]:
+        return [pragma.replace("= FULL", f"= {level}") for pragma in original(*arguments, **options)]
 
     patch.setattr(connection, "_pragmas", pragmas)
 

@@ -7,9 +7,11 @@ from types import TracebackType
 from typing import Any
 
 from solidb_sync.client.document_view import shown_document
+from solidb_sync.client.evicted_documents import fetch_evicted
 from solidb_sync.client.local_edits import LocalEdits, Transaction
 from solidb_sync.client.manager.parts import ManagerParts
 from solidb_sync.storage.local_store import LocalStore
+from solidb_sync.storage.retention import is_evicted
 from solidb_sync.storage.sqlite.sqlite_data_source import data_source
 
 
@@ -30,8 +32,18 @@ class DocumentMethods(ManagerParts):
         """Return a document with `_key` and `_id`, None when it is not there.
 
         `meta=True` adds `_version`, `_timestamp` and `_sync` (`state`: synced, pending, conflict or rejected).
+
+        One that was evicted is fetched from the server, and comes without `meta` when it has moved on there; raises
+        `DocumentEvictedError` when the server can't be asked.
         """
-        return self._view(lambda reader: shown_document(reader, col, key, meta=meta))
+        shown = self._view(lambda reader: shown_document(reader, col, key, meta=meta))
+        if shown is not None:
+            self._read_times.note(col, key, self._store.clock.now_ms())
+            return shown
+        if not self._view(lambda reader: is_evicted(reader, col, key)):
+            return None
+        fetched = await fetch_evicted(self._store, self._server, self._connectivity, (col, key))
+        return self._view(lambda reader: shown_document(reader, col, key, meta=meta)) or fetched
 
     async def delete_document(self, col: str, key: str) -> None:
         """Delete a document: gone at once, the tombstone is sent later; nothing happens when it is not there."""

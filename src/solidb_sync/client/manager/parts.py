@@ -27,6 +27,7 @@ from solidb_sync.client.recovery import RecoveringRound
 from solidb_sync.client.retry import Backoff
 from solidb_sync.client.rounds import Rounds
 from solidb_sync.client.server_calls import ServerCalls
+from solidb_sync.client.storage_room import StorageRoom
 from solidb_sync.client.strategies import Strategies
 from solidb_sync.client.sync_events import SyncEvents
 from solidb_sync.client.sync_round import SyncRound
@@ -35,6 +36,7 @@ from solidb_sync.errors import ConfigError
 from solidb_sync.protocol.names import name_problem
 from solidb_sync.storage.engine import EngineReader
 from solidb_sync.storage.local_store import LocalStore
+from solidb_sync.storage.read_times import ReadTimes
 
 Result = TypeVar("Result")
 
@@ -71,7 +73,11 @@ class ManagerParts:
         self._conflicts = ConflictHandling(
             store, self._notifications, self._strategies, saved=lambda: self._something_was_saved()
         )
-        self._edits = LocalEdits(store, self._notifications, self._strategies, pending_max=self._config.max_pending_changes)
+        self._room = StorageRoom(self._events, self._config.storage_limit_bytes)
+        self._read_times = ReadTimes()
+        self._edits = LocalEdits(
+            store, self._notifications, self._strategies, self._room, pending_max=self._config.max_pending_changes
+        )
         self._attachments = AttachmentEdits(store, self._edits)
         sync_round = SyncRound(store, self._server, self._notifications, self._events, self._conflicts, config=self._config)
         self._round = RecoveringRound(store, self._server, sync_round, self._events)

@@ -12,8 +12,17 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from solidb_sync.protocol import endpoints
-from solidb_sync.protocol.messages import FilterCounts, OfferAnswer, RegisterAnswer, SentAnswer, StatusAnswer, SyncRequest
+from solidb_sync.protocol.messages import (
+    FetchAnswer,
+    FilterCounts,
+    OfferAnswer,
+    RegisterAnswer,
+    SentAnswer,
+    StatusAnswer,
+    SyncRequest,
+)
 from solidb_sync.server.auth.permissions import Principal
+from solidb_sync.server.fetch_document import fetch_document, read_fetch
 from solidb_sync.server.http import query
 from solidb_sync.server.http.answers import answered
 from solidb_sync.server.http.body import read_body
@@ -113,6 +122,14 @@ async def explain_filter(request: Request) -> FilterCounts:
     return await explain(database, asked)
 
 
+async def fetch(request: Request) -> FetchAnswer:
+    """Return one document as a pull would."""
+    principal = principal_of(request)
+    asked = read_fetch(await read_body(request))
+    database = open_database(request, principal, request.path_params["database"], is_write=False)
+    return await database.read(lambda session: fetch_document(session, asked))
+
+
 async def register_client(request: Request) -> RegisterAnswer:
     """Register a device, or give it a new incarnation."""
     principal = principal_of(request)
@@ -198,6 +215,7 @@ class _EventStream(Response):
 
 ROUTES = [
     Route(endpoints.EXPLAIN, answered(explain_filter), methods=["POST"]),
+    Route(endpoints.FETCH, answered(fetch), methods=["POST"]),
     Route(endpoints.DELTA, answered(delta), methods=["POST"]),
     Route(endpoints.PULL, answered(pull), methods=["POST"]),
     Route(endpoints.PULL, answered(pull_by_query), methods=["GET"]),

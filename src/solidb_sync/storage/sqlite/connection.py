@@ -15,10 +15,10 @@ import apsw
 from sdbql.sqlite_functions import SQL_FUNCTIONS
 from solidb_sync.errors import StorageCorruptError, StorageError, StorageFullError, StoreLockedError
 from solidb_sync.storage.private_files import create_private_file as create_private_file
+from solidb_sync.storage.sqlite.log_length import BUSY_TIMEOUT_MS, keep_log_short
 from solidb_sync.storage.sqlite.sealed.layout import PAGE_BYTES, RESERVED_BYTES
 from solidb_sync.storage.sqlite.sealed.sealing import Sealing
 
-BUSY_TIMEOUT_MS = 5_000
 CACHE_KIB = 16 * 1024
 WAL_CHECKPOINT_PAGES = 4_000
 SEALED_CACHE_KIB = 32 * 1024
@@ -45,8 +45,13 @@ class FileLocation:
         return replace(self, vfs=sealing.vfs, sealing=sealing)
 
 
-def open_connection(location: FileLocation, *, durability: str = "full", read_only: bool = False) -> apsw.Connection:
-    """Open one connection; the file must exist unless its virtual file system creates it."""
+def open_connection(
+    location: FileLocation, *, durability: str = "full", read_only: bool = False, shrinks: bool = False
+) -> apsw.Connection:
+    """Open one connection; the file must exist unless its virtual file system creates it.
+
+    With `shrinks` a file that is new can give unused pages back later.
+    """
     flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
     connection = None
     try:
@@ -54,8 +59,10 @@ def open_connection(location: FileLocation, *, durability: str = "full", read_on
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
         if location.sealing is not None and not read_only:
             connection.reserve_bytes("main", RESERVED_BYTES)
-        for pragma in _pragmas(location, durability, read_only):
+        for pragma in _pragmas(location, durability, read_only=read_only, shrinks=shrinks):
             connection.execute(pragma).fetchall()
+        if not read_only:
+            keep_log_short(connection, SEALED_WAL_CHECKPOINT_PAGES if location.sealing else WAL_CHECKPOINT_PAGES)
         add_functions(connection)
     except apsw.Error as problem:
         if connection is not None:
@@ -71,11 +78,10 @@ def add_functions(connection: apsw.Connection) -> None:
         connection.create_scalar_function(name, function, arguments, deterministic=True)
 
 
-def _pragmas(location: FileLocation, durability: str, read_only: bool) -> list[str]:
+def _pragmas(location: FileLocation, durability: str, *, read_only: bool, shrinks: bool) -> list[str]:
     is_sealed = location.sealing is not None
     sealed_cache_kib = SEALED_READING_CACHE_KIB if read_only else SEALED_CACHE_KIB
     cache_kib = sealed_cache_kib if is_sealed else CACHE_KIB
-    checkpoint_pages = SEALED_WAL_CHECKPOINT_PAGES if is_sealed else WAL_CHECKPOINT_PAGES
     shared = [f"PRAGMA cache_size = -{cache_kib}", "PRAGMA temp_store = MEMORY", "PRAGMA trusted_schema = OFF"]
     if read_only:
         return [*shared, "PRAGMA query_only = ON"]
@@ -83,12 +89,12 @@ def _pragmas(location: FileLocation, durability: str, read_only: bool) -> list[s
     return [
         *([f"PRAGMA page_size = {PAGE_BYTES}"] if is_sealed else []),
         *exclusive,
+        *(["PRAGMA auto_vacuum = INCREMENTAL"] if shrinks else []),  # before the first page is written
         "PRAGMA journal_mode = WAL",
         # A log may end in frames whose flush failed: readable now, gone after a power loss, and everything behind them too.
         # So the log is emptied into the database file before anything is added to it.
         "PRAGMA wal_checkpoint(TRUNCATE)",
         f"PRAGMA synchronous = {'FULL' if durability == 'full' else 'NORMAL'}",
-        f"PRAGMA wal_autocheckpoint = {checkpoint_pages}",
         *shared,
     ]
 

@@ -48,7 +48,7 @@ class SqliteEngine(SqliteReads, SqliteBlobWrites, SqliteTransactions):
         self._open(location)
 
     def _open(self, location: FileLocation) -> None:
-        connection = open_connection(location, durability=self._durability)
+        connection = open_connection(location, durability=self._durability, shrinks=True)
         migrate(connection, migrations_of(MIGRATIONS), location.path)
         secondary_indexes.build_again_what_differs(connection)
         SqliteReads.__init__(self, connection, location)
