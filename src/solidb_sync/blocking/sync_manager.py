@@ -241,6 +241,9 @@ class SyncManager(Facade[AsyncManager]):
     list_ttl_indexes = blocking(AsyncManager.list_ttl_indexes)
     drop_ttl_index = blocking(AsyncManager.drop_ttl_index)
     cleanup = blocking(AsyncManager.cleanup)
+    enable_encryption = blocking(AsyncManager.enable_encryption)
+    rotate_encryption_key = blocking(AsyncManager.rotate_encryption_key)
+    disable_encryption = blocking(AsyncManager.disable_encryption)
 
     def changes(
         self,
