@@ -8,7 +8,9 @@ from msgspec.structs import replace
 
 from solidb_sync.errors import ProtocolError
 from solidb_sync.json_value import decode
+from solidb_sync.model.crdt.field_states import read_operations
 from solidb_sync.protocol.messages import ServerChange
+from solidb_sync.storage.edits import record_operations
 from solidb_sync.storage.inbox import Page, apply_page
 
 
@@ -216,3 +218,19 @@ def test_a_resync_marks_what_it_brings_as_seen(device: Any, server: Any) -> None
         engine.save_replica(replace(engine.replica(), is_resyncing=True))
     device.pull(server.whole("a", {"v": 2}, {"x": 2}), server.gone("b", {"x": 3}))
     assert device.engine.unseen() == [("notes", "c")]
+
+
+def test_an_operation_that_a_pull_brings_before_its_answer_counts_once(device: Any) -> None:
+    """3, 31: the change is still pending here, and the server's version includes it already."""
+    minted = device.minted()
+    with device.transaction() as engine:
+        record_operations(engine, minted, ("notes", "a"), read_operations({"n": {"t": "counter", "add": 5}}))
+    brought = ServerChange(
+        "notes", "a", "insert",
+        document=Raw(b'{"n":7}'), version_vector=Raw(b'{"laptop":1,"phone":1}'), timestamp="s", seq=2,
+        crdt=Raw(b'{"n":{"t":"counter","s":[0,{"laptop":[2,0],"phone":[5,0]}]}}'),
+    )  # fmt: skip
+    device.pull(brought)
+    assert device.visible("a") == {"n": 7}
+    device.answer("duplicate:merged")
+    assert (device.visible("a"), device.engine.changes(state=None)) == ({"n": 7}, [])
