@@ -314,10 +314,15 @@ async def test_what_the_server_has_may_be_evicted_and_comes_again_when_it_is_ope
     phone = device("phone")
     await attach(phone, "n1")
     await attach(phone, "n2", content=b"short")
-    assert await phone.evict_attachments() == 0, "the server has not said that it has them"
     await phone.sync_attachments()
     assert await phone.evict_attachments() == 0, "an unsent change names them"
     await phone.sync_now()
+    await attach(phone, "n3", content=b"not sent")
+    await phone.sync_now()
+    assert (await phone.attachment_usage()).bytes_evictable == len(CONTENT) + 5, "of one the server has not said it has it"
+    await phone.delete_attachment("notes", "n3", "a")
+    await phone.sync_now()
+    assert await phone.collect_attachments() == 1
     usage = await phone.attachment_usage()
     assert (usage.files, usage.bytes_here, usage.bytes_evictable) == (2, len(CONTENT) + 5, len(CONTENT) + 5)
     assert await phone.evict_attachments(1) == len(CONTENT), "the oldest goes first, and no more than is wanted"

@@ -16,8 +16,9 @@ from solidb_sync import LocalStore
 from solidb_sync.model.attachment import CHUNK_BYTES, attachments_in
 
 MEBIBYTE = 1024 * 1024
-MEMORY_KIB_MAX = 16 * 1024
-"""What moving a file may take, whatever its size: some pieces, and the page cache of the database."""
+MEMORY_KIB_MAX = 128 * 1024
+"""What moving a file may take, whatever its size: some pieces, and the pages that the connections to the store keep."""
+SERVER_MEMORY_KIB_MAX = 16 * 1024
 
 
 @pytest.fixture
@@ -88,15 +89,17 @@ def test_a_file_arrives_whole_though_every_process_on_its_way_is_killed(server: 
         assert store.verify().is_sound
 
 
-def test_a_file_of_50_megabytes_goes_through_in_little_memory(server: ServerProcess, tmp_path: Path) -> None:
+def test_a_file_of_200_megabytes_goes_through_in_memory_that_does_not_grow_with_it(
+    server: ServerProcess, tmp_path: Path
+) -> None:
     file, copy = tmp_path / "file.bin", tmp_path / "copy.bin"
-    digest = written(file, 50 * MEBIBYTE)
+    digest = written(file, 200 * MEBIBYTE)
     assert server.process is not None
     before = peak_kib(server.process.pid)
     for task, store, place in (("put", "phone.db", file), ("send", "phone.db", file), ("fetch", "laptop.db", copy)):
         done = run(server, task, tmp_path / store, place)[-1]
         assert int(done.removeprefix("done ")) < MEMORY_KIB_MAX, f"{task}: {done} KiB"
-    assert peak_kib(server.process.pid) - before < MEMORY_KIB_MAX
+    assert peak_kib(server.process.pid) - before < SERVER_MEMORY_KIB_MAX
     assert hashlib.sha256(copy.read_bytes()).digest() == digest
 
 
