@@ -41,6 +41,7 @@ class NarrowWay:
         self.limits: list[int] = []
         """How many changes each answer of a page had."""
         self.refused = 0
+        self.loses_answers = False
 
     @property
     def database(self) -> str | None:
@@ -54,6 +55,8 @@ class NarrowWay:
             told = encode({"error": "too large", "code": 413, "type": "PayloadTooLarge"})
             return TransportAnswer(413, {}, told)
         answer = await self._client.exchange(method, path, query=query, body=body)
+        if self.loses_answers:
+            raise ConnectionError("the answer was lost")
         if path.endswith("/delta") and body is not None:
             self.carried.append(len(decode(body).get("changes", [])))
             self.limits.append(len(decode(answer.body).get("server_changes", [])))
@@ -297,12 +300,48 @@ async def test_a_batch_that_is_too_large_for_a_proxy_goes_in_smaller_ones(server
         assert way.refused == 2
 
 
-async def test_a_single_change_that_is_too_large_for_a_proxy_is_said_to_be(server: ServerProcess, database: str) -> None:
-    """N3: an error that names the status, not a loop; the change stays."""
+async def test_a_change_that_is_too_large_for_a_proxy_is_set_aside_and_holds_up_nothing(
+    server: ServerProcess, database: str
+) -> None:
+    """N3: it is still here, with the reason, and goes when the way is wider and it is retried."""
     way = NarrowWay(server.client(database), body_bytes_max=20_000)
     async with through(way, "phone") as phone:
+        await phone.save_document("notes", "before", {"n": 1})
         await phone.save_document("notes", "one", {"text": "x" * 30_000})
+        await phone.save_document("notes", "after", {"n": 1})
+        await phone.sync_now()
+        (aside,) = await phone.rejected_changes()
+        assert (aside.key, aside.reason.partition(":")[0]) == ("one", "PayloadTooLarge")
+        assert await phone.pending_changes() == []
+        assert (await phone.get_document("notes", "one") or {})["text"] == "x" * 30_000
+        way.body_bytes_max = 10**9
+        await phone.retry_rejected(aside.id)
+        assert (await phone.sync_now()).success
+        assert (await phone.rejected_changes(), await phone.pending_changes()) == ([], [])
+
+
+async def test_a_transaction_that_is_too_large_for_a_proxy_is_set_aside_whole(server: ServerProcess, database: str) -> None:
+    """N3: it can't be divided, so it is not asked for again and again."""
+    way = NarrowWay(server.client(database), body_bytes_max=20_000)
+    async with through(way, "phone") as phone:
+        async with phone.transaction() as together:
+            for number in range(6):
+                await together.save_document("notes", f"k{number}", {"text": "x" * 5_000})
+        await phone.save_document("notes", "after", {"n": 1})
+        await phone.sync_now()
+        assert len(await phone.rejected_changes()) == 6
+        assert await phone.pending_changes() == []
+        assert way.refused <= 3
+
+
+async def test_a_change_that_is_too_large_now_and_had_got_through_before_stays(server: ServerProcess, database: str) -> None:
+    """N3, 3: its answer was lost; set aside and retried as a new edit, it would be there twice."""
+    way = NarrowWay(server.client(database))
+    async with through(way, "phone") as phone:
+        await phone.save_document("notes", "one", {"text": "x" * 30_000})
+        way.loses_answers = True
+        assert not (await phone.sync_now()).success
+        way.loses_answers, way.body_bytes_max = False, 20_000
         result = await phone.sync_now()
-        assert (result.success, result.error_details[0].is_retryable, way.refused) == (False, False, 1)
-        assert "too large" in result.errors[0]
+        assert (result.success, await phone.rejected_changes()) == (False, [])
         assert len(await phone.pending_changes()) == 1

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -36,6 +37,7 @@ from solidb_sync.client.record_answer import Ask, Recorded, RoundOutcome, checke
 from solidb_sync.client.scope import NOT_BEGUN, Scope, adopt_scope, begin_backfill, end_backfill, wanted_scope
 from solidb_sync.client.server_calls import ServerCalls
 from solidb_sync.client.sync_events import SyncEventKind, SyncEvents
+from solidb_sync.client.too_large import is_undividable, set_too_large_aside
 from solidb_sync.client.wanted_settings import WantedSettings, wanted_settings
 from solidb_sync.errors import ProtocolError, ResyncRequiredError, ServerError, StorageError
 from solidb_sync.protocol.client_settings import DEFAULT_SETTINGS
@@ -49,7 +51,7 @@ from solidb_sync.storage.inbox import Page
 from solidb_sync.storage.local_store import LocalStore
 from solidb_sync.storage.outbox import Applied, Batch, has_pending, next_batch
 from solidb_sync.storage.pending_change import public_change
-from solidb_sync.storage.records import ChangeState, Mark, Replica
+from solidb_sync.storage.records import ChangeState, Mark, Replica, StoredChange
 from solidb_sync.storage.seen_runs import note_runs
 
 REQUESTS_PER_ROUND_MAX = 100_000
@@ -121,7 +123,7 @@ class SyncRound:
         self._batch_size = config.batch_size
         self._push_size = config.batch_size
         """Fewer after a 413: something on the way takes smaller bodies than the server does."""
-        self._carried = 0
+        self._carried: Sequence[StoredChange] = ()
         self._configured = config.collections
         self._wanted = WantedSettings(DEFAULT_SETTINGS, "")
         self._scope = Scope(None)
@@ -245,14 +247,25 @@ class SyncRound:
         raise ProtocolError(f"{collection}: more than {REQUESTS_PER_ROUND_MAX} pages")
 
     async def _drain_in_portions(self) -> None:
-        """Drain; a batch that is too large for something on the way goes in halves, down to single changes."""
-        while True:
+        """Drain; a batch that is too large for something on the way goes in halves, and what can't be divided aside."""
+        for _ in range(REQUESTS_PER_ROUND_MAX):
             try:
                 return await self._drain()
             except ServerError as problem:
-                if problem.status != PAYLOAD_TOO_LARGE or self._carried <= 1:
+                if problem.status != PAYLOAD_TOO_LARGE or not self._carried:
                     raise
-                self._push_size = self._carried // 2
+                if is_undividable(self._carried):
+                    await self._set_too_large_aside(problem)
+                else:
+                    self._push_size = max(1, len(self._carried) // 2)
+        raise ProtocolError(f"a round of more than {REQUESTS_PER_ROUND_MAX} requests")
+
+    async def _set_too_large_aside(self, problem: ServerError) -> None:
+        did = RoundOutcome()
+        did.rejected = await set_too_large_aside(self._store, self._server, self._carried, problem)
+        self._outcome.rejected += did.rejected
+        if self._events.has_listeners:
+            self._tell(did)
 
     async def _drain(self) -> None:
         at = _Position(self._cursor())
@@ -328,7 +341,7 @@ class SyncRound:
 
     async def _exchange(self, ask: Ask) -> ReceivedAnswer:
         replica = self._store.view(lambda reader: reader.replica())
-        self._carried = len(ask.batch.changes)
+        self._carried = ask.batch.changes
         answer = await self._server.sync(self._request(ask, replica), ask.changes)
         while answer.register:
             await self._register()

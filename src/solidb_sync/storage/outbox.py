@@ -329,7 +329,7 @@ def _settle_document(engine: StorageEngine, place: Place, answers: list[_Answere
             case Outcome.NEEDS_FULL:
                 engine.replace_change(replace(change, needs_full=True))
             case Outcome.REJECTED:
-                settled.rejected.extend(_set_aside(engine, change, reason))
+                settled.rejected.extend(set_aside(engine, change, reason))
                 return
             case Outcome.AGAIN:
                 pass
@@ -390,7 +390,7 @@ def settle_by_hand(engine: StorageEngine, number: int) -> bool:
     return False
 
 
-def _set_aside(engine: StorageEngine, refused: StoredChange, reason: str) -> list[StoredChange]:
+def set_aside(engine: StorageEngine, refused: StoredChange, reason: str) -> list[StoredChange]:
     """Reject a change and the pending ones that depend on it: made on top of it, or of one transaction with such a one."""
     if refused.state is not ChangeState.PENDING:
         return []
