@@ -44,6 +44,8 @@ def renew(sealing: Sealing, following: OpenHeader, progress: Progress | None = N
     `StoreLockedError` when some process has the store open; nothing was changed then.
     """
     place = sealing.place
+    if sealing.opened.header.is_changing:
+        _mend(place, following)
     with _held_alone(sealing), raw_database(place.path, place.vfs) as file:
         _empty_log(place)
         if following.header != sealing.opened.header:
@@ -85,6 +87,15 @@ def _in_use(path: str) -> StoreLockedError:
     return StoreLockedError(f"{path}: a process has it open for reading; close it there first. Nothing was changed.")
 
 
+def _mend(place: Place, following: OpenHeader) -> None:
+    """Write a batch again that was cut off in its places: one of them may be the first page, without which nothing opens.
+
+    It is the same content however often, and nobody can have written since.
+    """
+    with raw_database(place.path, place.vfs) as file, side_file(place.path + SIDE_FILE_SUFFIX, place.vfs) as side:
+        _repeat_what_was_cut_off(file, side, following, place.path)
+
+
 def _empty_log(place: Place) -> None:
     """Make it durable that nothing is in the log: it held pages under the old seal."""
     with side_file(place.path + LOG_SUFFIX, place.vfs) as log:
@@ -95,7 +106,6 @@ def _empty_log(place: Place) -> None:
 def _renew_pages(file: RawFile, place: Place, following: OpenHeader, progress: Progress) -> None:
     seals = following.seals()
     with side_file(place.path + SIDE_FILE_SUFFIX, place.vfs) as side:
-        _repeat_what_was_cut_off(file, side, following, place.path)
         pages = pages_of_blocks(file.size() // PAGE_BYTES)
         progress(0, pages)
         for first in range(0, pages, PAGES_AT_ONCE):
