@@ -81,6 +81,7 @@ PROTECTED = [
     ("POST", "/_api/sync/clients/db", '{"client_id":"a"}'),
     ("DELETE", "/_api/sync/clients/db/a", None),
     ("POST", "/_api/sync/maintenance/db", None),
+    ("POST", "/_api/sync/fetch/db", '{"client_id":"a","documents":[]}'),
     ("POST", "/_api/sync/explain/db", '{"query":"FOR n IN notes RETURN n"}'),
     ("GET", "/_api/sync/conflicts/db?client_id=a", None),
     ("POST", "/_api/sync/resolve/db", '{"client_id":"a"}'),
