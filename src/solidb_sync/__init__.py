@@ -21,6 +21,7 @@ from solidb_sync.client.sync_events import SyncEvent, SyncEventKind
 from solidb_sync.client.sync_manager import SyncManager
 from solidb_sync.client.sync_manager import SyncManager as OfflineSyncManager
 from solidb_sync.client.transport.http_transport import HttpClient
+from solidb_sync.client.vector_details import ChangeDetails, VectorDetails
 from solidb_sync.errors import (
     AttachmentNotFoundError,
     AttachmentNotHereError,
@@ -59,6 +60,7 @@ __all__ = [
     "AttachmentNotHereError",
     "AttachmentReader",
     "AuthError",
+    "ChangeDetails",
     "ChangeEvent",
     "CollectionNotFoundError",
     "ConfigError",
@@ -105,5 +107,6 @@ __all__ = [
     "SyncStoppedError",
     "UniqueIndexError",
     "UnsupportedOfflineError",
+    "VectorDetails",
     "VersionVector",
 ]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from device_types import DeviceMaker
-from solidb_sync import ConnectionError, HttpClient, LocalStore, SyncConfig, SyncError, SyncEvent, SyncManager
+from solidb_sync import ConnectionError, HttpClient, LocalStore, ServerError, SyncConfig, SyncError, SyncEvent, SyncManager
 from solidb_sync.client import event_stream
 
 pytestmark = pytest.mark.anyio
@@ -84,6 +85,26 @@ async def test_a_ping_that_gets_through_makes_an_unreachable_device_online_again
     assert not phone.is_online()
     await phone.ping()
     assert phone.is_online()
+
+
+async def test_a_ping_that_is_answered_with_an_error_has_reached_a_server(tmp_path: Path) -> None:
+    """C9: something listens there and speaks HTTP; what it says is another matter."""
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+        writer.close()
+
+    failing = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    port = failing.sockets[0].getsockname()[1]
+    with LocalStore.open(tmp_path / "store.db", "phone") as store:
+        phone = SyncManager(store, HttpClient(f"127.0.0.1:{port}", 5_000, database="db", api_key="sk_x"))
+        phone._connectivity.observe(is_reachable=False)
+        with pytest.raises(ServerError):
+            await phone.ping()
+        assert phone.is_online()
+        await phone.stop()
+    failing.close()
 
 
 async def test_a_round_broken_off_by_hand_is_no_failure_of_the_network(device: DeviceMaker) -> None:

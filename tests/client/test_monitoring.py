@@ -131,3 +131,20 @@ async def test_metrics_tell_that_credentials_are_wanted_and_when_a_round_last_su
     assert refused.last_success_seconds == fine.last_success_seconds
     assert refused.consecutive_failures == 0
     assert "solidb_sync_auth_required 1\n" in refused.prometheus()
+
+
+async def test_n16_the_vectors_of_a_document_are_shown_as_they_grow(device: DeviceMaker) -> None:
+    """Nothing, an edit that waits, the same one taken, and another on top of it."""
+    phone = device("phone")
+    assert (await phone.debug_vectors("notes", "a")).visible is None
+    await phone.save_document("notes", "a", {"n": 1})
+    waiting = await phone.debug_vectors("notes", "a")
+    assert (waiting.visible, waiting.server, waiting.known_upto) == ({"phone": 1}, None, 0)
+    assert [(one.state, one.dot, one.base) for one in waiting.changes] == [("pending", ("phone", 1), {})]
+    await phone.sync_now()
+    taken = await phone.debug_vectors("notes", "a")
+    assert (taken.visible, taken.server, taken.known_upto, taken.changes) == ({"phone": 1}, {"phone": 1}, 1, ())
+    await phone.delete_document("notes", "a")
+    deleted = await phone.debug_vectors("notes", "a")
+    assert (deleted.visible, deleted.server, deleted.is_deleted) == ({"phone": 2}, {"phone": 1}, True)
+    assert [(one.dot, one.base) for one in deleted.changes] == [(("phone", 2), {"phone": 1})]

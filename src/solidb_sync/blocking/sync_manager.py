@@ -219,6 +219,7 @@ class SyncManager(Facade[AsyncManager]):
     set_sync_filter = blocking(AsyncManager.set_sync_filter)
     set_collection_sync_filters = blocking(AsyncManager.set_collection_sync_filters)
     explain_filter = blocking(AsyncManager.explain_filter)
+    debug_vectors = blocking(AsyncManager.debug_vectors)
 
     def is_syncing(self) -> bool:
         """Return whether a round is running; callbacks may ask."""

@@ -8,12 +8,14 @@ from typing import Any
 from solidb_sync.client.conflicts import ConflictStatus
 from solidb_sync.client.event_stream import EventStream
 from solidb_sync.client.events import ChangeEvent
+from solidb_sync.client.manager.parts import check_collection
 from solidb_sync.client.manager.syncing import SyncMethods
 from solidb_sync.client.metrics import SyncMetrics, sync_metrics
 from solidb_sync.client.notifications import ChangeStream
 from solidb_sync.client.results import SyncStatus
 from solidb_sync.client.status import sync_status
 from solidb_sync.client.sync_events import SyncEvent
+from solidb_sync.client.vector_details import VectorDetails, vector_details
 from solidb_sync.storage.pending_change import PendingChange
 
 
@@ -39,6 +41,11 @@ class ObservationMethods(SyncMethods):
     async def pending_changes(self) -> list[PendingChange]:
         """Return the changes that wait for the server, oldest first."""
         return self._store.get_pending_changes()
+
+    async def debug_vectors(self, col: str, key: str) -> VectorDetails:
+        """Return which edits a document here includes: as it is shown, as the server has it, and change by change."""
+        check_collection(col)
+        return self._view(lambda reader: vector_details(reader, col, key))
 
     async def status(self) -> SyncStatus:
         """Return how the sync stands."""

@@ -14,7 +14,7 @@ from solidb_sync.client.manager.parts import ManagerParts, check_collection
 from solidb_sync.client.results import SyncProblem, SyncResult
 from solidb_sync.client.scope import exclude, purge, subscribe_to
 from solidb_sync.client.sync_events import SyncEventKind
-from solidb_sync.errors import ConnectionError, SoliDBError
+from solidb_sync.errors import AuthError, ConnectionError, ServerError, SoliDBError
 from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.inbox import mentions_attachment
 from solidb_sync.storage.records import ChangeState, Subscription
@@ -60,7 +60,7 @@ class SyncMethods(ManagerParts):
     async def ping(self) -> float:
         """Return the milliseconds a request takes there and back; raises `ConnectionError`, also while offline by hand.
 
-        What it finds is what `is_online` says from then on.
+        What it finds is what `is_online` says from then on; a server that answers with an error can be reached.
         """
         if not self._connectivity.is_on:
             raise ConnectionError(OFFLINE_BY_HAND)
@@ -69,6 +69,9 @@ class SyncMethods(ManagerParts):
             await self._server.health()
         except ConnectionError:
             self._connectivity.observe(is_reachable=False)
+            raise
+        except (ServerError, AuthError):
+            self._connectivity.observe(is_reachable=True)
             raise
         self._connectivity.observe(is_reachable=True)
         return (self._store.clock.monotonic() - begun) * 1000
