@@ -67,6 +67,33 @@ def test_files_are_private_and_one_server_has_them(open_server: Callable[[], Any
     open_sqlite_backend(server.path, clock=clock, random_bytes=os.urandom).close()
 
 
+def test_closing_waits_for_the_page_that_is_being_read(tmp_path: Path, clock: Any) -> None:
+    backend = open_sqlite_backend(tmp_path, clock=clock, random_bytes=os.urandom)
+    database = backend.database("db", create=True)
+    assert database is not None
+    begun, may_end = threading.Event(), threading.Event()
+
+    def slow(session: Any) -> Any:
+        begun.set()
+        assert may_end.wait(30)
+        return session.head()
+
+    async def close_during_a_read() -> Any:
+        read = asyncio.create_task(database.read(slow, is_small=False))
+        assert await asyncio.to_thread(begun.wait, 30)
+        closing = threading.Thread(target=backend.close)
+        closing.start()
+        await asyncio.to_thread(closing.join, 0.2)  # an end that doesn't wait would be over by now
+        may_end.set()
+        head = await read
+        await asyncio.to_thread(closing.join)
+        with pytest.raises(StorageError):
+            await database.read(slow, is_small=False)
+        return head
+
+    assert asyncio.run(close_during_a_read()).newest == 0
+
+
 def test_a_key_may_be_created_while_the_server_runs(server: Any, clock: Any) -> None:
     made = create_api_key(server.path, database="mine", name="phone", clock=clock, random_bytes=os.urandom)
     assert server.post("/_api/sync/pull/mine", '{"client_id":"a"}', key=made.key).status_code == 200

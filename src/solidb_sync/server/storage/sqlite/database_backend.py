@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -58,6 +59,8 @@ class SqliteDatabase:
             if location.is_exclusive
             else (open_connection(location, read_only=True), open_connection(location, read_only=True))
         )
+        self._page_reader_lock = threading.Lock()
+        self._is_closed = False
         self.is_broken = False
         """True after a write failed in a way that asks for the file to be opened again."""
 
@@ -81,16 +84,28 @@ class SqliteDatabase:
 
     async def read(self, work: Callable[[ReadSession], Result], *, is_small: bool = True) -> Result:
         """Run `work` on a snapshot: here and now when it is small, on the reader thread when it is not."""
+        if self._is_closed:
+            raise StorageError(f"{self._path}: closed")
         if is_small or self._reader_thread is None:
             return self._snapshot(self._reader, work)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._reader_thread, self._snapshot, self._page_reader, work)
+        return await loop.run_in_executor(self._reader_thread, self._read_page, work)
 
     def close(self) -> None:
-        """Finish queued writes and close the connections."""
+        """Finish queued writes and the read under way on the reader thread, and close the connections.
+
+        A read asked for after that raises `StorageError`.
+        """
+        self._is_closed = True
         self._committer.close()
-        for connection in (self._page_reader, self._reader, self._writer):
+        with self._page_reader_lock:
+            self._page_reader.close()
+        for connection in (self._reader, self._writer):
             connection.close()
+
+    def _read_page(self, work: Callable[[ReadSession], Result]) -> Result:
+        with self._page_reader_lock:
+            return self._snapshot(self._page_reader, work)
 
     def _worked(self, work: Callable[[WriteSession], Result]) -> Result:
         try:
