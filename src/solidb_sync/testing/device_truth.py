@@ -25,6 +25,7 @@ from solidb_sync.testing.model_oracle import (
     read_write,
     shown,
 )
+from solidb_sync.testing.transaction_truth import check_shown_together
 
 _decode = msgspec.json.Decoder().decode
 
@@ -38,6 +39,8 @@ class DeviceView:
     changes: Sequence[StoredChange]
     rows: Mapping[Place, StoredRow]
     bases: Mapping[Place, StoredBase]
+    joining: frozenset[str] = frozenset()
+    """The collections that are catching up with a cursor of their own."""
 
 
 def read_view(reader: EngineReader, collections: Sequence[str]) -> DeviceView:
@@ -54,6 +57,7 @@ def read_view(reader: EngineReader, collections: Sequence[str]) -> DeviceView:
         reader.changes(state=None),
         {(name, key): row for name in collections for key, row in reader.all_rows(name)},
         {(name, key): base for name, key, base in reader.bases()},
+        frozenset(backfills),
     )
 
 
@@ -80,6 +84,9 @@ class DeviceTruth:
     _refused: set[str] = field(default_factory=set)
     _retried: dict[Place, list[Edit]] = field(default_factory=dict)
     _renamed: dict[str, str] = field(default_factory=dict)
+    _joining: frozenset[str] = frozenset()
+    _ahead: dict[str, int] = field(default_factory=dict)
+    """How far ahead of the cursor each collection was when it had caught up by itself."""
 
     def copy(self, device: str) -> DeviceTruth:
         """Return the same knowledge for another device."""
@@ -91,6 +98,8 @@ class DeviceTruth:
             selections=dict(self.selections),
             has_twin=self.has_twin,
             _refused=set(self._refused),
+            _joining=self._joining,
+            _ahead=dict(self._ahead),
         )
 
     def forget(self, collection: str) -> None:
@@ -106,8 +115,12 @@ class DeviceTruth:
         self._take_in_edits(view, ledger)
         self._take_in_refusals(view, ledger)
         places = {*view.rows, *view.bases, *self.held, *(edit.place for edit in self.kept.values())}
-        for place in sorted(places):
-            self._check_place(place, view, ledger)
+        looked_at = [place for place in sorted(places) if self._check_place(place, view, ledger)]
+        self._take_in_joined(view)
+        if looked_at and ledger.transactions:
+            in_step = [place for place in places if self._is_in_step(place[0], view)]
+            if not set(looked_at).isdisjoint(in_step):
+                check_shown_together(self.device, in_step, self.screen, ledger)
 
     def _take_in_settled(self, view: DeviceView, ledger: Ledger) -> None:
         """2 no lost local write: an edit leaves the outbox only when the server has accepted it."""
@@ -160,8 +173,10 @@ class DeviceTruth:
             known = ledger.edits.get(change.change_id)
             if known is not None:
                 broken("3 exactly once", f"{self.device}: {change.change_id} came back into the outbox")
-            edit = Edit(change.change_id, self.device, place, read_write(_decode(change.wire)), self._knew(place, change))
-            self.kept[edit.id] = ledger.edits[edit.id] = edit
+            wire = _decode(change.wire)
+            knew, together = self._knew(place, change), wire.get("transaction", "")
+            self.kept[change.change_id] = Edit(change.change_id, self.device, place, read_write(wire), knew, together)
+            ledger.note(self.kept[change.change_id])
         self._retried.clear()
 
     def _knew(self, place: Place, change: StoredChange) -> frozenset[str]:
@@ -178,23 +193,38 @@ class DeviceTruth:
         version = self.held.get(place)
         return frozenset(own) if version is None else version.ids | own
 
-    def _check_place(self, place: Place, view: DeviceView, ledger: Ledger) -> None:
+    def _check_place(self, place: Place, view: DeviceView, ledger: Ledger) -> bool:
+        """Check a document that is not as it was at the last look; returns whether that is so."""
         mine = [change for change in view.changes if (change.collection, change.key) == place]
         row = view.rows.get(place)
         base = view.bases.get(place)
         known = (mine, row, base, self.held.get(place))
         if self._checked.get(place) == known:
-            return
+            return False
         self._checked[place] = known
         held = self._checked_base(place, view, base if mine else _as_base(row), ledger)
         if not mine:
             if base is not None:
                 broken("21 convergence", f"{self.device}: {place} has a base copy and no edits")
-            return
+            return True
         over = [change for change in mine if held is None or change.change_id not in held.ids]
         writes = [self.kept[change.change_id].write for change in over]
         if not self.has_twin and not any(_was_accepted_under_another_dot(change, ledger) for change in mine):
             self._check_screen(place, row, held, writes)
+        return True
+
+    def _take_in_joined(self, view: DeviceView) -> None:
+        """Note how far a collection is that has just caught up: until the cursor is there too, it is ahead of the others."""
+        for collection in self._joining - view.joining:
+            held = [version.seq for place, version in self.held.items() if place[0] == collection]
+            self._ahead[collection] = max(held, default=0)
+        self._joining = view.joining
+
+    def _is_in_step(self, collection: str, view: DeviceView) -> bool:
+        """Return whether this device has all of a collection up to its cursor."""
+        if collection in self.selections or collection in view.joining or view.scanned[collection] is None:
+            return False
+        return view.cursor >= self._ahead.get(collection, 0)
 
     def _checked_base(self, place: Place, view: DeviceView, base: StoredBase | None, ledger: Ledger) -> Version | None:
         """8 monotonic reads, 13 vector honesty, 15 cursor coverage: the base copy is the version it must be."""

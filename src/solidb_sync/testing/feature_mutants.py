@@ -1,4 +1,4 @@
-"""Deliberate bugs of conflict strategies, replicated fields and filters."""
+"""Deliberate bugs of one feature each: transactions, conflict strategies, replicated fields, filters and more."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from solidb_sync.reconcile import crdt_merge, decision
 from solidb_sync.reconcile.strategy import LAWS, Strategy
-from solidb_sync.server import apply_changes, judge_change
+from solidb_sync.server import apply_changes, collect_changes, judge_change
 from solidb_sync.server.views import selected_changes
 from solidb_sync.server.working_set import WorkingSet
 from solidb_sync.testing.planter import Mutant, Planter
@@ -63,11 +63,30 @@ def filters_passed_over(patch: Planter) -> None:
     patch.setattr(selected_changes, "_matches", lambda *_: True)
 
 
+def pages_cut_transactions(patch: Planter) -> None:
+    """A page ends where it ends: of a transaction that reaches beyond it a part is shown."""
+    for module in (collect_changes, selected_changes):
+        patch.setattr(module, "entries_with", lambda *_, **__: [])
+
+
+def members_judged_one_by_one(patch: Planter) -> None:
+    """Of a transaction the server takes what it finds good, and refuses the rest."""
+
+    def judged(working: Any, unit: Any, own_entry: int, _: Any) -> Any:
+        return [apply_changes._judge_member(working, change, own_entry) for change in unit]
+
+    patch.setattr(apply_changes, "_judge_transaction", judged)
+
+
+TRANSACTION_MUTANTS: tuple[Mutant, ...] = (pages_cut_transactions,)
+REFUSED_TRANSACTION_MUTANTS: tuple[Mutant, ...] = (members_judged_one_by_one,)
 STRATEGY_MUTANTS: tuple[Mutant, ...] = (strategies_ignored, first_write_wins_half)
 FIELD_MUTANTS: tuple[Mutant, ...] = (operations_of_overruled_edits_applied_twice, states_forgotten_with_the_document)
 FILTER_MUTANTS: tuple[Mutant, ...] = (nothing_leaves, pushed_rows_not_in_the_view, filters_passed_over)
 
 FEATURE_MUTANTS: tuple[tuple[frozenset[str], tuple[Mutant, ...]], ...] = (
+    (frozenset(), TRANSACTION_MUTANTS),
+    (frozenset({"rejections"}), REFUSED_TRANSACTION_MUTANTS),
     (frozenset({"strategies"}), STRATEGY_MUTANTS),
     (frozenset({"fields"}), FIELD_MUTANTS),
     (frozenset({"filters"}), FILTER_MUTANTS),

@@ -29,6 +29,7 @@ class Edit:
     place: Place
     write: Write
     knew: frozenset[str]
+    transaction: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +88,20 @@ class Ledger:
     """The replicated fields of every document that has any."""
     strategies: dict[str, Strategies] = field(default_factory=dict)
     """What each device has registered with, by client id."""
+    transactions: dict[str, list[Edit]] = field(default_factory=dict)
+    """The edits that were made together, by transaction."""
+    transactions_of: dict[Place, list[str]] = field(default_factory=dict)
+    """The transactions that wrote each document."""
     newest: int = 0
     highest_cursor: int = 0
     """The highest cursor that any answer gave out."""
+
+    def note(self, edit: Edit) -> None:
+        """Take in a new edit."""
+        self.edits[edit.id] = edit
+        if edit.transaction:
+            self.transactions.setdefault(edit.transaction, []).append(edit)
+            self.transactions_of.setdefault(edit.place, []).append(edit.transaction)
 
     def accept(self, change_id: str, place: Place, outcome: Outcome) -> Judgement:
         """Add the version that an accepted change makes of its document; returns what should become of it."""

@@ -30,6 +30,7 @@ from solidb_sync.testing.crashable_files import CrashableFiles
 from solidb_sync.testing.faulty_network import Answer, NetworkError, Request, asgi_send
 from solidb_sync.testing.invariants import FINAL, ServerInvariants, broken
 from solidb_sync.testing.model_oracle import Ledger, Place, Strategies, read_write
+from solidb_sync.testing.transaction_truth import check_answered_together
 from solidb_sync.testing.virtual_loop import VirtualClock
 
 DATABASE = "sim"
@@ -172,6 +173,7 @@ class SimulatedServer:
         if ids:
             await self._look_at(ids)
             await self._check_documents()
+        check_answered_together(changes, told["results"])
         self._invariants.check_answer(asked, told)
         if told["server_changes"] and not ids:
             self.pages.setdefault(asked["client_id"], []).append(answer)
