@@ -5,11 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import msgspec
+
+from solidb_sync.json_value import decode
+from solidb_sync.model.delta import path_text
+from solidb_sync.model.delta_policy import DeltaPolicy
 from solidb_sync.reconcile import crdt_merge, decision
 from solidb_sync.reconcile.strategy import LAWS, Strategy
-from solidb_sync.server import apply_changes, collect_changes, judge_change
+from solidb_sync.server import apply_changes, collect_changes, judge_change, proposed_change
 from solidb_sync.server.views import selected_changes
 from solidb_sync.server.working_set import WorkingSet
+from solidb_sync.storage import sent_form
 from solidb_sync.testing.planter import Mutant, Planter
 
 
@@ -78,8 +84,40 @@ def members_judged_one_by_one(patch: Planter) -> None:
     patch.setattr(apply_changes, "_judge_transaction", judged)
 
 
+def thresholds_passed_over(patch: Planter) -> None:
+    """Fields are sent whenever they are shorter than the document, whatever their device has asked for."""
+
+    def sends_fields(_: Any, collection: str, *, delta_bytes: int, document_bytes: int) -> bool:
+        return delta_bytes < document_bytes
+
+    patch.setattr(DeltaPolicy, "sends_fields", sends_fields)
+
+
+def whole_forms_write_every_field(patch: Planter) -> None:
+    """An edit that comes with its whole document is taken to have written all of it."""
+    original = proposed_change._take_delta
+
+    def take_delta(change: Any, wire: Any) -> Any:
+        if wire.fields and not wire.unset:
+            wire = msgspec.structs.replace(wire, fields=[path_text((name,)) for name in decode(change.document)])
+        return original(change, wire)
+
+    patch.setattr(proposed_change, "_take_delta", take_delta)
+
+
+def whole_forms_remove_nothing(patch: Planter) -> None:
+    """An edit that goes out with its whole document forgets which fields it has removed."""
+    original = sent_form._with_document
+
+    def with_document(wire: Any, document: bytes) -> str:
+        return original(msgspec.structs.replace(wire, unset=[]), document)
+
+    patch.setattr(sent_form, "_with_document", with_document)
+
+
 TRANSACTION_MUTANTS: tuple[Mutant, ...] = (pages_cut_transactions,)
 REFUSED_TRANSACTION_MUTANTS: tuple[Mutant, ...] = (members_judged_one_by_one,)
+DELTA_MUTANTS: tuple[Mutant, ...] = (thresholds_passed_over, whole_forms_write_every_field, whole_forms_remove_nothing)
 STRATEGY_MUTANTS: tuple[Mutant, ...] = (strategies_ignored, first_write_wins_half)
 FIELD_MUTANTS: tuple[Mutant, ...] = (operations_of_overruled_edits_applied_twice, states_forgotten_with_the_document)
 FILTER_MUTANTS: tuple[Mutant, ...] = (nothing_leaves, pushed_rows_not_in_the_view, filters_passed_over)
@@ -87,6 +125,7 @@ FILTER_MUTANTS: tuple[Mutant, ...] = (nothing_leaves, pushed_rows_not_in_the_vie
 FEATURE_MUTANTS: tuple[tuple[frozenset[str], tuple[Mutant, ...]], ...] = (
     (frozenset(), TRANSACTION_MUTANTS),
     (frozenset({"rejections"}), REFUSED_TRANSACTION_MUTANTS),
+    (frozenset({"deltas"}), DELTA_MUTANTS),
     (frozenset({"strategies"}), STRATEGY_MUTANTS),
     (frozenset({"fields"}), FIELD_MUTANTS),
     (frozenset({"filters"}), FILTER_MUTANTS),

@@ -27,6 +27,7 @@ from solidb_sync.server.storage.sqlite.server_backend import SqliteServerBackend
 from solidb_sync.storage.committer import InlineCommitter
 from solidb_sync.storage.sqlite.connection import FileLocation
 from solidb_sync.testing.crashable_files import CrashableFiles
+from solidb_sync.testing.delta_truth import DeltaRule, check_economy, read_rule
 from solidb_sync.testing.faulty_network import Answer, NetworkError, Request, asgi_send
 from solidb_sync.testing.invariants import FINAL, ServerInvariants, broken
 from solidb_sync.testing.model_oracle import Ledger, Place, Strategies, read_write
@@ -68,6 +69,7 @@ class SimulatedServer:
         self._trace = trace
         self._findings = findings
         self._invariants = ServerInvariants(ledger)
+        self._rules: dict[str, DeltaRule] = {}
         self._places: dict[str, Place] = {}
         self._in_doubt: set[str] = set()
         self._checked_upto = 0
@@ -140,6 +142,7 @@ class SimulatedServer:
         asked = _decode(request.body)
         settings = asked.get("settings")
         if settings is not None:
+            self._rules[asked["client_id"]] = read_rule(settings)
             self._ledger.strategies[asked["client_id"]] = Strategies(
                 settings.get("default_strategy", "last_write_wins"), settings.get("strategies", {})
             )
@@ -174,6 +177,7 @@ class SimulatedServer:
             await self._look_at(ids)
             await self._check_documents()
         check_answered_together(changes, told["results"])
+        check_economy(asked, told, self._rules.get(asked["client_id"], DeltaRule()), self._ledger)
         self._invariants.check_answer(asked, told)
         if told["server_changes"] and not ids:
             self.pages.setdefault(asked["client_id"], []).append(answer)

@@ -10,6 +10,7 @@ import random
 from typing import TYPE_CHECKING
 
 from solidb_sync.testing.simulated_conflicts import ConflictSteps
+from solidb_sync.testing.simulated_deltas import DeltaSteps
 from solidb_sync.testing.simulated_device import SimulatedDevice
 from solidb_sync.testing.simulated_edits import Choices, Edits
 from solidb_sync.testing.simulated_fields import FieldSteps
@@ -39,6 +40,7 @@ class Steps:
             **QuarantineSteps(world, rng).choices(),
             **ConflictSteps(world, rng).choices(),
             **FieldSteps(world, edits, rng).choices(),
+            **DeltaSteps(world, rng).choices(),
         }
         self._names = list(self._choices)
         self._weights = [weight for weight, _ in self._choices.values()]

@@ -24,7 +24,7 @@ STEPS_MIN, STEPS_MAX = 50, 130
 DEVICES = (2, 2, 2, 3, 3, 3, 4, 4, 5, 8)
 """How many devices a world begins with: few of them meet more often."""
 
-FEATURES = frozenset({"rejections", "strategies", "fields", "filters"})
+FEATURES = frozenset({"rejections", "strategies", "fields", "filters", "deltas"})
 """What a part of the worlds has besides what all may have."""
 
 ROUNDS_TO_QUIET_MAX = 12
@@ -48,6 +48,7 @@ class Weather:
     has_strategies: bool
     has_fields: bool
     has_filters: bool
+    has_deltas: bool
     devices: int
 
 
@@ -79,6 +80,7 @@ def make_weather(rng: random.Random, feature: Callable[[str], float]) -> Weather
         # A refused operation that a save takes over becomes a plain write, which the oracle knows nothing of.
         has_fields=not has_rejections and feature("fields") < 0.45,
         has_filters=feature("filters") < 0.35,
+        has_deltas=feature("deltas") < 0.3,
         devices=rng.choice(DEVICES),
     )
 
