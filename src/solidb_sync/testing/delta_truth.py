@@ -1,4 +1,4 @@
-"""What must be true of the bytes on the wire: fields where they are short enough for their device, whole documents where not.
+"""What must be true of the bytes on the wire: fields where they are short enough for their device, else whole documents.
 
 What an edit comes to is the same in either form; the ledger knows nothing of forms, so every check of it shows that too.
 Here is weighed what was sent, by an account of its own: JSON is measured anew, from the values the ledger has.
