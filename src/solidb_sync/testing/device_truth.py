@@ -41,6 +41,8 @@ class DeviceView:
     bases: Mapping[Place, StoredBase]
     joining: frozenset[str] = frozenset()
     """The collections that are catching up with a cursor of their own."""
+    caught_up: int = 0
+    """The cursor at which nothing was left to pull, when that was last so."""
 
 
 def read_view(reader: EngineReader, collections: Sequence[str]) -> DeviceView:
@@ -58,6 +60,7 @@ def read_view(reader: EngineReader, collections: Sequence[str]) -> DeviceView:
         {(name, key): row for name in collections for key, row in reader.all_rows(name)},
         {(name, key): base for name, key, base in reader.bases()},
         frozenset(backfills),
+        replica.caught_up,
     )
 
 
@@ -101,6 +104,11 @@ class DeviceTruth:
             _joining=self._joining,
             _ahead=dict(self._ahead),
         )
+
+    @property
+    def refused(self) -> set[str]:
+        """The edits that are set aside."""
+        return self._refused & self.kept.keys()
 
     def forget(self, collection: str) -> None:
         """The app dropped the documents of a collection that have no unsent edits."""
@@ -214,7 +222,7 @@ class DeviceTruth:
         return True
 
     def _take_in_joined(self, view: DeviceView) -> None:
-        """Note how far a collection is that has just caught up: until the cursor is there too, it is ahead of the others."""
+        """Note how far a collection is that has just caught up: until all have caught up, it is ahead of the others."""
         for collection in self._joining - view.joining:
             held = [version.seq for place, version in self.held.items() if place[0] == collection]
             self._ahead[collection] = max(held, default=0)
@@ -224,7 +232,7 @@ class DeviceTruth:
         """Return whether this device has all of a collection up to its cursor."""
         if collection in self.selections or collection in view.joining or view.scanned[collection] is None:
             return False
-        return view.cursor >= self._ahead.get(collection, 0)
+        return view.caught_up >= self._ahead.get(collection, 0)
 
     def _checked_base(self, place: Place, view: DeviceView, base: StoredBase | None, ledger: Ledger) -> Version | None:
         """8 monotonic reads, 13 vector honesty, 15 cursor coverage: the base copy is the version it must be."""

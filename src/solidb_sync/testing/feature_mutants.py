@@ -17,6 +17,7 @@ from solidb_sync.server.views import selected_changes
 from solidb_sync.server.working_set import WorkingSet
 from solidb_sync.storage import sent_form
 from solidb_sync.testing.planter import Mutant, Planter
+from solidb_sync.testing.status_mutants import FILTERED_STATUS_MUTANTS, REFUSED_STATUS_MUTANTS, STATUS_MUTANTS
 
 
 def strategies_ignored(patch: Planter) -> None:
@@ -126,6 +127,9 @@ FEATURE_MUTANTS: tuple[tuple[frozenset[str], tuple[Mutant, ...]], ...] = (
     (frozenset(), TRANSACTION_MUTANTS),
     (frozenset({"rejections"}), REFUSED_TRANSACTION_MUTANTS),
     (frozenset({"deltas"}), DELTA_MUTANTS),
+    (frozenset({"status"}), STATUS_MUTANTS),
+    (frozenset({"status", "filters"}), FILTERED_STATUS_MUTANTS),
+    (frozenset({"status", "rejections"}), REFUSED_STATUS_MUTANTS),
     (frozenset({"strategies"}), STRATEGY_MUTANTS),
     (frozenset({"fields"}), FIELD_MUTANTS),
     (frozenset({"filters"}), FILTER_MUTANTS),

@@ -16,10 +16,13 @@ from solidb_sync.testing.simulated_edits import Choices, Edits
 from solidb_sync.testing.simulated_fields import FieldSteps
 from solidb_sync.testing.simulated_quarantine import QuarantineSteps
 from solidb_sync.testing.simulated_scope import ScopeSteps
+from solidb_sync.testing.simulated_status import StatusSteps
 from solidb_sync.testing.simulated_trouble import Trouble
 
 if TYPE_CHECKING:
     from solidb_sync.testing.simulated_world import World
+
+DEVICES_ASKED_ABOUT_MAX = 3
 
 
 class Steps:
@@ -30,6 +33,7 @@ class Steps:
         self._rng = rng
         weather = world.weather
         edits = Edits(rng, has_rejections=weather.document_bytes_max is not None, has_filters=weather.has_filters)
+        self._status = StatusSteps(world, edits, rng)
         self._choices: Choices = {
             **edits.choices(),
             "sync": (22, sync),
@@ -41,6 +45,7 @@ class Steps:
             **ConflictSteps(world, rng).choices(),
             **FieldSteps(world, edits, rng).choices(),
             **DeltaSteps(world, rng).choices(),
+            **self._status.choices(),
         }
         self._names = list(self._choices)
         self._weights = [weight for weight, _ in self._choices.values()]
@@ -51,6 +56,13 @@ class Steps:
         device = self._rng.choice(self._world.devices)
         line = f"{asyncio.get_running_loop().time():.3f} {device.name} {name}"
         return f"{line} {await self._choices[name][1](device)}"
+
+    async def take_last(self) -> None:
+        """Take the steps that need a world without faults."""
+        if self._world.weather.has_status:
+            for device in self._world.devices[:DEVICES_ASKED_ABOUT_MAX]:
+                await self._status.see_what_waits(device)
+            await self._world.sync_until_quiet()
 
     async def _sync_on_the_side(self, device: SimulatedDevice) -> object:
         device.in_own_task(device.manager.sync_now())

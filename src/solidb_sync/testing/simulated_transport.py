@@ -12,9 +12,11 @@ from urllib.parse import urlencode
 
 from solidb_sync.client.transport.transport import TransportAnswer
 from solidb_sync.errors import ConnectionError
+from solidb_sync.protocol import endpoints
 from solidb_sync.testing.crashable_files import CrashableFiles
 from solidb_sync.testing.faulty_network import Answer, FaultyNetwork, NetworkError, Request
 from solidb_sync.testing.simulated_server import DATABASE, HEADERS, SimulatedServer
+from solidb_sync.testing.status_truth import Exchange
 
 
 class DeviceLife:
@@ -50,6 +52,8 @@ class SimulatedTransport:
         self._server = server
         self.old_answer: TransportAnswer | None = None
         """What a broken proxy gives instead of the server's answer to the next request."""
+        self.heard: list[Exchange] | None = None
+        """Where to note the pushes and pulls whose answers arrive, while somebody counts them."""
 
     @property
     def database(self) -> str | None:
@@ -68,6 +72,8 @@ class SimulatedTransport:
             return answered
         answer = await self._carry(Request(method, path, urlencode(query or {}), HEADERS, body or b""))
         await self._life.pass_point()
+        if self.heard is not None and path == endpoints.DELTA:
+            self.heard.append((body or b"", answer.status, answer.body))
         return TransportAnswer(answer.status, dict(answer.headers), answer.body)
 
     async def _carry(self, request: Request) -> Answer:

@@ -24,7 +24,7 @@ STEPS_MIN, STEPS_MAX = 50, 130
 DEVICES = (2, 2, 2, 3, 3, 3, 4, 4, 5, 8)
 """How many devices a world begins with: few of them meet more often."""
 
-FEATURES = frozenset({"rejections", "strategies", "fields", "filters", "deltas"})
+FEATURES = frozenset({"rejections", "strategies", "fields", "filters", "deltas", "status"})
 """What a part of the worlds has besides what all may have."""
 
 ROUNDS_TO_QUIET_MAX = 12
@@ -49,6 +49,7 @@ class Weather:
     has_fields: bool
     has_filters: bool
     has_deltas: bool
+    has_status: bool
     devices: int
 
 
@@ -81,6 +82,7 @@ def make_weather(rng: random.Random, feature: Callable[[str], float]) -> Weather
         has_fields=not has_rejections and feature("fields") < 0.45,
         has_filters=feature("filters") < 0.35,
         has_deltas=feature("deltas") < 0.3,
+        has_status=feature("status") < 0.25,
         devices=rng.choice(DEVICES),
     )
 
@@ -197,6 +199,10 @@ class World:
             device.observe()
             for collection in COLLECTIONS:
                 await subscribe(device, collection)
+        await self.sync_until_quiet()
+
+    async def sync_until_quiet(self) -> None:
+        """Sync over a healthy network until nothing moves."""
         for number in range(ROUNDS_TO_QUIET_MAX):
             before = self.ledger.newest
             for device in self.devices:

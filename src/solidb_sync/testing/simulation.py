@@ -62,6 +62,7 @@ async def live(world: World) -> None:
         world.actions_done += 1
         world.look_around()
     await world.calm_down()
+    await steps.take_last()
     await check_everything(world)
 
 
