@@ -9,6 +9,7 @@ SoliDBError
 │   ├── NotFoundError           404
 │   ├── ConflictError           409
 │   └── ForbiddenError          403
+│       └── OtherUserError      this client id is another user's at the server
 ├── ProtocolError               an answer that is not what the protocol says
 ├── SyncError
 │   ├── SyncStoppedError        the manager was stopped
@@ -83,6 +84,18 @@ class ConflictError(ServerError):
 
 class ForbiddenError(ServerError):
     """403: these credentials may not do that."""
+
+
+class OtherUserError(ForbiddenError):
+    """403: this client id belongs to another user at the server; rounds recover by taking another one.
+
+    `asking` and `owner` are digests of who asks and whose it is; empty when the server does not say.
+    """
+
+    def __init__(self, message: str, *, asking: str = "", owner: str = "") -> None:
+        super().__init__(message, status=403, type="ClientOfAnother")
+        self.asking = asking
+        self.owner = owner
 
 
 class ProtocolError(SoliDBError):

@@ -121,3 +121,27 @@ def test_a_forgotten_client_was_never_here(server: Any) -> None:
     assert server.request("DELETE", "/_api/sync/clients/db/phone").json() == {"deleted": True}
     assert server.get("/_api/sync/status/db?client_id=phone").json()["last_sync"] is None
     assert server.request("DELETE", "/_api/sync/clients/db/phone").json()["type"] == "ClientNotFound"
+
+
+def test_a_client_belongs_for_good_to_who_used_it_first(open_server: Callable[[], Any]) -> None:
+    """5.16: also after a restart, and after it was forgotten; a look at its status gives it to nobody."""
+    server = open_server()
+    server.post("/_api/database", {"name": "db"})
+    ann, bob = (
+        server.post("/_api/auth/api-keys", {"name": name, "database": "db"}).json()["key"] for name in ("ann", "bob")
+    )
+    status = "/_api/sync/status/db?client_id=phone"
+    assert server.get(status, key=bob).status_code == 200
+    asked = {"client_id": "phone"}
+    assert server.post("/_api/sync/clients/db", asked, key=ann).status_code == 200
+    assert server.post("/_api/sync/clients/db", asked, key=bob).status_code == 403
+    server.close()
+    server = open_server()
+    refused = server.post("/_api/sync/clients/db", asked, key=bob)
+    assert (refused.status_code, refused.json()["type"]) == (403, "ClientOfAnother")
+    assert "ann" not in refused.text
+    assert server.get(status, key=bob).status_code == 403
+    assert server.get(status).status_code == 200
+    assert server.request("DELETE", "/_api/sync/clients/db/phone").status_code in (200, 404)
+    assert server.post("/_api/sync/clients/db", asked, key=bob).status_code == 403
+    assert server.post("/_api/sync/clients/db", asked, key=ann).status_code == 200

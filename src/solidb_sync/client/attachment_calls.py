@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from solidb_sync.client.server_calls import checked_answer
@@ -21,9 +22,10 @@ class AtServer(NamedTuple):
 class AttachmentCalls:
     """The attachments of one server database, as a device calls for them."""
 
-    def __init__(self, transport: Transport, database: str) -> None:
+    def __init__(self, transport: Transport, database: str, *, client_id: Callable[[], str]) -> None:
         self._transport = transport
         self._database = database
+        self._client_id = client_id
 
     async def ask(self, digest: str) -> AtServer:
         """Ask how much of an attachment the server has."""
@@ -36,7 +38,7 @@ class AttachmentCalls:
 
     async def send(self, digest: str, *, offset: int, length: int, piece: bytes) -> PieceTaken:
         """Send a piece; returns where to go on, which is not behind the piece when the server has another part."""
-        query = {"offset": str(offset), "length": str(length)}
+        query = {"offset": str(offset), "length": str(length), "client_id": self._client_id()}
         path = attachment_path(self._database, digest)
         answer = await self._transport.exchange("PUT", path, query=query, body=piece)
         if answer.status in (409, 422):

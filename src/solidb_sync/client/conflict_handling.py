@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from solidb_sync.client.author import Author
 from solidb_sync.client.bounded_calls import BoundedCalls
 from solidb_sync.client.conflicts import Conflict, ConflictResolution, ConflictStatus, public_conflict
 from solidb_sync.client.notifications import Notifications
@@ -46,12 +47,14 @@ class ConflictHandling:
         strategies: Strategies,
         *,
         saved: Callable[[], None],
+        author: Author,
         call_seconds_max: float = CALL_SECONDS_MAX,
     ) -> None:
         self._store = store
         self._notifications = notifications
         self._strategies = strategies
         self._saved = saved
+        self._author = author
         self.calls = BoundedCalls(call_seconds_max)
         self._callbacks: list[ConflictCallback] = []
         self._waiting: deque[Conflict] = deque()
@@ -145,6 +148,7 @@ class ConflictHandling:
         now_ms = self._store.clock.now_ms()
 
         def stamped(engine: StorageEngine) -> Resolved | None:
+            self._author.note(engine)
             conflict = engine.conflict(conflict_id)
             if conflict is None or not self._strategies.wants_stamps(conflict.collection):
                 return work(engine, minted)

@@ -26,7 +26,7 @@ async def fetch_again_if_due(store: LocalStore, server: ServerCalls) -> None:
         return
     found: list[WireConflict] = []
     for _ in range(PAGES_MAX):
-        page = await server.open_conflicts(store.device_id, after=found[-1].id if found else "")
+        page = await server.open_conflicts(store.client_id, after=found[-1].id if found else "")
         found += page.conflicts
         if not page.has_more:
             break

@@ -12,7 +12,8 @@ from solidb_sync.protocol.messages import RegisterAnswer
 from solidb_sync.storage.departures import drop_row
 from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.known_versions import Covered
-from solidb_sync.storage.outbox import Applied, readdress
+from solidb_sync.storage.other_users import readdress_all
+from solidb_sync.storage.outbox import Applied
 from solidb_sync.storage.overlay import rebuild
 from solidb_sync.storage.records import ChangeState, Mark
 
@@ -25,7 +26,7 @@ def applied_changes(answer: RegisterAnswer) -> dict[str, Applied]:
 def new_incarnation(engine: StorageEngine, incarnation: int, known: Mapping[str, Applied]) -> None:
     """Take a new actor name; changes the server has not applied get new dots of it, in the same order."""
     engine.save_replica(replace(engine.replica(), incarnation=incarnation, counter=0, settled=0, pushes=0, must_renew=False))
-    readdress(engine, engine.changes(state=ChangeState.PENDING), known=known)
+    readdress_all(engine, known=known)
     fetch_again(engine)
     engine.clear_marks(Mark.GHOST)
 

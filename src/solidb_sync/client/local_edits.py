@@ -10,6 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from solidb_sync.client import field_operations as operations
+from solidb_sync.client.author import Author
 from solidb_sync.client.events import with_identity
 from solidb_sync.client.field_operations import value_in
 from solidb_sync.client.notifications import Notifications
@@ -72,12 +73,14 @@ class LocalEdits:
         room: StorageRoom,
         *,
         pending_max: int | None,
+        author: Author | None = None,
     ) -> None:
         self._store = store
         self._notifications = notifications
         self._strategies = strategies
         self._room = room
         self._pending_max = pending_max
+        self.author = author or Author(lambda: "")
 
     async def save(self, collection: str, key: str, document: JsonDocument, *, merge: bool) -> bool:
         """Insert or update; returns whether anything changed."""
@@ -121,6 +124,7 @@ class LocalEdits:
         now_ms = self._store.clock.now_ms()
 
         def work(engine: StorageEngine) -> list[DocumentChanged]:
+            self.author.note(engine)
             check_room(engine, pending_max)
             if more_bytes is not None:
                 self._room.check(engine, more_bytes)
@@ -271,7 +275,7 @@ class Transaction:
         states: FieldStates = {} if known is None else read_states(known.visible)
         for edit in self._waiting:
             if (edit.collection, edit.key) == (collection, key):
-                document, states = _after(document, states, edit, self._store.device_id)
+                document, states = _after(document, states, edit, self._store.client_id)
         return with_identity(document, collection, key)
 
     def _check_open(self) -> None:
@@ -280,11 +284,11 @@ class Transaction:
 
 
 def _after(
-    document: JsonDocument | None, states: FieldStates, edit: _Edit, device_id: str
+    document: JsonDocument | None, states: FieldStates, edit: _Edit, client_id: str
 ) -> tuple[JsonDocument | None, FieldStates]:
     if edit.operations is not None:
         begun = with_shown_values({}, states) if document is None else document
-        author = Authorship(Dot(device_id, 0), is_final=False)  # everything in the transaction is seen by what comes after
+        author = Authorship(Dot(client_id, 0), is_final=False)  # everything in the transaction is seen by what comes after
         applied = apply_those_that_fit(begun, states, edit.operations, author)
         return applied.document, applied.states
     if edit.document is None:

@@ -11,19 +11,20 @@ from __future__ import annotations
 
 import logging
 
+from solidb_sync.client.author import Author
 from solidb_sync.client.delta_stats import DeltaStats
 from solidb_sync.client.incarnation import new_incarnation
 from solidb_sync.client.known_views import forget_views
+from solidb_sync.client.other_user import OTHER_USER, go_on_as_other_user
 from solidb_sync.client.pull_progress import SyncProgress
 from solidb_sync.client.record_answer import RoundOutcome
 from solidb_sync.client.resync import known_changes, restart
 from solidb_sync.client.server_calls import ServerCalls
 from solidb_sync.client.sync_events import SyncEventKind, SyncEvents
 from solidb_sync.client.sync_round import SyncRound
-from solidb_sync.errors import ForbiddenError, ProtocolError, ResyncRequiredError
+from solidb_sync.errors import ForbiddenError, OtherUserError, ProtocolError, ResyncRequiredError
 from solidb_sync.protocol.limits import CHANGES_PER_BATCH_MAX, PROTOCOL
 from solidb_sync.protocol.messages import OfferAnswer, OfferRequest, ReceivedAnswer
-from solidb_sync.protocol.names import actor_name
 from solidb_sync.storage.conflict_log import record_conflicts
 from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.local_store import LocalStore
@@ -41,7 +42,10 @@ _logger = logging.getLogger("solidb_sync")
 class RecoveringRound:
     """Runs rounds, and in them whatever recovery the server asks for."""
 
-    def __init__(self, store: LocalStore, server: ServerCalls, sync_round: SyncRound, events: SyncEvents) -> None:
+    def __init__(
+        self, store: LocalStore, server: ServerCalls, sync_round: SyncRound, events: SyncEvents, *, author: Author
+    ) -> None:
+        self._author = author
         self._store = store
         self._events = events
         self._server = server
@@ -53,6 +57,8 @@ class RecoveringRound:
             try:
                 await self._offer_everything(outcome)
                 await self._round.run(outcome)
+            except OtherUserError as problem:
+                await self._go_on_as_other_user(problem)
             except ResyncRequiredError as problem:
                 _logger.warning("%s: recovering (%s): %s", self._store.device_id, problem.reason or "unnamed", problem)
                 await self._recover(problem)
@@ -77,13 +83,19 @@ class RecoveringRound:
     async def full_resync(self, outcome: RoundOutcome, *, discard_local: bool) -> None:
         """Fetch everything again; a server that has lost what is here is offered it first, unless it is to be discarded."""
         if discard_local:
-            await self._restart(discard_local=True)
+            try:
+                await self._restart(discard_local=True)
+            except OtherUserError as problem:
+                await self._go_on_as_other_user(problem)
+                await self._restart(discard_local=True)
         else:
             try:
                 if self._store.view(lambda reader: reader.replica()).epoch:
                     await self._round.check_history()
             except ResyncRequiredError as problem:
                 await self._recover(problem)
+            except OtherUserError as problem:
+                await self._go_on_as_other_user(problem)
             else:
                 await self._restart(discard_local=False)
         await self.run(outcome)
@@ -109,6 +121,12 @@ class RecoveringRound:
         await self._store.commit(work)
         self._tell(problem)
 
+    async def _go_on_as_other_user(self, problem: OtherUserError) -> None:
+        settings, author = self._round.wanted_settings().settings, self._author.name
+        told = await go_on_as_other_user(self._store, self._server, settings, problem, author=author)
+        _logger.warning("%s: %s", self._store.device_id, told)
+        self._events.tell(SyncEventKind.RESYNC, reason=OTHER_USER, message=told)
+
     def _tell(self, problem: ResyncRequiredError) -> None:
         self._events.tell(SyncEventKind.RESYNC, reason=problem.reason, message=str(problem))
 
@@ -120,6 +138,8 @@ class RecoveringRound:
             page = self._store.view(lambda reader: next_offers(reader, count=CHANGES_PER_BATCH_MAX))
             try:
                 answer = await self._offer(page)
+            except OtherUserError:
+                raise
             except ForbiddenError:  # a key that may only read: nothing of this device's own can be missing there
                 replica = self._store.view(lambda reader: reader.replica())
                 answer = OfferAnswer(0, [], replica.epoch, replica.run, replica.horizon, "")
@@ -129,12 +149,12 @@ class RecoveringRound:
 
     async def _offer(self, page: OfferPage) -> OfferAnswer:
         replica = self._store.view(lambda reader: reader.replica())
-        actor = actor_name(replica.device_id, replica.incarnation)
+        actor = replica.actor
         return await self._server.offer(
             OfferRequest(
-                client_id=replica.device_id,
+                client_id=replica.client_id,
                 protocol=PROTOCOL,
-                actor="" if actor == replica.device_id else actor,
+                actor="" if actor == replica.client_id else actor,
                 epoch=replica.epoch,
                 run=replica.run,
                 horizon=replica.horizon,

@@ -69,3 +69,5 @@ class SyncStatus:
     """How far the pull has come that is running now and takes several pages."""
     skipped_rounds: int = 0
     """Rounds asked for by command while offline by hand."""
+    of_other_users: int = 0
+    """Changes kept for users of this device who are not signed in; they go out when their user signs in again."""

@@ -6,7 +6,7 @@ longer has are dropped. It can be broken off and goes on with the next round.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -15,7 +15,6 @@ from solidb_sync.client.known_views import forget_views
 from solidb_sync.client.server_calls import ServerCalls
 from solidb_sync.protocol.limits import KNOWN_IDS_MAX
 from solidb_sync.protocol.messages import ClientSettings, RegisterAnswer
-from solidb_sync.protocol.names import actor_name
 from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.known_versions import forget_sequences
 from solidb_sync.storage.local_store import LocalStore
@@ -39,16 +38,22 @@ async def known_changes(
     *,
     with_pending: bool = True,
     with_held: bool = False,
+    client_id: str = "",
+    also: Sequence[str] = (),
 ) -> tuple[RegisterAnswer, dict[str, Applied]]:
-    """Get a new incarnation, and learn which changes of this device the server has, under which dots."""
+    """Get a new incarnation, and learn which changes of this device the server has, under which dots.
+
+    With a `client_id` it is one of that client, which this store is not yet; `also` are more changes to ask about.
+    """
     replica = store.view(lambda reader: reader.replica())
     ids = store.view(lambda reader: _change_ids(reader, with_pending=with_pending, with_held=with_held))
-    actor = actor_name(replica.device_id, replica.incarnation)
+    ids += also
+    actor, client_id = client_id or replica.actor, client_id or replica.client_id
     known: dict[str, Applied] = {}
     answer: RegisterAnswer | None = None
     for start in range(0, len(ids) or 1, KNOWN_IDS_MAX):
         asked = ids[start : start + KNOWN_IDS_MAX]
-        answer = await server.register(replica.device_id, actor=actor, reset=start == 0, known=asked, settings=settings)
+        answer = await server.register(client_id, actor=actor, reset=start == 0, known=asked, settings=settings)
         known.update(applied_changes(answer))
     assert answer is not None
     return answer, known

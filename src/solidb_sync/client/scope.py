@@ -15,8 +15,8 @@ from msgspec.structs import replace
 
 from solidb_sync.storage.departures import doubt
 from solidb_sync.storage.engine import EngineReader, StorageEngine
-from solidb_sync.storage.outbox import readdress
-from solidb_sync.storage.records import ChangeState, Replica, Subscription
+from solidb_sync.storage.other_users import readdress_all
+from solidb_sync.storage.records import Replica, Subscription
 
 NOT_BEGUN = -1
 """The cursor of a backfill that the next round has to begin: new dots are given only between requests."""
@@ -86,7 +86,7 @@ def begin_backfill(engine: StorageEngine, collection: str) -> None:
     engine.add_collection(collection)
     doubt(engine, collection)
     engine.put_backfill(collection, 0)
-    readdress(engine, engine.changes(state=ChangeState.PENDING))
+    readdress_all(engine)
 
 
 def end_backfill(engine: StorageEngine, collection: str) -> None:

@@ -10,6 +10,7 @@ from solidb_sync.errors import (
     ConflictError,
     ForbiddenError,
     NotFoundError,
+    OtherUserError,
     ResyncRequiredError,
     ServerError,
 )
@@ -39,6 +40,8 @@ from solidb_sync.protocol.messages import (
 )
 
 ERROR_KINDS: dict[int, type[ServerError]] = {403: ForbiddenError, 404: NotFoundError, 409: ConflictError}
+
+CLIENT_OF_ANOTHER = "ClientOfAnother"
 
 
 class ServerCalls:
@@ -127,6 +130,9 @@ def checked_answer(answer: TransportAnswer) -> TransportAnswer:
         raise AuthError(f"the server does not accept the credentials: {said.error}")
     if said.type == "ResyncRequired":
         raise ResyncRequiredError(said.error, reason=str((said.details or {}).get("reason", "")))
+    if said.type == CLIENT_OF_ANOTHER:
+        details = said.details or {}
+        raise OtherUserError(said.error, asking=str(details.get("asking", "")), owner=str(details.get("owner", "")))
     kind = ERROR_KINDS.get(answer.status, ServerError)
     raise kind(
         said.error,

@@ -9,7 +9,9 @@ from solidb_sync.client.rounds import Rounds
 from solidb_sync.client.scope import wanted_scope
 from solidb_sync.client.server_calls import ServerCalls
 from solidb_sync.clock import iso_text
+from solidb_sync.storage.conflict_log import is_own
 from solidb_sync.storage.local_store import LocalStore
+from solidb_sync.storage.other_users import kept_for_others
 from solidb_sync.storage.records import ChangeState
 
 
@@ -34,7 +36,8 @@ def sync_status(
         pending=store.view(lambda reader: reader.count_changes(ChangeState.PENDING)),
         held=store.view(lambda reader: reader.count_changes(ChangeState.HELD)),
         rejected=store.view(lambda reader: reader.count_changes(ChangeState.REJECTED)),
-        conflicts=len(store.view(lambda reader: reader.conflicts())),
+        conflicts=sum(map(is_own, store.view(lambda reader: reader.conflicts()))),
+        of_other_users=store.view(kept_for_others),
         cursor=store.view(lambda reader: reader.replica().cursor),
         collections=tuple(sorted(scope.names or ())),
         filters={name: wire.query for name, wire in store.view(lambda reader: wanted_filters(reader, scope)).items()},

@@ -43,7 +43,6 @@ from solidb_sync.errors import ProtocolError, ResyncRequiredError, ServerError, 
 from solidb_sync.protocol.client_settings import DEFAULT_SETTINGS
 from solidb_sync.protocol.limits import KNOWN_IDS_MAX, PROTOCOL, PULL_CHANGES_DEFAULT
 from solidb_sync.protocol.messages import ReceivedAnswer, SyncRequest
-from solidb_sync.protocol.names import actor_name
 from solidb_sync.storage.departures import drop_doubted
 from solidb_sync.storage.edits import DocumentChanged
 from solidb_sync.storage.engine import EngineReader, StorageEngine
@@ -364,13 +363,13 @@ class SyncRound:
         return answer
 
     def _request(self, ask: Ask, replica: Replica) -> SyncRequest:
-        actor = actor_name(replica.device_id, replica.incarnation)
+        actor = replica.actor
         settled = 0 if ask.collection else replica.settled
         horizon = max(replica.horizon, replica.cursor)
         request = SyncRequest(
-            client_id=replica.device_id,
+            client_id=replica.client_id,
             protocol=PROTOCOL,
-            actor="" if actor == replica.device_id else actor,
+            actor="" if actor == replica.client_id else actor,
             last_counter=replica.counter,
             epoch=replica.epoch,
             version_vector={actor: settled, "server": ask.cursor} if settled else {"server": ask.cursor},
@@ -446,7 +445,7 @@ class SyncRound:
         self._registrations += 1
         if self._registrations > REGISTRATIONS_PER_ROUND_MAX:
             raise ProtocolError(f"the server did not take the settings it was told {REGISTRATIONS_PER_ROUND_MAX} times")
-        await self._server.register(self._store.device_id, settings=self._wanted.settings)
+        await self._server.register(self._store.client_id, settings=self._wanted.settings)
 
     async def _begin_incarnation(self) -> None:
         """Go on under a new actor: this store's history and the server's have parted (restored or copied store)."""
@@ -460,8 +459,8 @@ class SyncRound:
         for start in range(0, len(pending) or 1, KNOWN_IDS_MAX):
             ids = [change.change_id for change in pending[start : start + KNOWN_IDS_MAX]]
             answer = await self._server.register(
-                replica.device_id,
-                actor=actor_name(replica.device_id, replica.incarnation),
+                replica.client_id,
+                actor=replica.actor,
                 reset=start == 0,
                 known=ids,
                 settings=self._wanted.settings,

@@ -9,6 +9,7 @@ from typing import TypeVar
 from solidb_sync.clock import Clock
 from solidb_sync.errors import StorageError
 from solidb_sync.server.client_notes import ClientNotes
+from solidb_sync.server.client_owners import ClientOwners
 from solidb_sync.server.pages_ahead import PagesAhead
 from solidb_sync.server.storage.backend import DatabaseBackend, ReadSession, ServerBackend, WriteSession
 
@@ -26,18 +27,22 @@ class Database:
     backend: DatabaseBackend
     notes: ClientNotes
     ahead: PagesAhead
+    owners: ClientOwners
 
     async def write(self, work: Callable[[WriteSession], Result]) -> Result:
         """Run `work` in a transaction, and write the waiting notes with it."""
-        notes = self.notes.unwritten()
+        notes, owners = self.notes.unwritten(), self.owners.unwritten()
 
         def with_notes(session: WriteSession) -> Result:
             result = work(session)
             session.save_clients(notes)
+            if owners:
+                session.save_owners(owners)
             return result
 
         result = await self.backend.write(with_notes)
         self.notes.wrote(notes)
+        self.owners.wrote(owners)
         return result
 
     async def read(self, work: Callable[[ReadSession], Result], *, is_small: bool = True) -> Result:
@@ -61,6 +66,7 @@ class Databases:
         self._clock = clock
         self._notes: dict[str, ClientNotes] = {}
         self._ahead: dict[str, PagesAhead] = {}
+        self._owners: dict[str, ClientOwners] = {}
 
     def find(self, name: str, *, create: bool) -> Database | None:
         """Return a database, None when there is none and it may not be created."""
@@ -70,7 +76,13 @@ class Databases:
         notes = self._notes.get(name)
         if notes is None:
             notes = self._notes[name] = ClientNotes(self._clock)
-        return Database(name, backend, notes, self._ahead.setdefault(name, PagesAhead()))
+        return Database(name, backend, notes, self._ahead.setdefault(name, PagesAhead()), self._owners_of(name))
+
+    def _owners_of(self, name: str) -> ClientOwners:
+        owners = self._owners.get(name)
+        if owners is None:
+            owners = self._owners[name] = ClientOwners()
+        return owners
 
     async def write_all_notes(self) -> None:
         """Write every note that is not written yet; for the end."""

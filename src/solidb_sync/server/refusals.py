@@ -57,6 +57,17 @@ def forbidden(message: str) -> RequestRefused:
     return RequestRefused(403, "Forbidden", message)
 
 
+def client_of_another(client_id: str, *, asking: str, owner: str) -> RequestRefused:
+    """403: a client id that another principal registered."""
+    return RequestRefused(
+        403,
+        "ClientOfAnother",
+        f"client_id: {client_id[:128]!r} belongs to the principal that used it first, which is not the one that asks; "
+        "take another client id",
+        details={"asking": asking, "owner": owner},
+    )
+
+
 def not_found(type: str, message: str) -> RequestRefused:
     """404: the thing named does not exist."""
     return RequestRefused(404, type, message)

@@ -18,7 +18,9 @@ from msgspec.structs import replace
 from solidb_sync.errors import StorageCorruptError, StorageError
 from solidb_sync.json_value import decode
 from solidb_sync.model.attachment import MARKER, Attachment, attachments_in, digests_in
+from solidb_sync.storage.conflict_log import is_own
 from solidb_sync.storage.engine import EngineReader, StorageEngine
+from solidb_sync.storage.other_users import changes_put_away
 from solidb_sync.storage.records import BlobState, Mark, StoredBlob
 
 PUT_PREFIX = "put-"
@@ -149,9 +151,17 @@ def wanted(reader: EngineReader) -> dict[str, Attachment]:
 
 
 def unsent(reader: EngineReader) -> list[StoredBlob]:
-    """Return the bytes that are here and that the server has not said it has."""
+    """Return the bytes that are here and that the server has not said it has, but for those only others' edits name."""
     incarnation = reader.replica().incarnation
-    return [blob for blob in reader.blobs() if blob.state is BlobState.WHOLE and blob.confirmed != incarnation]
+    found = [blob for blob in reader.blobs() if blob.state is BlobState.WHOLE and blob.confirmed != incarnation]
+    of_others = _put_away(reader) if found else set()
+    own = _named(reader, with_others=False) if of_others else set()
+    return [blob for blob in found if blob.name not in of_others or blob.name in own]
+
+
+def _put_away(reader: EngineReader) -> set[str]:
+    """Return the digests in changes of users who are not signed in."""
+    return {digest for change in changes_put_away(reader) for digest in digests_in(change.wire)}
 
 
 def _in_changes(reader: EngineReader) -> set[str]:
@@ -159,15 +169,19 @@ def _in_changes(reader: EngineReader) -> set[str]:
     return {digest for change in reader.changes(state=None) for digest in digests_in(change.wire)}
 
 
-def _named(reader: EngineReader) -> set[str]:
-    """Return every digest that a document, a base copy, a change or a conflict names."""
+def _named(reader: EngineReader, *, with_others: bool = True) -> set[str]:
+    """Return every digest that a document, a base copy, a change or a conflict names; also what is kept for other users."""
     found = _in_changes(reader) if reader.has_changes() else set()
     for collection, key in reader.marked(Mark.ATTACHED):
         row, base = reader.row(collection, key), reader.base(collection, key)
         for kept in (row, base):
             if kept is not None and kept.body is not None:
                 found.update(digests_in(kept.body))
+    if with_others:
+        found |= _put_away(reader)
     for conflict in reader.conflicts():
+        if not with_others and not is_own(conflict):
+            continue
         for side in (conflict.local, conflict.remote, conflict.base):
             found.update(digests_in(side))
     return found
@@ -189,7 +203,7 @@ def evictable_blobs(reader: EngineReader) -> list[StoredBlob]:
     found = [blob for blob in reader.blobs() if blob.state is BlobState.WHOLE and blob.confirmed == incarnation]
     if not found:
         return []
-    unsettled = _in_changes(reader)
+    unsettled = _in_changes(reader) | _put_away(reader)
     return sorted((blob for blob in found if blob.name not in unsettled), key=lambda blob: blob.chunks)
 
 

@@ -24,6 +24,11 @@ AUTO_RESOLVED, PENDING, RESOLVED, REPLACED, UNDONE = "auto_resolved", "pending",
 _versions = msgspec.json.Decoder(WireVersion)
 
 
+def is_own(conflict: StoredConflict) -> bool:
+    """Return whether an entry is of the user who is signed in; others' have their client id and a slash in the status."""
+    return "/" not in conflict.status
+
+
 def record_conflicts(engine: StorageEngine, conflicts: list[WireConflict], stamp: str) -> list[StoredConflict]:
     """Write what the server reported to the conflict log; those that are there already stay as they are."""
     if not conflicts:

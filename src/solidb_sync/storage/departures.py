@@ -12,7 +12,6 @@ from collections.abc import Container, Iterable
 
 from solidb_sync.json_value import JsonDocument, decode
 from solidb_sync.protocol.messages import ServerChange
-from solidb_sync.protocol.names import actor_name
 from solidb_sync.storage.edits import DocumentChanged
 from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.outbox import is_included
@@ -29,7 +28,7 @@ def drop_row(engine: StorageEngine, collection: str, key: str) -> None:
     row = engine.row(collection, key)
     if row is not None:
         replica = engine.replica()
-        if parse_vector(row.vector).get(actor_name(replica.device_id, replica.incarnation)):
+        if parse_vector(row.vector).get(replica.actor):
             engine.mark(Mark.GHOST, collection, key)
     engine.drop_row(collection, key)
     engine.drop_base(collection, key)

@@ -34,7 +34,6 @@ from solidb_sync.model.delta import Delta, apply_delta, diff
 from solidb_sync.model.hybrid_clock import next_stamp
 from solidb_sync.model.version_vector import Dot, VersionVector
 from solidb_sync.protocol.messages import WireChange
-from solidb_sync.protocol.names import actor_name
 from solidb_sync.storage.engine import EngineReader
 from solidb_sync.storage.overlay import base_states, fold
 from solidb_sync.storage.records import StoredChange, StoredRow
@@ -119,7 +118,7 @@ def _planned(
     engine: EngineReader, on: Ground, change: WireChange, plain: JsonDocument, operations: Operations, stamp: str
 ) -> Plan:
     replica = engine.replica()
-    dot = Dot(actor_name(replica.device_id, replica.incarnation), replica.counter + 1)  # the one it will be recorded under
+    dot = Dot(replica.actor, replica.counter + 1)  # the one it will be recorded under
     base = VersionVector(decode(on.row.vector)) if on.row is not None else VersionVector()
     if needs_stamp(operations):
         change.hlc = next_stamp(now_ms=_milliseconds(stamp), seen=greatest_stamp(on.states, operations))

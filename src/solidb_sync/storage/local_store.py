@@ -242,6 +242,11 @@ class LocalStore(StoreEncryption):
 
     # the ways in: every read and every write of the store goes through one of these
 
+    @property
+    def client_id(self) -> str:
+        """The name this store syncs under: its device id, until that is found to belong to another user at the server."""
+        return self.view(lambda reader: reader.replica().client_id)
+
     def view(self, read: Callable[[EngineReader], Result]) -> Result:
         """Return what `read` finds in the last commit; for small reads."""
         self._guard.check()

@@ -16,7 +16,6 @@ from msgspec.structs import replace
 from sdbql.values import equal
 from solidb_sync.json_value import decode
 from solidb_sync.model.version_vector import Dot
-from solidb_sync.protocol.names import actor_name
 from solidb_sync.storage.engine import EngineReader, IndexProgress
 from solidb_sync.storage.field_path import FieldPath, parse_field, value_at
 from solidb_sync.storage.memory_blobs import MISSING, MemoryBlobs
@@ -317,7 +316,7 @@ class MemoryEngine(MemoryBlobs):
         """Count one more edit."""
         replica: Replica = self._facts["replica"]
         self.save_replica(replace(replica, counter=replica.counter + 1))
-        return Dot(actor_name(replica.device_id, replica.incarnation), replica.counter + 1)
+        return Dot(replica.actor, replica.counter + 1)
 
     def add_collection(self, name: str) -> None:
         """Make a collection known."""

@@ -433,22 +433,24 @@ class _Moving:
     """The changes of one document on the way to new dots: which dots of ours the next one is made on top of."""
 
     def __init__(self) -> None:
-        self.earlier = EMPTY_VECTOR
-        self._accepted: int | None = None
+        self._earlier: dict[str, tuple[int, VersionVector]] = {}
+        """Of each name that earlier changes were counted under, the highest count of them, and the dots they have now."""
+        self._accepted: dict[str, int] = {}
+        """Of each name this store has counted under, the dots that the server has."""
 
     def move(self, engine: StorageEngine, change: StoredChange) -> None:
         """Append a change under a new dot, in place of the old one."""
         wire = self._rebased(change)
         dot = engine.next_dot()
         wire.counter = dot.counter
-        self.earlier = self.earlier.with_dot(dot)
+        self._note(change, dot)
         engine.drop_changes([change.id])
         engine.add_change(replace(change, actor=dot.actor, counter=dot.counter, wire=encode_change(wire)))
 
     def hold(self, engine: StorageEngine, change: StoredChange, applied: Applied) -> None:
         """Hold a change under the dot that the server has recorded."""
         wire, (actor, counter) = self._rebased(change), applied.dot
-        self.earlier = self.earlier.with_dot(applied.dot)
+        self._note(change, applied.dot)
         held = replace(change, actor=actor, counter=counter, answered=applied.seq, wire=encode_change(wire))
         hold(engine, held)
 
@@ -457,9 +459,16 @@ class _Moving:
         wire = decode_change(change.wire)
         seen = dict(wire.base_version)
         own = seen.pop(change.actor, 0)
-        if self._accepted is None:
-            self._accepted = own  # the oldest change was made on top of the dots that the server has
-        if self._accepted:
-            seen[change.actor] = self._accepted
-        wire.base_version = dict(VersionVector(seen).merge(self.earlier))
+        accepted = self._accepted.setdefault(change.actor, own)  # the oldest change was made on top of those
+        if accepted:
+            seen[change.actor] = accepted
+        base = VersionVector(seen)
+        for actor, (highest, dots) in self._earlier.items():
+            if actor == change.actor or wire.base_version.get(actor, 0) >= highest:
+                base = base.merge(dots)  # what was made under another name, and put away meanwhile, it has not seen
+        wire.base_version = dict(base)
         return wire
+
+    def _note(self, change: StoredChange, dot: Dot) -> None:
+        highest, dots = self._earlier.get(change.actor, (0, EMPTY_VECTOR))
+        self._earlier[change.actor] = max(highest, change.counter), dots.with_dot(dot)

@@ -20,7 +20,7 @@ from solidb_sync.storage.dependants import dependants
 from solidb_sync.storage.edits import DocumentChanged
 from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.outbox import readdress
-from solidb_sync.storage.overlay import rebuild
+from solidb_sync.storage.overlay import show_without
 from solidb_sync.storage.records import ChangeState, StoredChange, StoredRow
 from solidb_sync.storage.text_forms import decode_change, encode_change
 
@@ -55,20 +55,13 @@ def discard_rejected(engine: StorageEngine, number: int) -> list[DocumentChanged
     before = {place: engine.row(*place) for place in places}
     engine.drop_changes(change.id for change in group)
     for place in places:
-        _show_without(engine, place)
+        show_without(engine, place)
     return [fact for place in places if (fact := _fact(place, before[place], engine.row(*place))) is not None]
 
 
 def _refused(engine: EngineReader, number: int) -> StoredChange | None:
     found = engine.changes(state=ChangeState.REJECTED, after=number - 1, limit=1)
     return found[0] if found and found[0].id == number else None
-
-
-def _show_without(engine: StorageEngine, place: Place) -> None:
-    if engine.base(*place) is None and not engine.has_changes_of(*place):
-        engine.drop_row(*place)  # it was only ever here
-    else:
-        rebuild(engine, *place)
 
 
 def _fact(place: Place, before: StoredRow | None, after: StoredRow | None) -> DocumentChanged | None:

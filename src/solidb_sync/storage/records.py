@@ -11,6 +11,8 @@ from enum import IntEnum
 
 from msgspec import Raw, Struct
 
+from solidb_sync.protocol.names import actor_name
+
 
 class ChangeState(IntEnum):
     """Where a change of this device stands.
@@ -125,6 +127,7 @@ class Replica(Struct, frozen=True, gc=False):
     `offered`: how far this store has offered its documents to a server that lost a part of its history, else empty.
     `stable`: up to where it had everything when it made the edits that are still to be sent.
     `must_renew`: the next round begins under a new incarnation, because rows that held edits of this one were dropped.
+    `alias`: the name it syncs under when its device id belongs to another principal at the server, else empty.
     """
 
     device_id: str
@@ -145,6 +148,17 @@ class Replica(Struct, frozen=True, gc=False):
     horizon: int = 0
     offered: str = ""
     stable: int = 0
+    alias: str = ""
+
+    @property
+    def client_id(self) -> str:
+        """The name this store syncs under."""
+        return self.alias or self.device_id
+
+    @property
+    def actor(self) -> str:
+        """The name this life of the store counts its edits under."""
+        return actor_name(self.client_id, self.incarnation)
 
 
 @dataclass(frozen=True, slots=True)

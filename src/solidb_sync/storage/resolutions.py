@@ -12,7 +12,7 @@ from solidb_sync.errors import SyncError
 from solidb_sync.json_value import JsonDocument, decode
 from solidb_sync.reconcile.joined_sides import Side
 from solidb_sync.reconcile.resolution import ACCEPT_LOCAL, ACCEPT_REMOTE, Choice, Sides, decided, undone
-from solidb_sync.storage.conflict_log import AUTO_RESOLVED, PENDING, RESOLVED, UNDONE, document_of, written_side
+from solidb_sync.storage.conflict_log import AUTO_RESOLVED, PENDING, RESOLVED, UNDONE, document_of, is_own, written_side
 from solidb_sync.storage.edits import DocumentChanged, Minted, record_target
 from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.records import StoredConflict
@@ -45,7 +45,7 @@ def record_resolution(engine: StorageEngine, minted: Minted, conflict_id: str, c
 def record_undo(engine: StorageEngine, minted: Minted, conflict_id: str) -> Resolved:
     """Bring back the side that was overruled, at the paths the conflict was about; raises `SyncError` for an open one."""
     conflict = engine.conflict(conflict_id)
-    if conflict is None:
+    if conflict is None or not is_own(conflict):
         raise SyncError(f"there is no conflict {conflict_id!r} in the log")
     if conflict.status not in (AUTO_RESOLVED, RESOLVED) or not conflict.winner:
         raise SyncError(f"conflict {conflict_id!r} is {conflict.status}: there is no decision to take back")

@@ -270,7 +270,7 @@ class EngineConformance(StatesConformance):
         """No collections covered (`()`) and all of them (`None`) are two things."""
         whole = Replica(
             device_id=DEVICE_ID, store_id="s2", incarnation=3, counter=5, settled=4, cursor=99, covered=("a", "b"),
-            excluded=("c",), epoch="epoch", is_resyncing=True,
+            excluded=("c",), epoch="epoch", is_resyncing=True, stable=7, alias="phone.1f",
         )  # fmt: skip
         with self.opened() as engine:
             assert engine.replica().device_id == DEVICE_ID
@@ -290,6 +290,8 @@ class EngineConformance(StatesConformance):
             engine.save_replica(replace(engine.replica(), incarnation=2, counter=0))
             assert engine.next_dot() == Dot("phone~2", 1)
             assert engine.replica().counter == 1
+            engine.save_replica(replace(engine.replica(), alias="phone.1f"))
+            assert engine.next_dot() == Dot("phone.1f~2", 2)
 
     def test_a_collection_has_one_subscription(self) -> None:
         """The later one stands; they come by collection; dropping says whether there was one."""

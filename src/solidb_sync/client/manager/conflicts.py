@@ -11,6 +11,7 @@ from solidb_sync.client.local_edits import checked_document
 from solidb_sync.client.manager.parts import ManagerParts, check_collection
 from solidb_sync.errors import ConfigError, SyncError
 from solidb_sync.reconcile.resolution import DELETE, REPLACE, Choice
+from solidb_sync.storage.conflict_log import is_own
 from solidb_sync.storage.resolutions import record_undo
 
 Callback = TypeVar("Callback", bound=Callable[[Conflict], Any])
@@ -48,7 +49,7 @@ class ConflictMethods(ManagerParts):
 
     async def conflict_log(self, col: str | None = None) -> list[Conflict]:
         """Return every conflict found so far, oldest first, with both versions and the base."""
-        logged = self._view(lambda reader: reader.conflicts())
+        logged = [entry for entry in self._view(lambda reader: reader.conflicts()) if is_own(entry)]
         return [public_conflict(conflict) for conflict in logged if col in (None, conflict.collection)]
 
     async def get_conflicts(self, col: str | None = None) -> list[Conflict]:

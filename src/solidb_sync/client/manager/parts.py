@@ -16,6 +16,7 @@ from solidb_sync.client.attachment_calls import AttachmentCalls
 from solidb_sync.client.attachment_edits import AttachmentEdits
 from solidb_sync.client.attachment_lane import AttachmentLane
 from solidb_sync.client.attachment_transfers import AttachmentTransfers
+from solidb_sync.client.author import Author
 from solidb_sync.client.background_loop import BackgroundLoop
 from solidb_sync.client.commands import CommandSender
 from solidb_sync.client.config import SyncConfig
@@ -31,7 +32,7 @@ from solidb_sync.client.storage_room import StorageRoom
 from solidb_sync.client.strategies import Strategies
 from solidb_sync.client.sync_events import SyncEvents
 from solidb_sync.client.sync_round import SyncRound
-from solidb_sync.client.transport.transport import Transport
+from solidb_sync.client.transport.transport import Transport, author_of
 from solidb_sync.errors import ConfigError
 from solidb_sync.protocol.names import name_problem
 from solidb_sync.storage.engine import EngineReader
@@ -70,23 +71,29 @@ class ManagerParts:
         self._events = SyncEvents(store.clock)
         self._connectivity = Connectivity(self._events)
         self._strategies = Strategies(store, self._config.conflict_strategy)
+        author = Author(lambda: author_of(client))
         self._conflicts = ConflictHandling(
-            store, self._notifications, self._strategies, saved=lambda: self._something_was_saved()
+            store, self._notifications, self._strategies, saved=lambda: self._something_was_saved(), author=author
         )
         self._room = StorageRoom(self._events, self._config.storage_limit_bytes)
         self._read_times = ReadTimes()
         self._edits = LocalEdits(
-            store, self._notifications, self._strategies, self._room, pending_max=self._config.max_pending_changes
+            store,
+            self._notifications,
+            self._strategies,
+            self._room,
+            pending_max=self._config.max_pending_changes,
+            author=author,
         )
         self._attachments = AttachmentEdits(store, self._edits)
         sync_round = SyncRound(store, self._server, self._notifications, self._events, self._conflicts, config=self._config)
-        self._round = RecoveringRound(store, self._server, sync_round, self._events)
+        self._round = RecoveringRound(store, self._server, sync_round, self._events, author=author)
         self._rounds = Rounds(store.clock, self._events, self._connectivity, max_retries=self._config.max_retries)
         self._interval_seconds = self._config.sync_interval_secs
         self._backoff = Backoff(random_source or random.Random())  # noqa: S311 - jitter, not a secret
         self._lane = AttachmentLane(
             store,
-            AttachmentTransfers(store, AttachmentCalls(client, database)),
+            AttachmentTransfers(store, AttachmentCalls(client, database, client_id=lambda: store.client_id)),
             self._attachments,
             self._connectivity,
             backoff=self._backoff,

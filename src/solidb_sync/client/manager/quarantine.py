@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from solidb_sync.client.manager.parts import ManagerParts
+from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.pending_change import PendingChange, public_change
 from solidb_sync.storage.quarantine import discard_rejected, retry_rejected
 from solidb_sync.storage.records import ChangeState
@@ -22,8 +23,13 @@ class QuarantineMethods(ManagerParts):
         What it was made on top of goes with it, and what depends on it. A new save of the document does the same with
         the document as the user then sees it.
         """
-        mint_id = self._store.mint_id
-        retried = await self._store.commit(lambda engine: retry_rejected(engine, id, mint_id))
+        mint_id, author = self._store.mint_id, self._edits.author
+
+        def work(engine: StorageEngine) -> bool:
+            author.note(engine)
+            return retry_rejected(engine, id, mint_id)
+
+        retried = await self._store.commit(work)
         if retried:
             self._something_was_saved()
         return retried

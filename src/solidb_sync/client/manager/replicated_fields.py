@@ -88,7 +88,7 @@ class ReplicatedFieldMethods(ManagerParts):
         def read(reader: EngineReader) -> int:
             known = reader.states(col, key)
             state = None if known is None else read_states(known.visible).get(path)
-            return state.rights(self._store.device_id) if isinstance(state, BoundedCounter) else 0
+            return state.rights(reader.replica().client_id) if isinstance(state, BoundedCounter) else 0
 
         return self._view(read)
 

@@ -11,7 +11,9 @@ from solidb_sync.client.background_loop import RoundReport
 from solidb_sync.client.config import check_interval
 from solidb_sync.client.live_updates import Ring, listen_for_news
 from solidb_sync.client.manager.parts import ManagerParts, check_collection
+from solidb_sync.client.record_answer import RoundOutcome
 from solidb_sync.client.results import SyncProblem, SyncResult
+from solidb_sync.client.rounds import RoundBody
 from solidb_sync.client.scope import exclude, purge, subscribe_to
 from solidb_sync.client.sync_events import SyncEventKind
 from solidb_sync.errors import AuthError, ConnectionError, ServerError, SoliDBError
@@ -20,6 +22,7 @@ from solidb_sync.storage.inbox import mentions_attachment
 from solidb_sync.storage.records import ChangeState, Subscription
 from solidb_sync.storage.subscriptions import checked_subscription
 
+DOORBELL = "sync doorbell"
 RESYNC_ASKED_FOR = "asked_for"
 OFFLINE_BY_HAND = "offline: set_online(True) takes it online again"
 
@@ -34,9 +37,9 @@ class SyncMethods(ManagerParts):
         """
         if not self._connectivity.is_on:
             return _offline_by_hand()
-        report, began = await self._rounds.run(self._round.run)
+        report, began = await self._rounds.run(self._one_round)
         if not began and report.result.success and self._view(lambda reader: reader.count_changes(ChangeState.PENDING)):
-            report, _ = await self._rounds.run(self._round.run)  # saved too late for the round that was shared
+            report, _ = await self._rounds.run(self._one_round)  # saved too late for the round that was shared
         self._round_has_ended(has_failed=report.has_failed)
         if self._loop is not None and not report.has_failed:
             self._loop.note_success()
@@ -45,9 +48,21 @@ class SyncMethods(ManagerParts):
     sync = sync_now
 
     async def _run_round(self) -> RoundReport:
-        report, _ = await self._rounds.run(self._round.run)
+        report, _ = await self._rounds.run(self._one_round)
         self._round_has_ended(has_failed=report.has_failed)
         return report
+
+    async def _one_round(self, outcome: RoundOutcome) -> None:
+        await self._and_listen(self._round.run, outcome)
+
+    async def _and_listen(self, body: RoundBody, outcome: RoundOutcome) -> None:
+        """Run a round; when it found another user's credentials, nothing more is heard in the name of the one before."""
+        listening_as = self._store.client_id
+        try:
+            await body(outcome)
+        finally:
+            if self._store.client_id != listening_as and self._stop_listening():
+                self._listen()
 
     async def full_resync(self, *, discard_local: bool = False) -> SyncResult:
         """Fetch everything again; unsent edits are kept unless `discard_local`. Rows stay readable meanwhile."""
@@ -55,7 +70,7 @@ class SyncMethods(ManagerParts):
             return _offline_by_hand()
         self._events.tell(SyncEventKind.RESYNC, reason=RESYNC_ASKED_FOR)
         resync = partial(self._round.full_resync, discard_local=discard_local)
-        return (await self._rounds.run_alone(resync)).result
+        return (await self._rounds.run_alone(partial(self._and_listen, resync))).result
 
     async def ping(self) -> float:
         """Return the milliseconds a request takes there and back; raises `ConnectionError`, also while offline by hand.
@@ -103,10 +118,7 @@ class SyncMethods(ManagerParts):
         was_on = self._connectivity.is_on
         self._connectivity.switch(is_on=online)
         if not online:
-            doorbells = [task for task in self._tasks if task.get_name() == "sync doorbell"]
-            self._tasks = [task for task in self._tasks if task not in doorbells]
-            for task in doorbells:
-                task.cancel()
+            self._stop_listening()
             await self._rounds.cancel()
             await self._lane.cancel()
         elif self._loop is not None and self._config.auto_sync:
@@ -115,17 +127,25 @@ class SyncMethods(ManagerParts):
             if not was_on:
                 self._listen()
 
+    def _stop_listening(self) -> bool:
+        """Hang up the doorbell; returns whether there was one."""
+        doorbells = [task for task in self._tasks if task.get_name() == DOORBELL]
+        self._tasks = [task for task in self._tasks if task not in doorbells]
+        for task in doorbells:
+            task.cancel()
+        return bool(doorbells)
+
     def _listen(self) -> None:
         if self._config.live and self._connectivity.is_on and self._loop is not None:
             listening = listen_for_news(
                 self._transport,
                 self._server.database,
-                self._store.device_id,
+                self._store.client_id,
                 ring=self._ring,
                 backoff=self._backoff,
                 accepted=self._rounds.credentials_accepted,
             )
-            self._tasks.append(asyncio.create_task(listening, name="sync doorbell"))
+            self._tasks.append(asyncio.create_task(listening, name=DOORBELL))
 
     async def _ring(self, ring: Ring) -> None:
         """Take the news if it came along and is all there is; otherwise let the loop ask for it."""

@@ -7,6 +7,8 @@ first request, and once more for a request that was answered 401.
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
 import inspect
 from collections.abc import Awaitable, Callable
 
@@ -18,10 +20,18 @@ from solidb_sync.protocol.codec import decode_error
 from solidb_sync.protocol.logins import LOGIN, LoginAnswer, LoginRequest
 
 NO_LOGIN_STATUSES = (404, 405, 501)
+DIGITS = 32
+"""Of a digest that stands for a user in the store."""
 
 TokenProvider = Callable[[], str | Awaitable[str]]
 Send = Callable[[str, bytes], Awaitable[TransportAnswer]]
 """Posts a body to a path, without credentials."""
+
+
+class _Claims(msgspec.Struct):
+    """What is read of a token."""
+
+    sub: str = ""
 
 
 class Credentials:
@@ -35,6 +45,7 @@ class Credentials:
         username: str | None = None,
         password: str | None = None,
         token_provider: TokenProvider | None = None,
+        user: str | None = None,
     ) -> None:
         if (username is None) != (password is None):
             raise ConfigError("username, password: give both or none")
@@ -45,7 +56,24 @@ class Credentials:
         self._login = None if username is None or password is None else LoginRequest(username, password)
         self._provider = token_provider
         self.headers = _shown(api_key, token)
+        self._named = user if user is not None else username
+        self._digested = ("", "")
         self._renewing: asyncio.Task[None] | None = None
+
+    @property
+    def user(self) -> str:
+        """Who this is for, as far as this device can tell: a name that was given, or else a digest of what is shown.
+
+        Empty while there is nothing to go by. Of a token it is the subject, which stays when the token is renewed.
+        """
+        if self._named is not None:
+            return f"name:{self._named}"
+        shown = next(iter(self.headers.values()), "")
+        if shown != self._digested[0]:
+            secret = shown.removeprefix("Bearer ")
+            named = _subject(secret) or secret
+            self._digested = shown, f"digest:{hashlib.sha256(named.encode()).hexdigest()[:DIGITS]}"
+        return self._digested[1]
 
     @property
     def are_missing(self) -> bool:
@@ -130,6 +158,18 @@ def _shown(api_key: str | None, token: str | None) -> dict[str, str]:
     if token is not None:
         return {"authorization": f"Bearer {_header_safe('token', token)}"}
     return {}
+
+
+def _subject(token: str) -> str:
+    """Return the `sub` of a JSON Web Token, without any check: it only tells users of this device apart."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        return ""
+    try:
+        claims = msgspec.json.decode(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)), type=_Claims)
+    except (ValueError, msgspec.MsgspecError):
+        return ""
+    return claims.sub
 
 
 def _header_safe(name: str, value: str) -> str:

@@ -45,7 +45,9 @@ class HttpClient:
     `address` is `host:port` or a URL; plain HTTP goes only to this machine unless `allow_plain_http` is True.
     `timeout_ms` bounds each request. Credentials, one kind: `api_key`; `token`, with or without a `token_provider` (a
     function, async or not, that gives the first token, or the next one when the server no longer takes the last); or
-    `username` and `password`, which the server exchanges for a token. Bodies travel in gzip where that saves something.
+    `username` and `password`, which the server exchanges for a token. `user` names whoever they are for, on a device that
+    several people use; without it they are told apart by `username`, a token's subject, or the key itself.
+    Bodies travel in gzip where that saves something.
     `ssl_context` is for servers whose certificate this machine does not trust by itself.
     """
 
@@ -60,6 +62,7 @@ class HttpClient:
         api_key: str | None = None,
         token: str | None = None,
         token_provider: TokenProvider | None = None,
+        user: str | None = None,
         allow_plain_http: bool = False,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
@@ -71,7 +74,12 @@ class HttpClient:
         self.timeout_ms = timeout_ms
         self._database = database
         self._credentials = Credentials(
-            api_key=api_key, token=token, username=username, password=password, token_provider=token_provider
+            api_key=api_key,
+            token=token,
+            username=username,
+            password=password,
+            token_provider=token_provider,
+            user=user,
         )
         self._is_nearby = is_loopback(urlsplit(self.base_url).hostname or "")
         self._may_pack = True
@@ -88,6 +96,11 @@ class HttpClient:
     def database(self) -> str | None:
         """The database this client was made for."""
         return self._database
+
+    @property
+    def user(self) -> str:
+        """Who the credentials are for, as far as this device can tell; see `Credentials.user`."""
+        return self._credentials.user
 
     async def exchange(
         self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: bytes | None = None
@@ -117,10 +130,16 @@ class HttpClient:
         username: str | None = None,
         password: str | None = None,
         token_provider: TokenProvider | None = None,
+        user: str | None = None,
     ) -> None:
         """Show something else from the next request on, such as a new token after the old one has expired."""
         self._credentials = Credentials(
-            api_key=api_key, token=token, username=username, password=password, token_provider=token_provider
+            api_key=api_key,
+            token=token,
+            username=username,
+            password=password,
+            token_provider=token_provider,
+            user=user,
         )
 
     async def _renew(self, refused: dict[str, str]) -> bool:

@@ -22,8 +22,17 @@ class TransportAnswer:
         return float(header) if header is not None and header.isascii() and header.isdigit() else None
 
 
+def author_of(transport: Transport) -> str:
+    """Return a name for whoever a transport's credentials are for, `user`; empty for a transport that does not say."""
+    return str(getattr(transport, "user", ""))
+
+
 class Transport(Protocol):
-    """Carries requests to one server."""
+    """Carries requests to one server.
+
+    One that has credentials may say who they are for, in a property `user`: any text that is the same for the same person.
+    It tells the unsent edits of several users of one device apart.
+    """
 
     @property
     def database(self) -> str | None:

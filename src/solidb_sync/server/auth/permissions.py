@@ -6,12 +6,15 @@ database the key is for.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from solidb_sync.server.auth.api_keys import find_key, same_secret
 from solidb_sync.server.refusals import forbidden, unauthorized
 from solidb_sync.server.storage.backend import ServerBackend
+
+DIGEST_DIGITS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,7 @@ class KeyHolder:
 
     database: str
     read_only: bool
+    name: str = ""
 
 
 Principal = Administrator | KeyHolder
@@ -40,7 +44,7 @@ def identify(headers: Mapping[str, str], *, admin_key: str, backend: ServerBacke
     found = find_key(backend, presented)
     if found is None:
         raise unauthorized("these credentials are not known here")
-    return KeyHolder(found.database, found.read_only)
+    return KeyHolder(found.database, found.read_only, found.name)
 
 
 def presented_key(headers: Mapping[str, str]) -> str | None:
@@ -59,11 +63,25 @@ def check_may_use(principal: Principal, database: str, *, is_write: bool) -> Non
     match principal:
         case Administrator():
             return
-        case KeyHolder(own, read_only):
+        case KeyHolder(database=own, read_only=read_only):
             if own != database:
                 raise forbidden(f"this key is not for the database {database[:128]!r}")
             if is_write and read_only:
                 raise forbidden("this key is read-only")
+
+
+def principal_name(principal: Principal) -> str:
+    """Return who this is, whatever is presented: all keys of one name to a database are one principal's."""
+    match principal:
+        case Administrator():
+            return "administrator"
+        case KeyHolder(name=name):
+            return f"key:{name}"
+
+
+def principal_digest(name: str) -> str:
+    """Return what stands for a principal towards devices: the same for the same one, and not its name."""
+    return hashlib.sha256(f"principal:{name}".encode()).hexdigest()[:DIGEST_DIGITS]
 
 
 def check_is_administrator(principal: Principal) -> None:

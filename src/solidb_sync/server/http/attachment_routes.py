@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,33 +13,36 @@ from solidb_sync.model.attachment import LENGTH_MAX, is_digest
 from solidb_sync.protocol import endpoints
 from solidb_sync.protocol.attachments import OFFSET_HEADER, PIECE_BYTES_MAX, PieceTaken
 from solidb_sync.server.attachments import Attachments
+from solidb_sync.server.auth.permissions import Principal
+from solidb_sync.server.databases import Database
 from solidb_sync.server.http import query
 from solidb_sync.server.http.answers import answered
 from solidb_sync.server.http.body import read_body
-from solidb_sync.server.http.context import context_of, open_database, principal_of
+from solidb_sync.server.http.context import check_client_is_of, context_of, open_database, principal_of
 from solidb_sync.server.refusals import RequestRefused, bad_request
+from solidb_sync.server.sync_request import check_client
 
 _RANGE = re.compile(r"bytes=(\d{1,15})-(\d{0,15})")
 
 
 async def ask(request: Request) -> Response:
     """HEAD: say how long an attachment is, or (404) how much of it is here."""
-    attachments, digest = _asked(request, is_write=False)
-    known = await attachments.known(digest)
+    asked = _asked(request, is_write=False)
+    known = await asked.attachments.known(asked.digest)
     if known.length is None:
         return Response(status_code=404, headers={OFFSET_HEADER: str(known.part)})
-    return Response(status_code=200, headers=_headers(digest, known.length))
+    return Response(status_code=200, headers=_headers(asked.digest, known.length))
 
 
 async def give(request: Request) -> Response:
     """GET: send a piece of at most `PIECE_BYTES_MAX` bytes, by `Range` or by `offset` and `limit`; by default the first."""
-    attachments, digest = _asked(request, is_write=False)
+    asked = _asked(request, is_write=False)
     first, size = _wanted(request)
-    piece = await attachments.piece(digest, offset=first, size=min(size, PIECE_BYTES_MAX))
+    piece = await asked.attachments.piece(asked.digest, offset=first, size=min(size, PIECE_BYTES_MAX))
     end = first + len(piece.content)
     if first > piece.length or (first == piece.length and piece.length):
         raise RequestRefused(416, "WrongRange", f"offset: {first}, but the attachment has {piece.length} bytes")
-    headers = _headers(digest, len(piece.content))
+    headers = _headers(asked.digest, len(piece.content))
     if piece.content:
         headers["content-range"] = f"bytes {first}-{end - 1}/{piece.length}"
     return Response(piece.content, 200 if len(piece.content) == piece.length else 206, headers)
@@ -46,12 +50,15 @@ async def give(request: Request) -> Response:
 
 async def take(request: Request) -> PieceTaken:
     """PUT: take a piece at `offset` of an attachment of `length` bytes."""
-    attachments, digest = _asked(request, is_write=True)
+    asked = _asked(request, is_write=True)
+    if client_id := request.query_params.get("client_id", ""):
+        check_client(client_id)
+        await check_client_is_of(asked.principal, asked.database, client_id)
     length, offset = query.whole_number(request, "length"), query.whole_number(request, "offset") or 0
     if length is None or length > LENGTH_MAX:
         raise bad_request(f"length: expected the bytes of the whole attachment, 0 to {LENGTH_MAX}")
     piece = await read_body(request, bytes_max=PIECE_BYTES_MAX)
-    return await attachments.take(digest, offset=offset, length=length, piece=piece)
+    return await asked.attachments.take(asked.digest, offset=offset, length=length, piece=piece)
 
 
 async def _one_of_three(request: Request) -> object:
@@ -64,13 +71,22 @@ async def _one_of_three(request: Request) -> object:
             return await take(request)
 
 
-def _asked(request: Request, *, is_write: bool) -> tuple[Attachments, str]:
+class _Asked(NamedTuple):
+    """What a request is about, and who sent it."""
+
+    attachments: Attachments
+    digest: str
+    principal: Principal
+    database: Database
+
+
+def _asked(request: Request, *, is_write: bool) -> _Asked:
     principal = principal_of(request)
     database = open_database(request, principal, request.path_params["database"], is_write=is_write)
     digest = request.path_params["digest"]
     if not is_digest(digest):
         raise bad_request(f"digest: expected a SHA-256 in 64 hexadecimal digits of lower case, found {digest[:80]!r}")
-    return context_of(request).attachments.of(database), digest
+    return _Asked(context_of(request).attachments.of(database), digest, principal, database)
 
 
 def _wanted(request: Request) -> tuple[int, int]:

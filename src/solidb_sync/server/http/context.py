@@ -10,11 +10,18 @@ from starlette.requests import Request
 from solidb_sync.clock import Clock
 from solidb_sync.protocol.names import name_problem
 from solidb_sync.server.attachments import AttachmentStores
-from solidb_sync.server.auth.permissions import Administrator, Principal, check_may_use, identify
+from solidb_sync.server.auth.permissions import (
+    Administrator,
+    Principal,
+    check_may_use,
+    identify,
+    principal_digest,
+    principal_name,
+)
 from solidb_sync.server.config import ServerConfig
 from solidb_sync.server.databases import Database, Databases
 from solidb_sync.server.live.doorbell import Doorbell
-from solidb_sync.server.refusals import bad_request, not_found
+from solidb_sync.server.refusals import bad_request, client_of_another, not_found
 from solidb_sync.server.storage.backend import ServerBackend
 
 
@@ -54,3 +61,20 @@ def open_database(request: Request, principal: Principal, name: str, *, is_write
     if database is None:
         raise not_found("DatabaseNotFound", f"there is no database {name!r}")
     return database
+
+
+async def check_client_is_of(principal: Principal, database: Database, client_id: str, *, claims: bool = True) -> None:
+    """Raise `RequestRefused` (403) for another principal's client; one that nobody has used becomes this principal's."""
+    asking = principal_name(principal)
+    owner = database.owners.of(client_id)
+    if owner is None:
+        owner = await database.read(lambda session: session.owner(client_id))
+        owner = database.owners.of(client_id) or owner
+        if owner is not None:
+            database.owners.learn(client_id, owner)
+        else:
+            if claims:
+                database.owners.claim(client_id, asking)
+            return
+    if owner != asking:
+        raise client_of_another(client_id, asking=principal_digest(asking), owner=principal_digest(owner))

@@ -21,12 +21,12 @@ from solidb_sync.protocol.messages import (
     StatusAnswer,
     SyncRequest,
 )
-from solidb_sync.server.auth.permissions import Principal
+from solidb_sync.server.auth.permissions import Administrator, Principal
 from solidb_sync.server.fetch_document import fetch_document, read_fetch
 from solidb_sync.server.http import query
 from solidb_sync.server.http.answers import answered
 from solidb_sync.server.http.body import read_body
-from solidb_sync.server.http.context import context_of, open_database, principal_of
+from solidb_sync.server.http.context import check_client_is_of, context_of, open_database, principal_of
 from solidb_sync.server.live.doorbell import News
 from solidb_sync.server.live.event_stream import send_event_stream
 from solidb_sync.server.refusals import bad_request, not_found
@@ -101,6 +101,7 @@ async def _round(
 ) -> SentAnswer:
     context = context_of(request)
     database = open_database(request, principal, name, is_write=is_write or bool(call.changes))
+    await check_client_is_of(principal, database, call.client_id)
     return await sync_round(database, call, clock=context.clock, doorbell=context.doorbell, can_pull=can_pull)
 
 
@@ -110,6 +111,8 @@ async def status(request: Request) -> StatusAnswer:
     client_id = query.required(request, "client_id")
     check_client(client_id)
     database = open_database(request, principal, request.path_params["database"], is_write=False)
+    if not isinstance(principal, Administrator):
+        await check_client_is_of(principal, database, client_id, claims=False)
     note = database.notes.newest(client_id)
     return await database.read(lambda session: sync_status(session, client_id, note), is_small=False)
 
@@ -135,6 +138,7 @@ async def register_client(request: Request) -> RegisterAnswer:
     principal = principal_of(request)
     asked = read_registration(await read_body(request))
     database = open_database(request, principal, request.path_params["database"], is_write=False)
+    await check_client_is_of(principal, database, asked.client_id)
     now_ms = context_of(request).clock.now_ms()
     answer = await database.write(lambda session: register(session, asked, now_ms))
     if asked.settings is not None:
@@ -148,6 +152,7 @@ async def offer(request: Request) -> OfferAnswer:
     principal = principal_of(request)
     offered = await asyncio.to_thread(read_offer, await read_body(request))
     database = open_database(request, principal, request.path_params["database"], is_write=True)
+    await check_client_is_of(principal, database, offered.client_id)
     context = context_of(request)
     outcome = await database.write(lambda session: take_offers(session, offered, context.clock.now_ms()))
     if outcome.taken:
@@ -162,6 +167,8 @@ async def forget_client(request: Request) -> dict[str, Any]:
     client_id = request.path_params["client_id"]
     check_client(client_id)
     database = open_database(request, principal, request.path_params["database"], is_write=True)
+    if not isinstance(principal, Administrator):
+        await check_client_is_of(principal, database, client_id, claims=False)
     was_noted = database.notes.forget(client_id)
     was_stored = await database.write(lambda session: session.forget_client(client_id))
     if not was_noted and not was_stored:
@@ -176,6 +183,7 @@ async def stream(request: Request) -> Response:
     check_client(client_id)
     database = open_database(request, principal, request.path_params["database"], is_write=False)
     text = request.headers.get("last-event-id", "")
+    await check_client_is_of(principal, database, client_id)
     seen = int(text) if text.isascii() and text.isdigit() and len(text) <= 16 else 0
     answer = _EventStream(request, database.name, client_id)
     try:  # listening has begun: whatever is committed from here on rings as well

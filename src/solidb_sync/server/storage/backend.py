@@ -54,6 +54,9 @@ class ReadSession(ViewReads, AttachmentReads, Protocol):
     def last_runs(self, count: int) -> list[str]:
         """Return the ids of the last runs, the present one at the end."""
 
+    def owner(self, client_id: str) -> str | None:
+        """Return the principal that a client belongs to, None when nobody has claimed it."""
+
     def incarnation(self, client_id: str) -> int:
         """Return the newest incarnation given out or used by a client, 0 for the first."""
 
@@ -197,6 +200,9 @@ class WriteSession(ReadSession, ViewWrites, MaintenanceWrites, Protocol):
 
     def raise_seen(self, counters: Mapping[str, int]) -> None:
         """Note that edits of these actors, up to these counters, are in documents that were offered."""
+
+    def save_owners(self, owners: Mapping[str, str]) -> None:
+        """Give clients that have no owner to these."""
 
     def save_clients(self, notes: Sequence[ClientNote]) -> None:
         """Insert or replace what is known of devices, keeping their incarnations."""

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from msgspec.structs import replace
 
 from solidb_sync.model.version_vector import Dot
-from solidb_sync.protocol.names import actor_name
 from solidb_sync.storage.engine import EngineReader, IndexProgress
 from solidb_sync.storage.records import (
     DocumentRow,
@@ -144,7 +143,7 @@ class RocksdbEngine(RocksdbReads, RocksdbBlobWrites):
         """Count one more edit."""
         replica = self.replica()
         self.save_replica(replace(replica, counter=replica.counter + 1))
-        return Dot(actor_name(replica.device_id, replica.incarnation), replica.counter + 1)
+        return Dot(replica.actor, replica.counter + 1)
 
     # rows
 

@@ -11,7 +11,7 @@ from solidb_sync.storage.records import Replica
 def replica_of(row: tuple[Any, ...]) -> Replica:
     """Return the record that a row holds, its columns in the order of the statement that reads it."""
     device_id, store_id, last_change, incarnation, counter, settled, pushes, cursor, caught_up, *rest = row
-    covered, excluded, epoch, is_resyncing, must_renew, run, horizon, offered, stable = rest
+    covered, excluded, epoch, is_resyncing, must_renew, run, horizon, offered, stable, alias = rest
     return Replica(
         device_id=device_id,
         store_id=store_id,
@@ -31,6 +31,7 @@ def replica_of(row: tuple[Any, ...]) -> Replica:
         horizon=horizon,
         offered=offered,
         stable=stable,
+        alias=alias,
     )
 
 
@@ -42,5 +43,5 @@ def replica_row(replica: Replica) -> tuple[object, ...]:
         replica.settled, replica.pushes, replica.cursor, replica.caught_up,
         covered, encode(list(replica.excluded)).decode(), replica.epoch,
         int(replica.is_resyncing), int(replica.must_renew), replica.run, replica.horizon, replica.offered,
-        replica.stable,
+        replica.stable, replica.alias,
     )  # fmt: skip

@@ -14,7 +14,6 @@ from msgspec.structs import replace
 from solidb_sync.errors import StoreLockedError
 from solidb_sync.json_value import encode
 from solidb_sync.model.version_vector import Dot
-from solidb_sync.protocol.names import actor_name
 from solidb_sync.storage.engine import EngineReader, IndexProgress
 from solidb_sync.storage.records import (
     DocumentRow,
@@ -137,7 +136,7 @@ class SqliteEngine(SqliteReads, SqliteBlobWrites, SqliteTransactions):
 
     def _hold(self, replica: Replica) -> None:
         self._replica = replica
-        self._actor = actor_name(replica.device_id, replica.incarnation)
+        self._actor = replica.actor
         self._counter, self._last_change = replica.counter, replica.last_change
 
     def _forget_replica(self) -> None:

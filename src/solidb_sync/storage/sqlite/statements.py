@@ -10,13 +10,13 @@ from solidb_sync.storage.field_path import FieldPath
 ANY_TABLE = "SELECT 1 FROM sqlite_schema LIMIT 1"
 
 _REPLICA = """device_id, store_id, last_change, incarnation, counter, settled, pushes, cursor, caught_up,
-        covered, excluded, epoch, is_resyncing, must_renew, run, horizon, offered, stable"""
+        covered, excluded, epoch, is_resyncing, must_renew, run, horizon, offered, stable, alias"""
 READ_OWNER = "SELECT device_id FROM replica"
 READ_REPLICA = f"SELECT {_REPLICA} FROM replica"
 WRITE_REPLICA = f"""
     INSERT OR REPLACE INTO replica
         (one, {_REPLICA})
-    VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 READ_COLLECTIONS = "SELECT name, id FROM collections"

@@ -71,6 +71,11 @@ class SqliteReadSession(SqliteViewReads, SqliteAttachmentReads):
         """Return the ids of the last runs, the present one at the end."""
         return [str(run) for (run,) in self._connection.execute(sql.LAST_RUNS, (count,))][::-1]
 
+    def owner(self, client_id: str) -> str | None:
+        """Return the principal that a client belongs to, None when nobody has claimed it."""
+        row = self._first(sql.OWNER, client_id)
+        return None if row is None else str(row[0])
+
     def incarnation(self, client_id: str) -> int:
         """Return the newest incarnation given out or used by a client, 0 for the first."""
         row = self._first(sql.INCARNATION, client_id)
@@ -360,6 +365,10 @@ class SqliteWriteSession(SqliteReadSession, SqliteViewWrites, SqliteMaintenanceW
     def raise_seen(self, counters: Mapping[str, int]) -> None:
         """Note that edits of these actors, up to these counters, are in documents that were offered."""
         self._many(sql.RAISE_SEEN, [(actor, actor.partition("~")[0], counter) for actor, counter in counters.items()])
+
+    def save_owners(self, owners: Mapping[str, str]) -> None:
+        """Give clients that have no owner to these."""
+        self._connection.executemany(sql.SAVE_OWNER, owners.items())
 
     def save_clients(self, notes: Sequence[ClientNote]) -> None:
         """Insert or replace what is known of devices, keeping their incarnations."""

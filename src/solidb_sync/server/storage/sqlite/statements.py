@@ -61,6 +61,8 @@ ON CONFLICT (client_id) DO UPDATE SET
     collections = excluded.collections,
     last_sync_ms = excluded.last_sync_ms,
     stable = excluded.stable"""
+OWNER = "SELECT owner FROM client_owners WHERE client_id = ?"
+SAVE_OWNER = "INSERT OR IGNORE INTO client_owners (client_id, owner) VALUES (?, ?)"
 INCARNATION = "SELECT incarnation FROM clients WHERE client_id = ?"
 SAVE_INCARNATION = """
 INSERT INTO clients (client_id, incarnation, actor, acknowledged, cursor, collections, last_sync_ms)
