@@ -6,12 +6,13 @@ A real server process with no retention time: it waits for nobody, so every devi
 from __future__ import annotations
 
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lossy_client import LossyClient
 from server_process import ADMIN_KEY, ServerProcess
 from solidb_sync import LocalStore, SyncConfig, SyncManager
 
@@ -30,9 +31,11 @@ def forgetful(tmp_path: Path) -> Iterator[ServerProcess]:
 async def device(forgetful: ServerProcess, tmp_path: Path, anyio_backend: str) -> AsyncIterator[Make]:
     made: list[SyncManager] = []
 
-    def make(name: str, **settings: Any) -> SyncManager:
+    def make(name: str, *, lost: Sequence[str] = (), **settings: Any) -> SyncManager:
+        """`lost`: of the first requests, whether the `request` or its `answer` is lost on the way (empty: neither)."""
         store = LocalStore.open(tmp_path / name / "store.db", name)
-        manager = SyncManager(store, forgetful.client("db"), SyncConfig(**{"auto_sync": False, **settings}))
+        wire = LossyClient(forgetful.client("db"), list(lost))
+        manager = SyncManager(store, wire, SyncConfig(**{"auto_sync": False, **settings}))
         made.append(manager)
         return manager
 
@@ -166,3 +169,22 @@ async def test_edits_go_on_over_compacted_vectors_without_conflicts(device: Make
     assert [(document["n"], document["m"]) for document in both] == [(5, 50), (5, 50)]
     assert await phone.conflict_log() == await laptop.conflict_log() == []
     assert [manager._store.view(lambda reader: len(reader.change_ids())) for manager in (phone, laptop)] == [0, 0]
+
+
+@pytest.mark.parametrize("lost", [["", "request"], ["answer", "request"], ["answer", "answer", "answer", "request"]])
+async def test_a_device_that_had_only_sent_learns_of_forgotten_deletions_of_what_it_sent(
+    device: Make, forgetful: ServerProcess, lost: list[str]
+) -> None:
+    """It has never fetched, so it has no cursor that could be too old; what it sent may be gone all the same."""
+    phone, laptop = device("phone", batch_size=1, lost=lost), device("laptop")
+    for key in "ab":
+        await phone.save_document("notes", key, {"n": 1})
+    while phone._transport.lost:
+        assert not (await phone.sync_now()).success
+    await sync(laptop)
+    await laptop.delete_document("notes", "a")
+    await sync(laptop)
+    forget(forgetful)
+    await sync(phone, laptop)
+    assert await notes(phone) == await notes(laptop) == {"b": 1}
+    assert phone._store.view(lambda reader: list(reader.changes(state=None))) == [], "nothing waits for what is gone"

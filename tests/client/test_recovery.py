@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from lossy_client import LossyClient
 from server_process import ADMIN_KEY, ServerProcess
 from solidb_sync import LocalStore, SyncConfig, SyncManager
 
@@ -65,9 +66,11 @@ def restorable(tmp_path: Path) -> Any:
 async def device(restorable: RestorableServer, anyio_backend: str) -> AsyncIterator[Callable[..., SyncManager]]:
     made: list[SyncManager] = []
 
-    def make(name: str, **settings: Any) -> SyncManager:
+    def make(name: str, *, lossy: bool = False, **settings: Any) -> SyncManager:
         store = LocalStore.open(":memory:", name, engine="memory")
-        manager = SyncManager(store, restorable.process.client("db"), SyncConfig(**{"auto_sync": False, **settings}))
+        wire: Any = restorable.process.client("db")
+        wire = LossyClient(wire, []) if lossy else wire
+        manager = SyncManager(store, wire, SyncConfig(**{"auto_sync": False, **settings}))
         made.append(manager)
         return manager
 
@@ -203,6 +206,46 @@ async def test_counters_sets_and_maps_are_exact_after_a_restored_backup(
     await sync_all(fresh)
     for manager in (phone, laptop, tablet, fresh):
         assert (await documents(manager))["c"] == {**expected, "n": 100, "prices": {}}
+
+
+@pytest.mark.parametrize("first", ["phone", "laptop"])
+@pytest.mark.parametrize("last_answer", ["never", "before", "after"])
+@pytest.mark.parametrize("restores", [1, 2])
+async def test_what_was_under_way_when_the_server_lost_its_past_counts_once(
+    restorable: RestorableServer, device: Callable[..., SyncManager], first: str, last_answer: str, restores: int
+) -> None:
+    """31: sent, never answered, and known to another device: it comes back under its old name, and is sent again.
+
+    A device that had no answer since the backup was made does not even know that anything was lost.
+    """
+    has_synced = last_answer != "never"
+    phone, laptop = device("phone", lossy=True, batch_size=3), device("laptop")
+    in_turn = (phone, laptop) if first == "phone" else (laptop, phone)
+    if has_synced:
+        await phone.crdt_increment("notes", "c", "n", 1)
+        await sync_all(phone, laptop)
+    restorable.back_up()
+    if last_answer == "after":
+        await sync_all(phone)
+    await phone.crdt_increment("notes", "c", "n", 10)
+    await phone.crdt_orset_add("notes", "c", "tags", "red")
+    await phone.crdt_map_put("notes", "c", "prices", "tea", 4)
+    await phone.crdt_increment("notes", "c", "n", 100)
+    phone._transport.lost += ["answer"]
+    assert not (await phone.sync_now()).success
+    await laptop.sync_now()
+    assert (await documents(laptop))["c"]["n"] == 10 + has_synced, "the first three edits were sent"
+    await laptop.crdt_orset_remove("notes", "c", "tags", "red")
+    await sync_all(laptop)
+    for _ in range(restores):
+        restorable.restore()
+        for manager in in_turn:
+            phone._transport.lost[:] = [""] * 4 + ["answer"] * 2
+            await manager.sync_now()
+    phone._transport.lost.clear()
+    await sync_all(*in_turn)
+    for manager in (phone, laptop):
+        assert (await documents(manager))["c"] == {"n": 110 + has_synced, "tags": [], "prices": {"tea": 4}}
 
 
 async def test_a_stale_replica_overrules_nobody_in_whatever_order_devices_come(

@@ -40,6 +40,15 @@ def test_a_device_that_has_only_sent_is_told_of_an_emptied_collection(server: An
     assert writer.sync(version_vector={"server": 0, "writer": 1})["resets"] == ["notes"]
 
 
+def test_what_a_device_that_has_only_sent_writes_after_an_emptying_is_sent_to_it(server: Any, filled: Any) -> None:
+    """It drops all it has of the collection, its own newer document too."""
+    writer = server.device("writer")
+    writer.push(writer.insert("c", {"n": 1}))
+    server.request("PUT", COLLECTION + "/truncate")
+    told = writer.sync(writer.insert("d", {"n": 2}), version_vector={"server": 0, "writer": 1})
+    assert (told["resets"], [change["key"] for change in told["server_changes"]]) == (["notes"], ["b", "d"])
+
+
 def test_what_comes_after_an_emptying_is_kept(server: Any, filled: Any) -> None:
     server.request("PUT", COLLECTION + "/truncate")
     assert filled.statuses(filled.insert("c", {"n": 2}), filled.insert("a", {"n": 3})) == ["applied", "applied"]

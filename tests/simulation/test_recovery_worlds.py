@@ -16,7 +16,10 @@ BLOCKS = 4
 SEEDS_THAT_FAILED_ONCE = {
     55: "an edit the server had taken was held for ever when its document's tombstone was collected before a full resync",
     165: "an edit the server had taken in a conflict was held for ever when its collection was emptied before the next pull",
+    198: "an increment of a device that had never had an answer counted twice, after another device had offered it",
     272: "a document pushed before the first pull stayed on its device though its collection had been emptied meanwhile",
+    300: "a device that had only sent dropped what it wrote after an emptying when it learned of that",
+    421: "edits of a document that was deleted and forgotten before their device first fetched were held for ever",
 }
 
 
@@ -49,6 +52,13 @@ def test_a_device_that_offers_nothing_to_a_restored_server_is_noticed(monkeypatc
     """What only the devices had is gone then."""
     monkeypatch.setattr(recovery, "next_offers", lambda *_, **__: OfferPage([], '["",""]', is_last=True))
     assert _notices("2 no lost local write")
+
+
+def test_operations_that_forget_the_dot_they_were_under_way_with_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another device offers them by that dot, and they count twice."""
+    begin: Any = recovery.new_incarnation
+    monkeypatch.setattr(recovery, "new_incarnation", lambda *given, has_server_lost: begin(*given))
+    assert _notices("31 counter conservation")
 
 
 def test_tombstones_collected_although_somebody_has_not_heard_of_them_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

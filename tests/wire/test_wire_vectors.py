@@ -29,6 +29,8 @@ COVERED = {
     "stale-cursor": "a cursor from another history",
     "crdt-counter": "replicated fields",
     "view-remove": "filters",
+    "offer": "a server that lost its past",
+    "crdt-former": "operations that were under way then",
 }
 
 

@@ -23,10 +23,18 @@ def applied_changes(answer: RegisterAnswer) -> dict[str, Applied]:
     return {change_id: Applied(Dot(actor, counter), seq) for change_id, (actor, counter, seq) in answer.known.items()}
 
 
-def new_incarnation(engine: StorageEngine, incarnation: int, known: Mapping[str, Applied]) -> None:
-    """Take a new actor name; changes the server has not applied get new dots of it, in the same order."""
-    engine.save_replica(replace(engine.replica(), incarnation=incarnation, counter=0, settled=0, pushes=0, must_renew=False))
-    readdress_all(engine, known=known)
+def new_incarnation(
+    engine: StorageEngine, incarnation: int, known: Mapping[str, Applied], *, has_server_lost: bool = False
+) -> None:
+    """Take a new actor name; changes the server has not applied get new dots of it, in the same order.
+
+    `has_server_lost`: the server has lost its past, so others may have changes that it does not know any more.
+    """
+    old = engine.replica()
+    # a store that may be a copy can have used its dots for other edits before: they prove nothing
+    lost = Dot(old.actor, old.counter) if has_server_lost and not old.must_renew else None
+    engine.save_replica(replace(old, incarnation=incarnation, counter=0, settled=0, pushes=0, must_renew=False))
+    readdress_all(engine, known=known, lost=lost)
     fetch_again(engine)
     engine.clear_marks(Mark.GHOST)
 

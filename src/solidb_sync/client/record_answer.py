@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from msgspec.structs import replace
 
 from solidb_sync.client.delta_stats import NO_DELTAS, DeltaStats, pushed_sizes
-from solidb_sync.client.known_floors import note_floor
+from solidb_sync.client.known_floors import note_first_sent, note_floor
 from solidb_sync.client.known_views import note_numbers
 from solidb_sync.errors import ProtocolError
 from solidb_sync.protocol.messages import ReceivedAnswer
@@ -64,6 +64,8 @@ def record_answer(
         engine.save_replica(replace(replica, epoch=answer.epoch, run=answer.run, pushes=pushes))
     did.conflicts = record_conflicts(engine, answer.conflicts, stamp)
     note_numbers(engine, answer.views)
+    if not replica.cursor:
+        note_first_sent(engine, answer.results)
     settled = settle(engine, ask.batch.changes, answer.results)
     did.pushed, did.rejected = settled.acknowledged, settled.rejected
     did.deltas = pushed_sizes(ask.batch)

@@ -14,6 +14,7 @@ import logging
 from solidb_sync.client.author import Author
 from solidb_sync.client.delta_stats import DeltaStats
 from solidb_sync.client.incarnation import new_incarnation
+from solidb_sync.client.known_floors import BELOW_FLOOR
 from solidb_sync.client.known_views import forget_views
 from solidb_sync.client.other_user import OTHER_USER, go_on_as_other_user
 from solidb_sync.client.pull_progress import SyncProgress
@@ -34,7 +35,6 @@ from solidb_sync.storage.seen_runs import seen_runs
 
 RECOVERIES_PER_ROUND_MAX = 3
 OFFERS_PER_ROUND_MAX = 100_000
-BELOW_FLOOR = "below_floor"
 
 _logger = logging.getLogger("solidb_sync")
 
@@ -115,7 +115,7 @@ class RecoveringRound:
 
         def work(engine: StorageEngine) -> None:
             begin_offering(engine, known, epoch=answer.epoch)
-            new_incarnation(engine, answer.incarnation, known)
+            new_incarnation(engine, answer.incarnation, known, has_server_lost=True)
             forget_views(engine)
 
         await self._store.commit(work)

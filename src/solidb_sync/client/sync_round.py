@@ -20,7 +20,7 @@ from solidb_sync.client.conflict_refetch import fetch_again_if_due
 from solidb_sync.client.conflicts import public_conflict
 from solidb_sync.client.delta_stats import NO_DELTAS
 from solidb_sync.client.incarnation import applied_changes, finish_resync, new_incarnation
-from solidb_sync.client.known_floors import known_floors
+from solidb_sync.client.known_floors import BELOW_FLOOR, has_sent_below, known_floors
 from solidb_sync.client.known_views import (
     KnownView,
     adopt_filters,
@@ -358,9 +358,19 @@ class SyncRound:
         self._views = with_numbers(self._views, answer.views)
         if ask.limit and not ask.cursor:
             self._floors[ask.collection or ""] = answer.floor or 0
+            self._check_floor(ask, replica, answer.floor or 0)
         if ask.limit and (answer.cursor < ask.cursor or (answer.has_more and answer.cursor == ask.cursor)):
             raise ProtocolError(f"cursor: {answer.cursor} leads nowhere from {ask.cursor}, the one asked from")
         return answer
+
+    def _check_floor(self, ask: Ask, replica: Replica, floor: int) -> None:
+        """Raise when what this device sent, before it first fetched, may have been deleted and forgotten since."""
+        if ask.collection is not None or replica.is_resyncing or not floor:
+            return
+        if self._store.view(partial(has_sent_below, floor=floor)):
+            raise ResyncRequiredError(
+                f"deletions up to {floor} are forgotten, and this device sent before", reason=BELOW_FLOOR
+            )
 
     def _request(self, ask: Ask, replica: Replica) -> SyncRequest:
         actor = replica.actor

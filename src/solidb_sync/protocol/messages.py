@@ -42,6 +42,19 @@ class ClientSettings(Struct, omit_defaults=True):
     whole: list[str] = []
 
 
+class FormerDot(Struct, omit_defaults=True, frozen=True, gc=False):
+    """The dot an edit had when the server lost its past; it may be in what other devices have, under this name.
+
+    `after`: the last edit of the same document by this actor before it, 0 for none. `last`: the highest counter that this
+    actor ever gave out.
+    """
+
+    actor: str
+    counter: int
+    last: int
+    after: int = 0
+
+
 class WireChange(Struct, omit_defaults=True, gc=False):
     """One edit on its way to the server.
 
@@ -52,7 +65,8 @@ class WireChange(Struct, omit_defaults=True, gc=False):
     `counter` make the edit recognisable when it is sent again. Changes that share a `transaction` are applied all or none;
     they stand together in one request, and `transaction_size` is their number. `resolves` are the conflicts that the edit
     settles, by their ids. `base_seq`: the author had every version of this document up to this sequence, which says what
-    `base_version` can't any more when the server has compacted the document's vector, or collected its tombstone.
+    `base_version` can't any more when the server has compacted the document's vector, or collected its tombstone. `former`
+    goes with `crdt` after the server has lost its past, so that no operation counts twice.
     """
 
     collection: str
@@ -72,6 +86,7 @@ class WireChange(Struct, omit_defaults=True, gc=False):
     hlc: str = ""
     resolves: list[str] = []
     base_seq: int = 0
+    former: FormerDot | UnsetType = UNSET
 
 
 class ViewBase(Struct, omit_defaults=True, frozen=True):

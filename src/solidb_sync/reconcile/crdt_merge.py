@@ -28,7 +28,7 @@ from solidb_sync.model.crdt.field_states import (
 )
 from solidb_sync.model.crdt.plain_writes import Separated, separate, translate
 from solidb_sync.model.delta import Delta, Path, value_at
-from solidb_sync.model.version_vector import VersionVector
+from solidb_sync.model.version_vector import Dot, VersionVector
 from solidb_sync.reconcile.decision import Clash, Decision, Edit, Operation, Version, Winner
 
 
@@ -101,14 +101,24 @@ def _separated(edit: Edit, current: Version, states: FieldStates, *, knows_all: 
 
 
 def put_fields_in(
-    decision: Decision, fields: FieldEdit, current: Version | None, states: FieldStates, *, stamp: Stamp, seq: int
+    decision: Decision,
+    fields: FieldEdit,
+    current: Version | None,
+    states: FieldStates,
+    *,
+    stamp: Stamp,
+    seq: int,
+    dot: Dot | None = None,
 ) -> FieldDecision:
-    """Return the version and the states after the operations of an edit; raises `FieldProblem`."""
+    """Return the version and the states after the operations of an edit; raises `FieldProblem`.
+
+    `dot` is the one under which the operations count, when it is not the edit's.
+    """
     edit, version = fields.edit, decision.version
     document = version.document
     if document is not None and (current is None or current.document is None):
         document = with_shown_values(document, states)
-    author = Authorship(edit.dot, edit.base, stamp.text)
+    author = Authorship(dot or edit.dot, edit.base, stamp.text)
     applied = apply_operations(document, states, fields.operations, author, lambda path: version.dots.write_at(path).dot)
     is_known = stamp.is_authors or not needs_stamp(fields.operations)
     if current is None and edit.base and fields.operations:

@@ -22,12 +22,14 @@ def reset_collection(session: WriteSession, name: str, *, is_dropped: bool) -> i
     return newest
 
 
-def resets_for(session: ReadSession, call: SyncCall, upto: int) -> list[str] | UnsetType:
-    """Return the collections a device asks about that were reset in the stretch its page is about; unset for none.
+def may_hold_something(call: SyncCall) -> bool:
+    """Return whether a device may hold what has gone: not when it reads from the beginning, and has sent nothing yet."""
+    return bool(call.cursor or call.acknowledged)
 
-    Who reads from the beginning and has sent nothing yet holds nothing that could have to go.
-    """
-    if not (call.cursor or call.acknowledged) or upto <= call.cursor:
+
+def resets_for(session: ReadSession, call: SyncCall, upto: int) -> list[str] | UnsetType:
+    """Return the collections a device asks about that were reset in the stretch its page is about; unset for none."""
+    if not may_hold_something(call) or upto <= call.cursor:
         return UNSET
     asked, excluded = call.collections, set(call.excluded)
     names = [

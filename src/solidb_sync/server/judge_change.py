@@ -18,6 +18,7 @@ from solidb_sync.reconcile.crdt_merge import Stamp, put_fields_in, take_fields_o
 from solidb_sync.reconcile.decision import Decision, Edit, Operation, Version, decide
 from solidb_sync.reconcile.strategy import Strategy
 from solidb_sync.server.conflict_records import conflict_record
+from solidb_sync.server.former_dots import counted_as
 from solidb_sync.server.proposed_change import ProposedChange, too_large_text
 from solidb_sync.server.refusals import bad_request
 from solidb_sync.server.storage.records import ConflictRecord
@@ -86,24 +87,28 @@ def decide_change(working: WorkingSet, change: ProposedChange, dot: Dot) -> Verd
     strategy = working.strategy(change.name[0])
     current = current or working.collected(change)
     edit = _edit(working, change, dot, strategy)
-    known = edit.base
+    counted = counted_as(working, change, edit, current)
+    edit, known = counted.edit, edit.base
     if change.base_seq:  # whatever stands in the vectors by now, the author had the versions up to here
         edit = replace(edit, base=known.with_dot(Dot(SERVER_ACTOR, change.base_seq)))
     seq = working.newest + 1
     try:
         states = working.crdt_states(change.name)
-        fields = take_fields_out(edit, current, states, change.operations)
+        fields = take_fields_out(edit, current, states, counted.operations)
         decision = decide(current, fields.edit, seq=seq, trusted_base=_trusted(working, current, known), strategy=strategy)
         if decision is None:
             return Verdict(change, dot, "need_full")
         crdt = ""
-        if states or change.operations:
+        if states or counted.operations:
             stamp = clamped(change.stamp or stamp_text(working.now_ms), now_ms=working.now_ms)
-            done = put_fields_in(decision, fields, current, states, stamp=Stamp(stamp, stamp == change.stamp), seq=seq)
+            authors = Stamp(stamp, stamp == change.stamp)
+            done = put_fields_in(decision, fields, current, states, stamp=authors, seq=seq, dot=counted.dot)
             decision, states = done.decision, done.states
             crdt = states_text(states) if fields.operations else ""
     except FieldProblem as problem:
         return Verdict(change, dot, "rejected", error=ChangeError(problem.kind, f"changes[{change.at}].crdt.{problem}"))
+    if counted.is_former:
+        decision = _with_former(decision, counted.dot)
     if decision.is_fast_forward and (_differs(current, known) or working.stands_on_overruled(change)):
         decision = replace(decision, is_fast_forward=False)
     body = None if decision.version.document is None else encode(decision.version.document).decode()
@@ -136,6 +141,12 @@ def _trusted(working: WorkingSet, current: Version | None, known: VersionVector)
     if current is None or SERVER_ACTOR not in current.vector or known.includes(current.vector):
         return trusted
     return VersionVector({actor: count for actor, count in trusted.items() if actor in current.vector})
+
+
+def _with_former(decision: Decision, dot: Dot) -> Decision:
+    """Return a decision whose version includes a change under the dot of an earlier life too, which its author is told."""
+    version = replace(decision.version, vector=decision.version.vector.with_dot(dot))
+    return replace(decision, version=version, is_fast_forward=False)
 
 
 def _differs(current: Version | None, known: VersionVector) -> bool:

@@ -18,8 +18,8 @@ from solidb_sync.model.delta import Delta, Path, parse_path, value_at
 from solidb_sync.model.hybrid_clock import is_stamp
 from solidb_sync.model.version_vector import COUNTER_MAX, Dot, VersionVector
 from solidb_sync.protocol.limits import CHANGE_ID_CHARACTERS_MAX, VECTOR_ENTRIES_MAX
-from solidb_sync.protocol.messages import ChangeError, WireChange
-from solidb_sync.protocol.names import key_problem, name_problem
+from solidb_sync.protocol.messages import ChangeError, FormerDot, WireChange
+from solidb_sync.protocol.names import actor_belongs_to, key_problem, name_problem
 from solidb_sync.reconcile.decision import Edit, Operation
 from solidb_sync.server.storage.records import DocumentName
 
@@ -50,6 +50,8 @@ class ProposedChange(msgspec.Struct, gc=False):
     stamp: str = ""
     resolves: list[str] = []
     base_seq: int = 0
+    former: FormerDot | None = None
+    """The dot under which other devices may know its operations."""
     is_plain_insert: bool = False
     """True for the commonest change of all: a valid new document with id and counter, without base or transaction."""
 
@@ -84,6 +86,7 @@ def propose(at: int, wire: WireChange, client_id: str, names_checked: dict[str, 
         change.error
         or _envelope_error(at, wire, names_checked)
         or _take_operations(change, wire)
+        or _take_former(change, wire, client_id)
         or _take_payload(change, wire)
     )
     change.is_plain_insert = (
@@ -207,6 +210,20 @@ def _take_operations(change: ProposedChange, wire: WireChange) -> ChangeError | 
             change.delta = Delta()
         else:
             change.operation, change.document = Operation.INSERT, "{}"  # a document to begin with, if there is none
+    return None
+
+
+def _take_former(change: ProposedChange, wire: WireChange, client_id: str) -> ChangeError | None:
+    """Put the dot of a life before into a change with operations, or return why it can't be taken."""
+    former = wire.former
+    if former is UNSET or not change.operations:
+        return None
+    if not actor_belongs_to(former.actor, client_id):
+        text = f"expected {client_id!r} or one of its lives, found {former.actor[:80]!r}"
+        return _error(change.at, "InvalidChange", "former.actor", text)
+    if not 0 <= former.after < former.counter <= former.last <= COUNTER_MAX:
+        return _error(change.at, "InvalidChange", "former", f"expected 0 <= after < counter <= last <= {COUNTER_MAX}")
+    change.former = former
     return None
 
 

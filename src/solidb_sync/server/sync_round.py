@@ -14,7 +14,7 @@ from solidb_sync.protocol.messages import Replica, SentAnswer, SyncAnswer
 from solidb_sync.server.apply_changes import PushOutcome, apply_changes, replica_reset
 from solidb_sync.server.client_settings import delta_policy, must_register
 from solidb_sync.server.collect_changes import Page, PullQuery, collect_changes
-from solidb_sync.server.collection_resets import resets_for
+from solidb_sync.server.collection_resets import may_hold_something, resets_for
 from solidb_sync.server.conflict_records import conflict_id, wire_conflicts
 from solidb_sync.server.databases import SMALL_READ_ENTRIES, Database
 from solidb_sync.server.history import check_history
@@ -131,7 +131,7 @@ def _standing(session: ReadSession, call: SyncCall) -> _Standing:
     check_history(session, call, head, actor)
     is_small = head.newest - call.cursor <= SMALL_READ_ENTRIES or call.limit <= SMALL_READ_ENTRIES // 4
     policy = delta_policy(session, call)
-    has_resets = bool(call.cursor and session.resets_after(min(call.caught_up, call.cursor)))
+    has_resets = may_hold_something(call) and bool(session.resets_after(min(call.caught_up, call.cursor)))
     views = view_call(session, call)
     runs = session.last_runs(RUNS_KEPT) if call.protocol and call.run != head.run else UNSET
     if call.changes:

@@ -13,6 +13,7 @@ from solidb_sync.json_value import decode, encode
 from solidb_sync.model.crdt.field_states import NO_STATES, FieldStates, read_states
 from solidb_sync.model.field_dots import SERVER_ACTOR, FieldDots
 from solidb_sync.model.version_vector import EMPTY_VECTOR, Dot, VersionVector
+from solidb_sync.protocol.messages import FormerDot
 from solidb_sync.protocol.names import actor_belongs_to
 from solidb_sync.reconcile.decision import Version
 from solidb_sync.reconcile.strategy import Strategy
@@ -100,6 +101,7 @@ class WorkingSet:
             if change.name in self._found:
                 self._bodies.expect(change.name, self._found[change.name])
         actors = {actor for change in changes for actor in change.base}
+        actors |= {change.former.actor for change in changes if change.former is not None}
         actors.discard(self.actor)
         if actors:
             self._limits = session.highest_counters(list(actors))
@@ -116,6 +118,14 @@ class WorkingSet:
             return base
         own = max(self.highest, self._began_with.seen)
         return base.clipped({**self._limits, self.actor: own, SERVER_ACTOR: self.newest})
+
+    def was_offered(self, dot: Dot) -> bool:
+        """Return whether a dot of this actor can be in a version that another device has offered."""
+        return dot.counter <= self._began_with.seen
+
+    def has_seen_more(self, former: FormerDot) -> bool:
+        """Return whether its life has counted further than the author knows: then its dots may be those of other edits."""
+        return former.actor == self.actor or self._limits.get(former.actor, 0) > former.last
 
     def must_wait(self, change: ProposedChange) -> bool:
         """Return whether the change was made on top of one that an earlier request left unsettled."""

@@ -17,6 +17,7 @@ from dataclasses import replace as with_fields
 from msgspec import Struct, field, json
 from msgspec.structs import replace
 
+from solidb_sync.model.version_vector import Dot
 from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.outbox import Applied, readdress
 from solidb_sync.storage.overlay import keep_base_apart, rebuild, show_without
@@ -69,11 +70,11 @@ def note_author(engine: StorageEngine, author: str) -> None:
         _save(engine, replace(users, author=author, after=engine.replica().last_change))
 
 
-def readdress_all(engine: StorageEngine, *, known: Mapping[str, Applied] | None = None) -> None:
+def readdress_all(engine: StorageEngine, *, known: Mapping[str, Applied] | None = None, lost: Dot | None = None) -> None:
     """Give every change that waits a new dot and a new id (`outbox.readdress`), and go on knowing whose each is."""
     users, waiting = users_of(engine), engine.changes(state=ChangeState.PENDING)
     of_others = {change.change_id for change in waiting if change.id <= users.after}
-    readdress(engine, waiting, known=known)
+    readdress(engine, waiting, known=known, lost=lost)
     if of_others:
         moved = [change.id for change in engine.changes(state=ChangeState.PENDING) if change.change_id in of_others]
         _save(engine, replace(users, after=max([users.after, *moved])))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from solidb_sync.errors import ProtocolError
@@ -19,7 +20,8 @@ from solidb_sync.json_value import encode
 from solidb_sync.model.crdt.field_states import states_text
 from solidb_sync.model.delta_policy import DeltaPolicy
 from solidb_sync.model.version_vector import EMPTY_VECTOR, Dot, VersionVector
-from solidb_sync.protocol.messages import ChangeResult, WireChange
+from solidb_sync.protocol.messages import ChangeResult, FormerDot, WireChange
+from solidb_sync.protocol.names import actor_belongs_to
 from solidb_sync.storage.dependants import dependants
 from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.overlay import base_states, fold, rebuild
@@ -410,16 +412,23 @@ def _note_settled(engine: StorageEngine, sent: list[StoredChange]) -> None:
         engine.save_replica(replace(replica, settled=highest))
 
 
-def readdress(engine: StorageEngine, changes: list[StoredChange], *, known: Mapping[str, Applied] | None = None) -> None:
+def readdress(
+    engine: StorageEngine,
+    changes: list[StoredChange],
+    *,
+    known: Mapping[str, Applied] | None = None,
+    lost: Dot | None = None,
+) -> None:
     """Give all pending changes new dots of the current incarnation, under the same ids; hold the `known` ones instead.
 
     `known` are the changes that the server has applied already, as it recorded them. The others are appended anew, so
     that the order of ids stays the order of counters. What an edit had seen stays what it had seen: only the dots of our own
-    earlier edits are exchanged in its base.
+    earlier edits are exchanged in its base. `lost` is the newest dot of the life in which the server lost its past: an
+    operation on a replicated field may be known to others by a dot of that life, and keeps it beside the new one.
     """
     by_document: dict[Place, _Moving] = {}
     for change in changes:
-        moving = by_document.setdefault((change.collection, change.key), _Moving())
+        moving = by_document.setdefault((change.collection, change.key), _Moving(lost))
         applied = (known or {}).get(change.change_id)
         if applied is None:
             moving.move(engine, change)
@@ -432,7 +441,8 @@ def readdress(engine: StorageEngine, changes: list[StoredChange], *, known: Mapp
 class _Moving:
     """The changes of one document on the way to new dots: which dots of ours the next one is made on top of."""
 
-    def __init__(self) -> None:
+    def __init__(self, lost: Dot | None) -> None:
+        self._lost = lost
         self._earlier: dict[str, tuple[int, VersionVector]] = {}
         """Of each name that earlier changes were counted under, the highest count of them, and the dots they have now."""
         self._accepted: dict[str, int] = {}
@@ -441,11 +451,21 @@ class _Moving:
     def move(self, engine: StorageEngine, change: StoredChange) -> None:
         """Append a change under a new dot, in place of the old one."""
         wire = self._rebased(change)
+        wire.former = self._former(engine, change, wire)
         dot = engine.next_dot()
         wire.counter = dot.counter
         self._note(change, dot)
         engine.drop_changes([change.id])
         engine.add_change(replace(change, actor=dot.actor, counter=dot.counter, wire=encode_change(wire)))
+
+    def _former(self, engine: StorageEngine, change: StoredChange, wire: WireChange) -> FormerDot | UnsetType:
+        """Return the first dot under which others may know the operations of a change."""
+        if wire.former is not UNSET:
+            return wire.former if actor_belongs_to(wire.former.actor, engine.replica().client_id) else UNSET
+        if self._lost is None or change.actor != self._lost.actor or not has_operations(change):
+            return UNSET
+        after = decode_change(change.wire).base_version.get(change.actor, 0)
+        return FormerDot(change.actor, change.counter, self._lost.counter, after)
 
     def hold(self, engine: StorageEngine, change: StoredChange, applied: Applied) -> None:
         """Hold a change under the dot that the server has recorded."""

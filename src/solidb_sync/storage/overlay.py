@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from msgspec import Raw
+from msgspec import UNSET, Raw
 
 from solidb_sync.json_value import JsonDocument, decode, encode
 from solidb_sync.model.crdt.authorship import Authorship
@@ -138,7 +138,7 @@ def fold(
             continue
         wire = decode_change(change.wire)
         document = lay_change_over(document, last_body, wire)
-        if isinstance(wire.crdt, Raw):
+        if isinstance(wire.crdt, Raw) and not _is_in(in_base, wire):
             author = Authorship(dot, VersionVector(wire.base_version), wire.hlc, is_final)
             document, states = _operated(document, states, read_operations(decode(bytes(wire.crdt))), author)
         last_body = document if document is not None else last_body
@@ -147,6 +147,11 @@ def fold(
     if states and document is not None:
         document = with_shown_values(document, states)
     return Folded(document, vector, stamp, states)
+
+
+def _is_in(seen: VersionVector, wire: WireChange) -> bool:
+    """Return whether a version has a change's operations under the dot they had before the server lost its past."""
+    return wire.former is not UNSET and seen.covers(Dot(wire.former.actor, wire.former.counter))
 
 
 def _operated(
