@@ -37,11 +37,16 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 
 class SoliDBError(Exception):
-    """Root of all errors raised on purpose by this package."""
+    """Root of all errors raised on purpose by this package.
+
+    `request_id` names the request to the server that it came of, the same there; empty when there was none.
+    """
+
+    request_id: str = ""
 
 
 class ConfigError(SoliDBError, ValueError):
@@ -186,3 +191,12 @@ class AttachmentNotHereError(SoliDBError):
 
 class FilterError(SoliDBError, ValueError):
     """A sync filter that cannot be used; the message says why."""
+
+
+Problem = TypeVar("Problem", bound=SoliDBError)
+
+
+def about_request(problem: Problem, request_id: str) -> Problem:
+    """Return an error with the id of the request it came of."""
+    problem.request_id = request_id
+    return problem

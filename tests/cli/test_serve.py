@@ -89,3 +89,24 @@ def test_a_directory_that_cannot_be_made_is_told_without_a_traceback(cli):
 def test_a_devices_store_is_not_a_servers_directory(cli):
     LocalStore.open(cli.directory / "store.db", "laptop").close()
     assert cli("serve", "--data", "store.db", "--port", "0").code == 1
+
+
+def test_a_refused_request_is_found_in_the_log_by_what_the_device_was_told(cli):
+    """N4: only the id goes from the one to the other."""
+    settings = {"SOLIDB_API_KEY": ADMIN_KEY, "SOLIDB_LOG_LEVEL": "info"}
+    with cli.start("serve", "--data", "data", "--port", "0", **settings) as serving:
+        url = LISTENING.fullmatch(serving.line(serving.out)).group(1)
+        client = {"SOLIDB_DATABASE": "mydb", "SOLIDB_STORE": "store.db", "SOLIDB_DEVICE_ID": "laptop", "SOLIDB_URL": url}
+        refused = cli.here("sync", SOLIDB_API_KEY="sk_" + "0" * 64, **client)
+        assert refused.code == 1
+        request_id = re.search(r"\(request ([0-9a-f]{16})\)$", refused.err.strip()).group(1)
+        assert f"INFO solidb_sync.server: request {request_id}: POST '/_api/sync/delta' refused: 401" in serving.line(
+            serving.err
+        )
+        assert serving.stop(signal.SIGTERM) == 0
+
+
+def test_an_unknown_log_level_is_refused(cli):
+    done = cli("serve", "--data", "data", "--port", "0", SOLIDB_LOG_LEVEL="loud")
+    assert done.code == 2
+    assert "log_level: expected one of debug, info, warning, found 'loud'" in done.err

@@ -192,7 +192,8 @@ def test_every_error_is_json_with_message_code_and_type(server: Any) -> None:
         answer = server.request(method, path)
         assert answer.status_code == status, path
         assert answer.headers["content-type"] == "application/json"
-        assert answer.json().keys() == {"error", "code", "type"}
+        assert answer.json().keys() == {"error", "code", "type", "details"}
+        assert answer.json()["details"].keys() == {"request_id"}
         assert answer.json()["code"] == status
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from solidb_sync.server.config import RETENTION_DAYS_DEFAULT, RETENTION_DAYS_MAX
 from solidb_sync.server.storage.sqlite.server_backend import open_key_store
 
 PORT_MAX = 65_535
+LOG_LEVELS = ("debug", "info", "warning")
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 SERVER_PACKAGES = ("starlette", "uvicorn")
 
 
@@ -35,6 +38,12 @@ SERVER_PACKAGES = ("starlette", "uvicorn")
     "--retention-days",
     type=click.FloatRange(0, RETENTION_DAYS_MAX),
     help="How long deletions are remembered (SOLIDB_RETENTION_DAYS), default 30; devices away for longer fetch anew.",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(LOG_LEVELS),
+    help="What is written to standard error (SOLIDB_LOG_LEVEL): `warning`, the default, is failures; `info` also refusals; "
+    "`debug` every request.",
 )
 @json_option
 def serve(*, backend: str, database_url: str | None, as_json: bool, **flags: Any) -> int:
@@ -74,7 +83,15 @@ def _serve(settings: Settings, output: Output) -> None:
                 f"solidb-sync token create --data {config.data_dir} --database NAME --name LABEL"
             )
 
+    _log_to_standard_error(settings.find("log_level") or LOG_LEVELS[-1])
     run_server(config, clock=SystemClock(), announce=announce)
+
+
+def _log_to_standard_error(level: str) -> None:
+    if level not in LOG_LEVELS:
+        raise ConfigError(f"log_level: expected one of {', '.join(LOG_LEVELS)}, found {level!r}")
+    logging.basicConfig(format=LOG_FORMAT)
+    logging.getLogger("solidb_sync.server").setLevel(level.upper())
 
 
 def _has_keys(data_dir: Path) -> bool:

@@ -22,7 +22,7 @@ SECRET_BYTES_MAX = 64 * 1024
 ENCRYPTION_KEY = "encryption_key"
 SECRET_NAMES = ("api_key", ENCRYPTION_KEY)
 CLIENT_NAMES = ("url", "database", "store", "device_id", "api_key_file", "encryption_key_file", "allow_plain_http")
-SERVER_NAMES = ("data", "host", "port", "api_key_file", "retention_days")
+SERVER_NAMES = ("data", "host", "port", "api_key_file", "retention_days", "log_level")
 NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
 
 

@@ -42,7 +42,7 @@ def sync(*, watch: bool, interval: float, as_json: bool, **flags: Any) -> int:
     result = asyncio.run(_one_round(settings))
     output.result(result_value(result), *_result_lines(result))
     if not result.success:
-        output.error("; ".join(result.errors), type="NotSynced", exit_code=EXIT_NOT_DONE)
+        output.error("; ".join(map(_problem_text, result.error_details)), type="NotSynced", exit_code=EXIT_NOT_DONE)
     return EXIT_DONE if result.success else EXIT_NOT_DONE
 
 
@@ -106,9 +106,15 @@ def result_value(result: SyncResult) -> dict[str, Any]:
         "conflicts": [conflict_value(conflict) for conflict in result.conflicts],
         "errors": [
             {"error": problem.message, "type": problem.type, "retryable": problem.is_retryable}
+            | ({"request_id": problem.request_id} if problem.request_id else {})
             for problem in result.error_details
         ],
     }
+
+
+def _problem_text(problem: SyncProblem) -> str:
+    """Return what went wrong, with the name it has in the server's log."""
+    return f"{problem.message} (request {problem.request_id})" if problem.request_id else problem.message
 
 
 def _result_lines(result: SyncResult) -> list[str]:

@@ -10,13 +10,17 @@ from solidb_sync.client.pull_progress import SyncProgress
 
 @dataclass(frozen=True, slots=True)
 class SyncProblem:
-    """One thing that went wrong, in parts. `is_retryable`: the same may succeed later without a change."""
+    """One thing that went wrong, in parts. `is_retryable`: the same may succeed later without a change.
+
+    `request_id` names the request it came of in the server's log; empty when it came of none.
+    """
 
     type: str
     message: str
     is_retryable: bool
     collection: str = ""
     key: str = ""
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,7 +166,14 @@ def _report(outcome: RoundOutcome, problem: Exception | None) -> RoundReport:
         for change in outcome.rejected
     ]
     if problem is not None:
-        problems.append(SyncProblem(_kind(problem), str(problem), is_retryable(problem)))
+        problems.append(
+            SyncProblem(
+                _kind(problem),
+                str(problem),
+                is_retryable(problem),
+                request_id=problem.request_id if isinstance(problem, SoliDBError) else "",
+            )
+        )
     result = SyncResult(
         success=not problems,
         pulled=outcome.pulled,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from solidb_sync.client.transport.transport import Transport, TransportAnswer
 from solidb_sync.errors import (
@@ -11,8 +12,11 @@ from solidb_sync.errors import (
     ForbiddenError,
     NotFoundError,
     OtherUserError,
+    ProtocolError,
     ResyncRequiredError,
     ServerError,
+    SoliDBError,
+    about_request,
 )
 from solidb_sync.model.attachment import MARKER_BYTES
 from solidb_sync.protocol import endpoints
@@ -39,6 +43,8 @@ from solidb_sync.protocol.messages import (
     SyncRequest,
 )
 
+Decoded = TypeVar("Decoded")
+
 ERROR_KINDS: dict[int, type[ServerError]] = {403: ForbiddenError, 404: NotFoundError, 409: ConflictError}
 
 CLIENT_OF_ANOTHER = "ClientOfAnother"
@@ -61,7 +67,7 @@ class ServerCalls:
         request.database = self.database
         answer = await self._post(endpoints.DELTA, encode_sync_request(request, changes))
         self.saw_attachments = self.saw_attachments or MARKER_BYTES in answer.body
-        return decode_sync_answer(answer.body)
+        return _decoded(decode_sync_answer, answer)
 
     async def register(
         self,
@@ -81,7 +87,7 @@ class ServerCalls:
         )
         path = endpoints.path_for(endpoints.CLIENTS, self.database)
         answer = await self._post(path, encode_message(request))
-        return decode_message(answer.body, RegisterAnswer)
+        return _decoded(lambda body: decode_message(body, RegisterAnswer), answer)
 
     async def open_conflicts(self, client_id: str, *, after: str) -> ConflictList:
         """Return open conflicts of this device from just after one of them on."""
@@ -90,24 +96,24 @@ class ServerCalls:
         query = {"client_id": client_id, "status": "pending", "after": after}
         answer = checked_answer(await self.transport.exchange("GET", path, query=query))
         self.bytes_received += len(answer.body)
-        return decode_message(answer.body, ConflictList)
+        return _decoded(lambda body: decode_message(body, ConflictList), answer)
 
     async def explain_filter(self, request: ExplainRequest) -> FilterCounts:
         """Ask what a filter would let through of the whole collection."""
         answer = await self._post(endpoints.path_for(endpoints.EXPLAIN, self.database), encode_message(request))
-        return decode_message(answer.body, FilterCounts)
+        return _decoded(lambda body: decode_message(body, FilterCounts), answer)
 
     async def fetch(self, collection: str, key: str) -> FetchAnswer:
         """Ask for one document as it is now."""
         path = endpoints.path_for(endpoints.FETCH, self.database)
         answer = await self._post(path, encode_message(FetchRequest(collection, key)))
-        return decode_message(answer.body, FetchAnswer)
+        return _decoded(lambda body: decode_message(body, FetchAnswer), answer)
 
     async def offer(self, request: OfferRequest) -> OfferAnswer:
         """Offer documents to a server that has lost a part of its history."""
         path = endpoints.path_for(endpoints.OFFER, self.database)
         answer = await self._post(path, encode_message(request))
-        return decode_message(answer.body, OfferAnswer)
+        return _decoded(lambda body: decode_message(body, OfferAnswer), answer)
 
     async def health(self) -> None:
         """Return when the server answers."""
@@ -122,21 +128,34 @@ class ServerCalls:
 
 
 def checked_answer(answer: TransportAnswer) -> TransportAnswer:
-    """Return a good answer; raise what any other means."""
+    """Return a good answer; raise what any other means, with the id of its request."""
     if 200 <= answer.status < 300:
         return answer
+    raise about_request(_problem(answer), answer.request_id)
+
+
+def _problem(answer: TransportAnswer) -> SoliDBError:
     said = decode_error(answer.body, answer.status)
+    details = said.details or {}
     if answer.status == 401:
-        raise AuthError(f"the server does not accept the credentials: {said.error}")
+        return AuthError(f"the server does not accept the credentials: {said.error}")
     if said.type == "ResyncRequired":
-        raise ResyncRequiredError(said.error, reason=str((said.details or {}).get("reason", "")))
+        return ResyncRequiredError(said.error, reason=str(details.get("reason", "")))
     if said.type == CLIENT_OF_ANOTHER:
-        details = said.details or {}
-        raise OtherUserError(said.error, asking=str(details.get("asking", "")), owner=str(details.get("owner", "")))
+        return OtherUserError(said.error, asking=str(details.get("asking", "")), owner=str(details.get("owner", "")))
     kind = ERROR_KINDS.get(answer.status, ServerError)
-    raise kind(
+    return kind(
         said.error,
         status=answer.status,
         type=said.type,
         retry_after_seconds=answer.retry_after_seconds,
     )
+
+
+def _decoded(decode: Callable[[bytes], Decoded], answer: TransportAnswer) -> Decoded:
+    """Return what an answer says; what is wrong with it has the id of its request."""
+    try:
+        return decode(answer.body)
+    except ProtocolError as problem:
+        problem.request_id = answer.request_id
+        raise

@@ -23,6 +23,7 @@ from solidb_sync.server.http import (
 )
 from solidb_sync.server.http.answers import answer_http_exception
 from solidb_sync.server.http.context import ServerContext
+from solidb_sync.server.http.request_ids import RequestIds
 from solidb_sync.server.storage.backend import ServerBackend
 
 
@@ -48,6 +49,7 @@ def build_app(
         exception_handlers={HTTPException: answer_http_exception},
     )
     attachments = AttachmentStores(bytes_max=config.attachment_bytes_max, total_bytes_max=config.attachments_total_bytes_max)
+    app.add_middleware(RequestIds, random_bytes=random_bytes)
     app.router.redirect_slashes = False
     app.state.context = ServerContext(config, backend, Databases(backend, clock), clock, random_bytes, attachments)
     return app

@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 from urllib.parse import unquote
 
+from solidb_sync.protocol.request_ids import REQUEST_ID_HEADER
+
 TIMEOUT_SECONDS = 30.0
 """How long a caller waits for an answer that will not come."""
 
@@ -275,7 +277,10 @@ def _scope(request: Request) -> dict[str, Any]:
         "raw_path": request.path.encode("ascii"),
         "root_path": "",
         "query_string": request.query.encode("ascii"),
-        "headers": [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in request.headers],
+        "headers": [
+            *((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in request.headers),
+            (REQUEST_ID_HEADER.encode("ascii"), b"simulated"),  # so that the server draws none
+        ],
         "client": ("client.test", 50_000),
         "server": ("server.test", 80),
     }

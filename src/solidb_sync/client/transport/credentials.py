@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from solidb_sync.client.transport.transport import TransportAnswer
-from solidb_sync.errors import AuthError, ConfigError, ConnectionError, ServerError
+from solidb_sync.errors import AuthError, ConfigError, ConnectionError, ServerError, SoliDBError, about_request
 from solidb_sync.protocol.codec import decode_error
 from solidb_sync.protocol.logins import LOGIN, LoginAnswer, LoginRequest
 
@@ -127,23 +127,28 @@ class Credentials:
     async def _log_in(self, send: Send) -> str:
         assert self._login is not None
         answer = await send(LOGIN, msgspec.json.encode(self._login))
-        if answer.status in NO_LOGIN_STATUSES:
-            raise AuthError(f"the server has no logins (POST {LOGIN}): use an api_key or a token in place of username")
-        if answer.status >= 500:
-            raise ConnectionError(f"POST {LOGIN}: {decode_error(answer.body, answer.status).error}")
-        if answer.status == 429:
-            raise ServerError(
-                f"POST {LOGIN}: {decode_error(answer.body, answer.status).error}",
-                status=answer.status,
-                type=decode_error(answer.body, answer.status).type,
-                retry_after_seconds=answer.retry_after_seconds,
-            )
         if answer.status != 200:
-            raise AuthError(f"username, password: {decode_error(answer.body, answer.status).error}")
+            raise about_request(_login_problem(answer), answer.request_id)
         try:
             return _header_safe("token", msgspec.json.decode(answer.body, type=LoginAnswer).token)
         except (msgspec.MsgspecError, ConfigError) as problem:
-            raise AuthError(f"POST {LOGIN}: the answer holds no token") from problem
+            raise about_request(AuthError(f"POST {LOGIN}: the answer holds no token"), answer.request_id) from problem
+
+
+def _login_problem(answer: TransportAnswer) -> SoliDBError:
+    said = decode_error(answer.body, answer.status)
+    if answer.status in NO_LOGIN_STATUSES:
+        return AuthError(f"the server has no logins (POST {LOGIN}): use an api_key or a token in place of username")
+    if answer.status >= 500:
+        return ConnectionError(f"POST {LOGIN}: {said.error}")
+    if answer.status == 429:
+        return ServerError(
+            f"POST {LOGIN}: {said.error}",
+            status=answer.status,
+            type=said.type,
+            retry_after_seconds=answer.retry_after_seconds,
+        )
+    return AuthError(f"username, password: {said.error}")
 
 
 def _has_ended(renewing: asyncio.Task[None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from urllib.parse import urlencode, urlsplit
 from solidb_sync.client.transport.credentials import Credentials, TokenProvider
 from solidb_sync.client.transport.line_stream import LineStream, open_line_stream
 from solidb_sync.client.transport.transport import TransportAnswer
-from solidb_sync.errors import AuthError, ConfigError, ConnectionError
+from solidb_sync.errors import AuthError, ConfigError, ConnectionError, about_request
 from solidb_sync.protocol import endpoints
 from solidb_sync.protocol.addresses import PORT_DEFAULT, is_loopback
 from solidb_sync.protocol.attachments import is_attachment_path
@@ -26,6 +27,7 @@ from solidb_sync.protocol.compression import (
 )
 from solidb_sync.protocol.limits import BODY_BYTES_MAX
 from solidb_sync.protocol.names import name_problem
+from solidb_sync.protocol.request_ids import REQUEST_ID_BYTES, REQUEST_ID_HEADER, plain_request_id
 
 if TYPE_CHECKING:
     import ssl
@@ -164,6 +166,7 @@ class HttpClient:
             if is_json and self._may_pack and is_worth_packing(len(body), is_nearby=self._is_nearby):
                 headers["content-encoding"] = GZIP
                 body = packed(body) if len(body) <= INLINE_BYTES_MAX else await asyncio.to_thread(packed, body)
+        request_id = headers[REQUEST_ID_HEADER] = _new_request_id()
         timeouts = self._timeouts(self.timeout_ms / 1000)
         pool, url = self._open(), self._url(path, query)
         try:
@@ -171,9 +174,15 @@ class HttpClient:
                 method, url, headers=list(headers.items()), content=body, extensions=timeouts
             ) as response:
                 found = _headers(response)
-                return TransportAnswer(response.status, found, await _plain(found, await _read_bounded(response)))
+                request_id = plain_request_id(found.get(REQUEST_ID_HEADER, "")) or request_id
+                return TransportAnswer(
+                    response.status, found, await _plain(found, await _read_bounded(response)), request_id
+                )
         except _failures() as problem:
-            raise ConnectionError(f"{self.base_url}: {_reason(problem)}") from problem
+            raise about_request(ConnectionError(f"{self.base_url}: {_reason(problem)}"), request_id) from problem
+        except ConnectionError as problem:
+            problem.request_id = request_id
+            raise
 
     async def listen(self, path: str, query: Mapping[str, str]) -> AsyncIterator[str]:
         """Yield the lines of a stream until it ends; broken by 45 seconds of silence, or `timeout_ms` before the first.
@@ -204,6 +213,7 @@ class HttpClient:
         base = urlsplit(self.base_url)
         context = self._trust() if base.scheme == "https" else None
         target = f"{path}?{urlencode(query)}" if query else path
+        shown = {**shown, REQUEST_ID_HEADER: _new_request_id()}
         stream = await open_line_stream(base, target, shown, context=context, silence_seconds_max=STREAM_SILENCE_SECONDS_MAX)
         self._streams.add(stream)
         try:
@@ -262,6 +272,10 @@ class HttpClient:
     def _timeouts(self, read_seconds: float) -> dict[str, dict[str, float]]:
         seconds = self.timeout_ms / 1000
         return {"timeout": {"connect": seconds, "write": seconds, "pool": seconds, "read": read_seconds}}
+
+
+def _new_request_id() -> str:
+    return os.urandom(REQUEST_ID_BYTES).hex()
 
 
 def _failures() -> tuple[type[Exception], ...]:

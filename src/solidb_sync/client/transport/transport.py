@@ -14,6 +14,8 @@ class TransportAnswer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    request_id: str = ""
+    """The name of the exchange, by which the server's log knows it too."""
 
     @property
     def retry_after_seconds(self) -> float | None:

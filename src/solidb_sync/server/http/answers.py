@@ -1,6 +1,7 @@
 """Answers as JSON, and every error as `{"error", "code", "type"}`.
 
-What went wrong inside the server is logged under a request id; the answer carries that id and nothing else of it.
+What went wrong inside the server is logged under the id of the request (`request_ids`); the answer carries that id and
+nothing else of it. Refusals are logged in one line.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from solidb_sync.errors import ConfigError, StorageError, StorageFullError
 from solidb_sync.protocol.addresses import is_loopback
 from solidb_sync.protocol.compression import GZIP, INLINE_BYTES_MAX, accepts_gzip, is_worth_packing, packed
 from solidb_sync.protocol.messages import ErrorAnswer
-from solidb_sync.server.http.context import context_of
+from solidb_sync.server.http.request_ids import request_id_of, shown_request
 from solidb_sync.server.live.doorbell import TooManyListenersError
 from solidb_sync.server.refusals import RequestRefused
 
@@ -72,11 +73,11 @@ def is_nearby(request: Request) -> bool:
 def _answer_for(problem: Exception, request: Request) -> Response:
     match problem:
         case RequestRefused():
-            return error_answer(problem.status, problem.type, str(problem), details=problem.details)
+            return _refused(request, problem.status, problem.type, str(problem), problem.details)
         case ConfigError():
-            return error_answer(400, "BadRequest", str(problem))
+            return _refused(request, 400, "BadRequest", str(problem))
         case TooManyListenersError():
-            return error_answer(503, "TooManyListeners", str(problem))
+            return _refused(request, 503, "TooManyListeners", str(problem))
         case StorageFullError():
             return _logged(problem, request, 507, "StorageFull", "the server has no room left; nothing was changed")
         case StorageError():
@@ -86,9 +87,13 @@ def _answer_for(problem: Exception, request: Request) -> Response:
 
 
 def _logged(problem: Exception, request: Request, status: int, type: str, message: str) -> Response:
-    request_id = context_of(request).random_bytes(8).hex()
-    logger.error("request %s: %s %s failed", request_id, request.method, request.scope.get("path"), exc_info=problem)
-    return error_answer(status, type, message, details={"request_id": request_id})
+    logger.error("%s failed", shown_request(request), exc_info=problem)
+    return error_answer(status, type, message, details={"request_id": request_id_of(request)})
+
+
+def _refused(request: Request, status: int, type: str, message: str, details: dict[str, Any] | None = None) -> Response:
+    logger.info("%s refused: %d %s", shown_request(request), status, type)
+    return error_answer(status, type, message, details={**(details or {}), "request_id": request_id_of(request)})
 
 
 async def answer_http_exception(request: Request, problem: Exception) -> Response:
@@ -97,6 +102,6 @@ async def answer_http_exception(request: Request, problem: Exception) -> Respons
     status = problem.status_code
     type = _TYPES.get(status, "BadRequest")
     message = f"{request.method} {request.scope.get('path')}: {problem.detail.lower()}"
-    answer = error_answer(status, type, message)
+    answer = _refused(request, status, type, message)
     answer.headers.update(problem.headers or {})
     return answer
