@@ -7,9 +7,11 @@ depends on either.
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Protocol
+
+_EPOCH = datetime(1970, 1, 1)
 
 
 class Clock(Protocol):
@@ -56,5 +58,4 @@ def iso_text(milliseconds: int) -> str:
     >>> iso_text(1705314600000)
     '2024-01-15T10:30:00.000Z'
     """
-    moment = datetime.fromtimestamp(milliseconds // 1000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03d}Z"
+    return f"{(_EPOCH + timedelta(milliseconds=milliseconds)).isoformat(timespec='milliseconds')}Z"

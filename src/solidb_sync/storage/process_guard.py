@@ -39,7 +39,7 @@ class ProcessGuard:
 
     def check(self) -> None:
         """Raise in any other process."""
-        if self.is_elsewhere:
+        if os.getpid() != self._process:
             raise StorageError(
                 f"{self._path}: opened by process {self._process} and used by process {os.getpid()}, which was forked from "
                 "it: a store can't be carried over fork(). Open it after the fork, in one process for writing and in the "

@@ -161,6 +161,7 @@ class _Disk:
         self.visible = {name: _StoredFile(content) for name, content in contents.items()}
         self.durable = dict(self.visible)
         self.total_bytes_max = total_bytes_max
+        self.bytes_at_most = sum(map(len, contents.values()))
         self.writes = 0
         self.is_dark = False
         self.operations_until_dark = 0
@@ -193,7 +194,10 @@ class _Disk:
             raise self.write_error("injected: this write fails")
 
     def before_growth(self, growth_bytes: int) -> None:
-        total_bytes = sum(len(file.content) for file in self.visible.values())
+        self.bytes_at_most += growth_bytes
+        if self.bytes_at_most <= self.total_bytes_max:
+            return  # to count what is there is only worth it when it could be too much
+        total_bytes = self.bytes_at_most = sum(len(file.content) for file in self.visible.values())
         if total_bytes + growth_bytes > self.total_bytes_max:
             raise apsw.FullError(f"total_bytes_max: {self.total_bytes_max} bytes, {total_bytes} in use")
 

@@ -105,6 +105,8 @@ def simulate_many(
     if jobs == 1:
         yield from map(_simulate_task, tasks)
         return
+    gc.collect()
+    gc.freeze()  # what is loaded stays for ever: no search for cycles between two worlds needs to look at it
     with multiprocessing.get_context("fork").Pool(jobs, maxtasksperchild=SEEDS_PER_PROCESS) as pool:
         while batch := list(islice(tasks, BATCH_SEEDS)):  # a pool takes all it is given at once, and seeds may have no end
             yield from pool.imap(_simulate_task, batch)

@@ -26,6 +26,9 @@ SEALED_READING_CACHE_KIB = 64 * 1024
 SEALED_WAL_CHECKPOINT_PAGES = 2_000
 """Sealed pages are twice as large, and dearer to read again."""
 
+STATEMENTS_KEPT_MAX = 400
+"""How many compiled statements a connection keeps: a server uses more than the binding's hundred in turn."""
+
 
 @dataclass(frozen=True, slots=True)
 class FileLocation:
@@ -55,7 +58,9 @@ def open_connection(
     flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
     connection = None
     try:
-        connection = apsw.Connection(location.path, flags=flags, vfs=location.vfs)
+        connection = apsw.Connection(location.path, flags=flags, vfs=location.vfs, statementcachesize=STATEMENTS_KEPT_MAX)
+        # Or SQLite looks at bound values as it plans, and compiles a statement anew whenever they differ from last time.
+        connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
         if location.sealing is not None and not read_only:
             connection.reserve_bytes("main", RESERVED_BYTES)

@@ -6,6 +6,8 @@ version of this software and is refused before anything is written to it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -14,11 +16,12 @@ import apsw
 from solidb_sync.errors import StorageError
 
 
-def migrations_of(package: str) -> list[str]:
+@cache
+def migrations_of(package: str) -> tuple[str, ...]:
     """Return the texts of the numbered `.sql` files in a package, in order."""
     folder = resources.files(package)
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
-    return [folder.joinpath(name).read_text(encoding="utf-8") for name in names]
+    return tuple(folder.joinpath(name).read_text(encoding="utf-8") for name in names)
 
 
 def format_of(connection: apsw.Connection) -> int:
@@ -27,7 +30,7 @@ def format_of(connection: apsw.Connection) -> int:
     return int(rows[0][0])
 
 
-def check_format(connection: apsw.Connection, migrations: list[str], path: str) -> int:
+def check_format(connection: apsw.Connection, migrations: Sequence[str], path: str) -> int:
     """Return the file's format, or raise when it is newer than this software knows."""
     found = format_of(connection)
     if found > len(migrations):
@@ -38,7 +41,7 @@ def check_format(connection: apsw.Connection, migrations: list[str], path: str) 
     return found
 
 
-def migrate(connection: apsw.Connection, migrations: list[str], path: str) -> None:
+def migrate(connection: apsw.Connection, migrations: Sequence[str], path: str) -> None:
     """Apply what is missing."""
     for number in range(check_format(connection, migrations, path) + 1, len(migrations) + 1):
         connection.execute("BEGIN IMMEDIATE").fetchall()

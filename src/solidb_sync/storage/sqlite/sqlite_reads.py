@@ -40,6 +40,7 @@ class SqliteReads(SqliteBlobReads):
     def __init__(self, connection: apsw.Connection, location: FileLocation) -> None:
         self.connection = self._connection = connection
         self._location = location
+        self._replica_read: tuple[tuple[Any, ...], Replica] | None = None
         self._numbers: dict[str, int] = {}
         self._names: dict[int, str] = {}
         self._collections: dict[str, sql.CollectionStatements] = {}
@@ -47,7 +48,9 @@ class SqliteReads(SqliteBlobReads):
     def replica(self) -> Replica:
         """Return who this store is."""
         (row,) = self._all(sql.READ_REPLICA)
-        return replica_of(row)
+        if self._replica_read is None or row != self._replica_read[0]:
+            self._replica_read = row, replica_of(row)
+        return self._replica_read[1]
 
     def collections(self) -> list[str]:
         """Return the known collections by name."""
