@@ -89,3 +89,54 @@ async def test_own_edits_sent_after_the_emptying_stay_in_whatever_pages_it_is_le
     await phone.sync_now()
     await laptop.sync_now()
     assert await keys(phone) == await keys(laptop) == ["b", "d"]
+
+
+async def test_what_was_sent_before_the_first_pull_stays_when_its_collection_was_emptied_before(
+    device: DeviceMaker, server: ServerProcess, database: str
+) -> None:
+    """The pull starts from nothing, and what the device knows as its own is not sent to it as a rule (seed 9)."""
+    laptop, phone = device("laptop"), device("phone", batch_size=1)
+    await laptop.save_document("notes", "a", {"n": 1})
+    await laptop.sync_now()
+    await reset(server, database, "PUT", "/truncate")
+    for key in "bc":
+        await phone.save_document("notes", key, {"n": 2})
+    for manager in (phone, laptop):
+        assert (await manager.sync_now()).success
+    assert await keys(phone) == await keys(laptop) == ["b", "c"]
+
+
+async def test_a_discarded_edit_of_a_dropped_collection_takes_its_document_along(
+    phone: SyncManager, device: DeviceMaker, server: ServerProcess, database: str
+) -> None:
+    """The version it was made on top of is not at the server any more (seed 32)."""
+    await reset(server, database, "DELETE")
+    await phone.sync_now()
+    (refused,) = await phone.rejected_changes()
+    assert await phone.discard_rejected(refused.id)
+    assert await keys(phone) == []
+    await phone.save_document("notes", "b", {"n": 3})
+    laptop = device("laptop")
+    for manager in (phone, laptop, phone):
+        assert (await manager.sync_now()).success
+    assert await phone.get_document("notes", "b") == await laptop.get_document("notes", "b") is not None
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3])
+async def test_own_documents_never_go_while_the_pages_that_tell_of_an_emptying_come(
+    device: DeviceMaker, server: ServerProcess, database: str, batch_size: int
+) -> None:
+    """The page that empties the collection brings what has come into it since, also from beyond its end (seed 10)."""
+    phone, laptop = device("phone", batch_size=batch_size), device("laptop")
+    await phone.save_document("notes", "a", {"n": 1})
+    await phone.sync_now()
+    await reset(server, database, "PUT", "/truncate")
+    for number in range(4):
+        await laptop.save_document("other", str(number), {})
+    await laptop.sync_now()
+    for key in "bcd":
+        await phone.save_document("notes", key, {"n": 2})
+    gone = []
+    phone.on_change(lambda event: gone.append(event.key) if event.type == "delete" else None)
+    assert (await phone.sync_now()).success
+    assert (gone, await keys(phone)) == (["a"], ["b", "c", "d"])

@@ -22,7 +22,7 @@ from solidb_sync.protocol.limits import PULL_BYTES_MAX
 from solidb_sync.protocol.messages import ServerChange
 from solidb_sync.server.storage.backend import ReadSession
 from solidb_sync.server.storage.records import Echo, LogEntry, StoredDocument
-from solidb_sync.server.whole_transactions import entries_with
+from solidb_sync.server.whole_transactions import TOGETHER_DOCUMENTS_MAX, entries_with
 
 FIELDS_WHERE_SHORTER = DeltaPolicy(1.0)
 CHUNK_ENTRIES = 64
@@ -45,6 +45,8 @@ class PullQuery:
     excluded: Sequence[str] = ()
     wants_both: bool = False
     policy: DeltaPolicy = FIELDS_WHERE_SHORTER
+    has_resets: bool = False
+    """Whether the device may be about to drop whole collections: what has come into them since goes along with that."""
 
 
 @dataclass(slots=True)
@@ -73,7 +75,7 @@ def collect_changes(session: ReadSession, query: PullQuery) -> Page:
         return page
     names = asked_collections(session, query.collections, query.excluded)
     wanted = None if query.collections is None and not query.excluded else list(names)
-    is_plain = not query.since and not session.has_transactions()
+    is_plain = not (query.since or query.has_resets or session.has_transactions())
     if is_plain and _fill_with_text(session, page, query, names=names, wanted=wanted):
         return page
     entries = session.log_after(cursor, wanted=wanted, echo=query.echo, limit=query.limit + 1)
@@ -83,10 +85,24 @@ def collect_changes(session: ReadSession, query: PullQuery) -> Page:
         page.cursor, page.has_more = entries[query.limit - 1].seq, True
     _fill(session, page, entries[: query.limit], names, query)
     if page.has_more:
-        shown = [(entry.collection, entry.row) for entry in entries if entry.seq <= page.cursor]
+        made_anew = _after_resets(session, query, page.cursor, names)
+        here = [*(entry for entry in entries if entry.seq <= page.cursor), *made_anew]
+        shown = [(entry.collection, entry.row) for entry in here]
         others = entries_with(session, shown, upto=page.cursor, since=query.since, wanted=wanted, echo=query.echo)
-        _add_others(session, page, others, names, query)
+        _add_others(session, page, sorted({*others, *made_anew}), names, query)
     return page
+
+
+def _after_resets(session: ReadSession, query: PullQuery, upto: int, names: dict[int, str]) -> list[LogEntry]:
+    """Return the entries beyond a page of the collections that it empties: the device may have those documents already."""
+    if not query.has_resets:
+        return []
+    emptied = {reset.collection for reset in session.resets_after(query.cursor) if reset.seq <= upto}
+    wanted = [number for number, name in names.items() if name in emptied]
+    if not wanted:
+        return []
+    found = session.log_after(upto, wanted=wanted, echo=query.echo, limit=TOGETHER_DOCUMENTS_MAX + 1)
+    return found if len(found) <= TOGETHER_DOCUMENTS_MAX else []
 
 
 def asked_collections(session: ReadSession, names: Sequence[str] | None, excluded: Sequence[str]) -> dict[int, str]:

@@ -23,8 +23,11 @@ def reset_collection(session: WriteSession, name: str, *, is_dropped: bool) -> i
 
 
 def may_hold_something(call: SyncCall) -> bool:
-    """Return whether a device may hold what has gone: not when it reads from the beginning, and has sent nothing yet."""
-    return bool(call.cursor or call.acknowledged)
+    """Return whether a device may hold anything: who reads from the beginning and has sent nothing yet does not.
+
+    In a later incarnation it may have sent something in one before.
+    """
+    return bool(call.cursor or call.acknowledged or call.actor != call.client_id)
 
 
 def resets_for(session: ReadSession, call: SyncCall, upto: int) -> list[str] | UnsetType:

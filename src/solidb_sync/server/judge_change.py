@@ -109,7 +109,9 @@ def decide_change(working: WorkingSet, change: ProposedChange, dot: Dot) -> Verd
         return Verdict(change, dot, "rejected", error=ChangeError(problem.kind, f"changes[{change.at}].crdt.{problem}"))
     if counted.is_former:
         decision = _with_former(decision, counted.dot)
-    if decision.is_fast_forward and (_differs(current, known) or working.stands_on_overruled(change)):
+    if decision.is_fast_forward and (
+        _differs(current, known) or working.stands_on_overruled(change) or working.stands_on_reset(change)
+    ):
         decision = replace(decision, is_fast_forward=False)
     body = None if decision.version.document is None else encode(decision.version.document).decode()
     error = _result_error(change, decision, body)

@@ -62,6 +62,7 @@ async def sync_round(
         excluded=call.excluded,
         wants_both=not call.protocol,
         policy=standing.policy,
+        has_resets=standing.has_resets,
     )
     if standing.views is not None and query.limit:
         pulled = await pull_selected(database, standing.views, query, caught_up=call.caught_up)

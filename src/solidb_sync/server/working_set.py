@@ -157,12 +157,23 @@ class WorkingSet:
         """
         if not (self._head.floor and change.base):
             return None
-        if self._resets is None:
-            self._resets = {reset.collection: reset.seq for reset in self._session.resets_after(0)}
-        if self._resets.get(change.name[0], 0) > change.base_seq:
+        if self._last_reset(change.name[0]) > change.base_seq:
             return None
         dot = Dot(SERVER_ACTOR, self._head.floor)
         return Version(None, EMPTY_VECTOR.with_dot(dot), FieldDots.created(dot, dot.counter))
+
+    def stands_on_reset(self, change: ProposedChange) -> bool:
+        """Return whether a change was made before its device last pulled, and its collection emptied after that.
+
+        Author and server need not hold the same version then: what the author has of the document may be newer than what
+        the change says.
+        """
+        return 0 < change.base_seq < self._stored < self._last_reset(change.name[0])
+
+    def _last_reset(self, collection: str) -> int:
+        if self._resets is None:
+            self._resets = {reset.collection: reset.seq for reset in self._session.resets_after(0)}
+        return self._resets.get(collection, 0)
 
     def crdt_states(self, name: DocumentName) -> FieldStates:
         """Return the states of the replicated fields of a document, a deleted one too."""

@@ -32,7 +32,7 @@ def drop_row(engine: StorageEngine, collection: str, key: str) -> None:
             engine.mark(Mark.GHOST, collection, key)
     engine.drop_row(collection, key)
     engine.drop_base(collection, key)
-    for mark in (Mark.LEAVING, Mark.DOUBTED, Mark.EVICTED):
+    for mark in (Mark.LEAVING, Mark.DOUBTED, Mark.EVICTED, Mark.EMPTIED):
         engine.unmark(mark, collection, key)
 
 
@@ -51,7 +51,7 @@ def take_away(engine: StorageEngine, change: ServerChange) -> None:
 
 def stays(engine: StorageEngine, collection: str, key: str) -> None:
     """Note that the server has sent a row: it is in this device's part."""
-    for mark in (Mark.LEAVING, Mark.DOUBTED, Mark.EVICTED):
+    for mark in (Mark.LEAVING, Mark.DOUBTED, Mark.EVICTED, Mark.EMPTIED):
         engine.unmark(mark, collection, key)
 
 
@@ -99,6 +99,7 @@ def _keeps_changes(engine: StorageEngine, place: Place, upto: int) -> bool:
     if all(change.state is ChangeState.HELD and 0 < change.answered <= upto for change in changes):
         engine.drop_changes(change.id for change in changes)
         return False
+    engine.mark(Mark.EMPTIED, *place)
     return True
 
 

@@ -136,7 +136,7 @@ def _sent_bytes(change: ServerChange) -> int:
 
 def _has_doubts(engine: StorageEngine) -> bool:
     """Return whether the coming of a row may mean that it stays after all."""
-    return any(engine.has_marks(mark) for mark in (Mark.LEAVING, Mark.DOUBTED, Mark.EVICTED))
+    return any(engine.has_marks(mark) for mark in (Mark.LEAVING, Mark.DOUBTED, Mark.EVICTED, Mark.EMPTIED))
 
 
 def _cursor(engine: StorageEngine, collection: str | None) -> int:

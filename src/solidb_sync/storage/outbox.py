@@ -25,7 +25,7 @@ from solidb_sync.protocol.names import actor_belongs_to
 from solidb_sync.storage.dependants import dependants
 from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.overlay import base_states, fold, rebuild
-from solidb_sync.storage.records import ChangeState, StoredBase, StoredChange, StoredStates
+from solidb_sync.storage.records import ChangeState, Mark, StoredBase, StoredChange, StoredStates
 from solidb_sync.storage.sent_form import SentForm, as_recorded, sent_forms
 from solidb_sync.storage.text_forms import decode_change, encode_change, parse_vector, vector_text
 
@@ -183,6 +183,8 @@ def settle(engine: StorageEngine, sent: list[StoredChange], results: list[Change
     """Record the server's answer to a batch: one result for each change, in order."""
     if engine.replica().is_resyncing:
         _mark_seen(engine, sent, results)
+    if engine.has_marks(Mark.EMPTIED) or engine.has_marks(Mark.LEAVING):
+        _note_made_anew(engine, sent, results)
     if _settle_quickly(engine, sent, _checked(sent, results)):
         return Settled(acknowledged=len(sent))
     settled = Settled()
@@ -210,6 +212,19 @@ def _is_known_from_another_life(answered: _Answered) -> bool:
     must not be passed over as known. The next request begins a new incarnation.
     """
     return answered.dot is not None and answered.dot.actor != answered.change.actor
+
+
+def _note_made_anew(engine: StorageEngine, sent: list[StoredChange], results: list[ChangeResult]) -> None:
+    """Note that documents the server did not have any more are there again, because it has taken edits of them.
+
+    What was applied just as it was made need not come back with a page. Where it is outside a filter, the server says so.
+    """
+    for change, result in zip(sent, results, strict=False):
+        outcome = OUTCOMES.get(result.original or result.status)
+        if outcome in (Outcome.DONE, Outcome.HELD):
+            engine.unmark(Mark.EMPTIED, change.collection, change.key)
+        if outcome is Outcome.DONE:
+            engine.unmark(Mark.LEAVING, change.collection, change.key)
 
 
 def _mark_seen(engine: StorageEngine, sent: list[StoredChange], results: list[ChangeResult]) -> None:

@@ -30,7 +30,8 @@ class Mark(IntEnum):
 
     LEAVING: it goes when its last change is settled. DOUBTED: it goes unless the server sends it again. GHOST: it is gone,
     and had edits of this incarnation in it. ATTACHED: its document has, or had, attachments. EVICTED: it was dropped to save
-    room, and is still on the server.
+    room, and is still on the server. EMPTIED: it went with its whole collection, and is here for the sake of changes of this
+    device that the server has not taken.
     """
 
     LEAVING = 1
@@ -38,6 +39,7 @@ class Mark(IntEnum):
     GHOST = 3
     ATTACHED = 4
     EVICTED = 5
+    EMPTIED = 6
 
 
 DocumentRow = tuple[str, Raw, Raw, str]

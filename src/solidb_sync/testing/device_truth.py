@@ -87,6 +87,8 @@ class DeviceTruth:
     _refused: set[str] = field(default_factory=set)
     _retried: dict[Place, list[Edit]] = field(default_factory=dict)
     _renamed: dict[str, str] = field(default_factory=dict)
+    _busy: frozenset[Place] = frozenset()
+    """The documents with edits in the outbox."""
     _joining: frozenset[str] = frozenset()
     _ahead: dict[str, int] = field(default_factory=dict)
     """How far ahead of the cursor each collection was when it had caught up by itself."""
@@ -118,6 +120,7 @@ class DeviceTruth:
 
     def observe(self, view: DeviceView, ledger: Ledger) -> None:
         """Take in what the device did since the last look, and check all of its store."""
+        self._busy = frozenset((change.collection, change.key) for change in view.changes)
         self._take_in_settled(view, ledger)
         self._take_in_cursor(view, ledger)
         self._take_in_edits(view, ledger)
@@ -169,6 +172,8 @@ class DeviceTruth:
             return
         version = ledger.version_at(place, seq)
         known = self.held.get(place)
+        if version.is_reset and place in self._busy:
+            return  # its own edits stay, and with them what they were made on top of
         if version.seq > (known.seq if known else 0):
             self.held[place] = version
 

@@ -45,6 +45,8 @@ class Version:
     vector: Mapping[str, int]
     ids: frozenset[str]
     writers: Mapping[Path, str] = field(default_factory=dict)
+    is_reset: bool = False
+    """True when there is nothing, not even a tombstone: the whole collection was emptied or dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,10 @@ class Ledger:
     """The edits that were made together, by transaction."""
     transactions_of: dict[Place, list[str]] = field(default_factory=dict)
     """The transactions that wrote each document."""
+    resets: dict[str, int] = field(default_factory=dict)
+    """When each collection was last emptied or dropped."""
+    drops: dict[str, int] = field(default_factory=dict)
+    """When each collection was last dropped."""
     newest: int = 0
     highest_cursor: int = 0
     """The highest cursor that any answer gave out."""
@@ -113,12 +119,28 @@ class Ledger:
         if self.sent[change_id].operations:
             operations, knew = self.sent[change_id].operations, self.edits[change_id].knew
             self.fields.setdefault(place, FieldsTruth()).take(change_id, operations, knew)
-        vector = {**before.vector, outcome.actor: max(outcome.counter, before.vector.get(outcome.actor, 0))}
         ids = before.ids | {change_id}
+        vector = dict(before.vector)
+        if place[0] in self.resets:  # what was there before is known to the document only from authors who had seen it
+            ids |= {known for known in self.edits[change_id].knew if self.accepted_seq(known) is not None}
+            for known in ids - {change_id}:
+                _join(vector, self.outcomes[known])
+        _join(vector, outcome)
         version = Version(outcome.seq, change_id, judgement.body, vector, ids, judgement.writers)
         self.versions.setdefault(place, []).append(version)
         self.newest = max(self.newest, outcome.seq)
         return judgement
+
+    def reset(self, collection: str, seq: int, *, is_dropped: bool) -> None:
+        """Take in that a collection was emptied, or dropped."""
+        for place, versions in self.versions.items():
+            if place[0] == collection:
+                mark = f"reset {seq}"
+                self.sent[mark] = Write("delete", None, {}, [])
+                versions.append(Version(seq, mark, None, {}, frozenset(), is_reset=True))
+        self.resets[collection] = self.newest = seq
+        if is_dropped:
+            self.drops[collection] = seq
 
     def was_overruled(self, place: Place, actor: str) -> bool:
         """Return whether an earlier edit of this device was in a conflict about the document and did not win it."""
@@ -128,6 +150,7 @@ class Ledger:
             and self.judgements[version.change_id].status == "conflict"
             and self.judgements[version.change_id].winner != "local"
             for version in self.versions.get(place, ())
+            if not version.is_reset
         )
 
     def newest_version(self, place: Place) -> Version:
@@ -144,7 +167,7 @@ class Ledger:
 
     def find(self, place: Place, body: Body | None, vector: Mapping[str, int]) -> Version | None:
         """Return the version with this content, None when there never was one."""
-        candidates: list[Version] = [*self.versions.get(place, ()), NO_VERSION]
+        candidates: list[Version] = [*reversed(self.versions.get(place, ())), NO_VERSION]
         for version in candidates:
             if version.vector == vector and version.body == body:
                 return version
@@ -154,6 +177,10 @@ class Ledger:
         """Return the sequence under which a change was accepted, None when it was not."""
         outcome = self.outcomes.get(change_id)
         return outcome.seq if outcome is not None and outcome.status in ACCEPTED else None
+
+
+def _join(vector: dict[str, int], outcome: Outcome) -> None:
+    vector[outcome.actor] = max(outcome.counter, vector.get(outcome.actor, 0))
 
 
 def read_write(change: Mapping[str, Any]) -> Write:

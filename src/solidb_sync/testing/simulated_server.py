@@ -184,6 +184,15 @@ class SimulatedServer:
         if ids and self._invariants.is_final(told):
             self.delivered.append(request)
 
+    async def reset(self, collection: str, *, is_dropped: bool) -> None:
+        """Empty or drop a collection, and tell the ledger where in the log that stands."""
+        path = f"/_api/database/{DATABASE}/collection/{collection}" + ("" if is_dropped else "/truncate")
+        answer = await self._send(Request("DELETE" if is_dropped else "PUT", path, "", HEADERS, b""))
+        assert answer.status in (200, 204, 404), f"{path} was answered {answer.status}: {answer.body!r}"
+        known = max(self._ledger.resets.values(), default=0)
+        for reset in await self._database().read(lambda session: session.resets_after(known)):
+            self._ledger.reset(reset.collection, reset.seq, is_dropped=bool(reset.is_dropped))
+
     async def _look_at(self, ids: list[str]) -> None:
         """Tell the ledger what the server's tables say of these changes."""
         found: list[StoredOutcome] = await self._database().write(lambda session: session.outcomes(ids))

@@ -15,6 +15,7 @@ from solidb_sync.testing.simulated_device import SimulatedDevice
 from solidb_sync.testing.simulated_edits import Choices, Edits
 from solidb_sync.testing.simulated_fields import FieldSteps
 from solidb_sync.testing.simulated_quarantine import QuarantineSteps
+from solidb_sync.testing.simulated_resets import ResetSteps
 from solidb_sync.testing.simulated_scope import ScopeSteps
 from solidb_sync.testing.simulated_status import StatusSteps
 from solidb_sync.testing.simulated_trouble import Trouble
@@ -45,6 +46,7 @@ class Steps:
             **ConflictSteps(world, rng).choices(),
             **FieldSteps(world, edits, rng).choices(),
             **DeltaSteps(world, rng).choices(),
+            **ResetSteps(world, rng).choices(),
             **self._status.choices(),
         }
         self._names = list(self._choices)

@@ -24,7 +24,7 @@ STEPS_MIN, STEPS_MAX = 50, 130
 DEVICES = (2, 2, 2, 3, 3, 3, 4, 4, 5, 8)
 """How many devices a world begins with: few of them meet more often."""
 
-FEATURES = frozenset({"rejections", "strategies", "fields", "filters", "deltas", "status"})
+FEATURES = frozenset({"rejections", "strategies", "fields", "filters", "deltas", "status", "resets"})
 """What a part of the worlds has besides what all may have."""
 
 ROUNDS_TO_QUIET_MAX = 12
@@ -50,6 +50,7 @@ class Weather:
     has_filters: bool
     has_deltas: bool
     has_status: bool
+    has_resets: bool
     devices: int
 
 
@@ -68,6 +69,7 @@ def make_weather(rng: random.Random, feature: Callable[[str], float]) -> Weather
         truncate_request=rng.choice([0.0, 0.05]),
     )
     has_rejections = feature("rejections") < 0.3
+    has_fields = not has_rejections and feature("fields") < 0.45
     return Weather(
         faults,
         has_restores=rng.random() < 0.4,
@@ -79,10 +81,12 @@ def make_weather(rng: random.Random, feature: Callable[[str], float]) -> Weather
         document_bytes_max=DOCUMENT_BYTES_FEW if has_rejections else None,
         has_strategies=feature("strategies") < 0.35,
         # A refused operation that a save takes over becomes a plain write, which the oracle knows nothing of.
-        has_fields=not has_rejections and feature("fields") < 0.45,
+        has_fields=has_fields,
         has_filters=feature("filters") < 0.35,
         has_deltas=feature("deltas") < 0.3,
         has_status=feature("status") < 0.25,
+        # Of a document that comes back after its collection was emptied, the account does not know where its counts begin.
+        has_resets=not has_fields and feature("resets") < 0.35,
         devices=rng.choice(DEVICES),
     )
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from solidb_sync.testing.invariants import FINAL, broken
-from solidb_sync.testing.model_oracle import ACCEPTED, Ledger, Place
+from solidb_sync.testing.model_oracle import ACCEPTED, Edit, Ledger, Place
 
 Screen = Callable[[Place], frozenset[str]]
 """Tells which edits the document at a place includes."""
@@ -40,10 +40,16 @@ def check_shown_together(device: str, places: Iterable[Place], screen: Screen, l
     within = set(places)
     touched = {name for place in within for name in ledger.transactions_of.get(place, ())}
     for name in sorted(touched):
-        taken = [edit for edit in ledger.transactions[name] if edit.place in within and ledger.accepted_seq(edit.id)]
+        taken = [edit for edit in ledger.transactions[name] if edit.place in within and _is_taken(edit, ledger)]
         seen = [edit for edit in taken if edit.id in screen(edit.place)]
         if seen and len(seen) < len(taken):
             missing = sorted({edit.place for edit in taken if edit not in seen})
             broken(
                 "16 atomic page", f"{device} shows {sorted({e.place for e in seen})} of transaction {name}, not {missing}"
             )
+
+
+def _is_taken(edit: Edit, ledger: Ledger) -> bool:
+    """Return whether the server has taken an edit, and not emptied its collection since."""
+    seq = ledger.accepted_seq(edit.id)
+    return seq is not None and seq > ledger.resets.get(edit.place[0], 0)
