@@ -20,6 +20,7 @@ from solidb_sync.client.results import SyncResult
 from solidb_sync.client.sync_events import SyncEvent, SyncEventKind
 from solidb_sync.client.sync_manager import SyncManager
 from solidb_sync.client.sync_manager import SyncManager as OfflineSyncManager
+from solidb_sync.client.sync_states import SyncStateChanged
 from solidb_sync.client.transport.http_transport import HttpClient
 from solidb_sync.client.vector_details import ChangeDetails, VectorDetails
 from solidb_sync.errors import (
@@ -106,6 +107,7 @@ __all__ = [
     "SyncManager",
     "SyncMetrics",
     "SyncResult",
+    "SyncStateChanged",
     "SyncStoppedError",
     "UniqueIndexError",
     "UnsupportedOfflineError",

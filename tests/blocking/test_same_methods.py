@@ -21,7 +21,7 @@ ONLY_BLOCKING = {"within", "has_changed", "attachment"}
 """What has no awaited counterpart among the methods; two are attributes there."""
 FOR_THE_LOOP = {"receive", "close"}
 """Methods of a command sender that are not for those who send."""
-ENDED_BY_TIME = {"changes", "events", "watch"}
+ENDED_BY_TIME = {"changes", "events", "sync_states", "watch"}
 
 
 def public(kind: type) -> set[str]:

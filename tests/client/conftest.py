@@ -24,6 +24,7 @@ BOTH_FACES = {
     "test_replicated_fields",
     "test_running",
     "test_sync",
+    "test_sync_states",
     "test_watching",
 }
 

@@ -28,7 +28,7 @@ async def test_the_example_runs(device: DeviceMaker, title: str, example: str) -
 
 
 def test_every_section_with_code_is_run_and_every_kind_of_event_is_described() -> None:
-    assert len(EXAMPLES) == PAGE.count("```python") == 6
+    assert len(EXAMPLES) == PAGE.count("```python") == 7
     table = PAGE.partition("| kind | told when")[2].partition("\n\n")[0]
     described = set(re.findall(r"`([a-z_]+)`", "\n".join(row.split("|")[1] for row in table.splitlines()[2:])))
     assert described == {kind.value for kind in SyncEventKind}

@@ -30,6 +30,7 @@ from solidb_sync.client.conflicts import Conflict
 from solidb_sync.client.events import ChangeEvent
 from solidb_sync.client.sync_events import SyncEvent
 from solidb_sync.client.sync_manager import SyncManager as AsyncManager
+from solidb_sync.client.sync_states import SyncStateChanged
 from solidb_sync.client.transport.transport import Transport
 from solidb_sync.storage.local_store import LocalStore
 
@@ -264,6 +265,20 @@ class SyncManager(Facade[AsyncManager]):
     def on_change(self, callback: Callable[[ChangeEvent], Any]) -> Callable[[], None]:
         """Call `callback` with every `ChangeEvent`, on the manager's thread; returns a function that ends it."""
         return self._ender(self._now(self._core.on_change, _harmless(callback)))
+
+    def sync_states(
+        self, col: str | None = None, key: str | None = None, *, timeout: float | None = None
+    ) -> EventIterator[SyncStateChanged]:
+        """Return an iterator of `SyncStateChanged` from now on: how documents stand with the server.
+
+        It ends with `close`, the manager's `stop`, or when nothing comes for `timeout` seconds.
+        """
+        timeout = checked_timeout(timeout)
+        return EventIterator(self._thread, self._now(self._core.sync_states, col, key), timeout=timeout)
+
+    def on_sync_state(self, callback: Callable[[SyncStateChanged], Any]) -> Callable[[], None]:
+        """Call `callback` with every `SyncStateChanged`, on the manager's thread; returns a function that ends it."""
+        return self._ender(self._now(self._core.on_sync_state, _harmless(callback)))
 
     def events(self, *, timeout: float | None = None) -> EventIterator[SyncEvent]:
         """Return an iterator of `SyncEvent`s from now on: how the sync fares, as it happens.

@@ -18,6 +18,7 @@ from solidb_sync.client.bounded_calls import BoundedCalls
 from solidb_sync.client.conflicts import Conflict, ConflictResolution, ConflictStatus, public_conflict
 from solidb_sync.client.notifications import Notifications
 from solidb_sync.client.strategies import Strategies
+from solidb_sync.client.sync_states import SyncStates
 from solidb_sync.errors import InvalidDocumentError, SoliDBError
 from solidb_sync.json_value import JsonDocument, canonical, decode, encode
 from solidb_sync.reconcile.resolution import MERGE, Choice
@@ -48,6 +49,7 @@ class ConflictHandling:
         *,
         saved: Callable[[], None],
         author: Author,
+        states: SyncStates,
         call_seconds_max: float = CALL_SECONDS_MAX,
     ) -> None:
         self._store = store
@@ -55,6 +57,7 @@ class ConflictHandling:
         self._strategies = strategies
         self._saved = saved
         self._author = author
+        self._states = states
         self.calls = BoundedCalls(call_seconds_max)
         self._callbacks: list[ConflictCallback] = []
         self._waiting: deque[Conflict] = deque()
@@ -159,6 +162,7 @@ class ConflictHandling:
         if resolved is not None:
             if resolved.fact is not None:
                 self._notifications.publish([resolved.fact])
+            self._states.look_at([(resolved.conflict.collection, resolved.conflict.key)])
             self._saved()
         return resolved
 

@@ -8,6 +8,8 @@ from solidb_sync.json_value import decode
 from solidb_sync.storage.engine import EngineReader
 from solidb_sync.storage.records import ChangeState
 
+SYNCED, PENDING, CONFLICT, REJECTED = "synced", "pending", "conflict", "rejected"
+
 
 def shown_document(reader: EngineReader, collection: str, key: str, *, meta: bool) -> dict[str, Any] | None:
     """Return one document, None when it is not there."""
@@ -27,9 +29,15 @@ def shown_document(reader: EngineReader, collection: str, key: str, *, meta: boo
     return document
 
 
-def sync_state(reader: EngineReader, collection: str, key: str) -> str:
-    """Return `synced`, `pending` (not all of it confirmed) or `rejected`."""
+def sync_state(reader: EngineReader, collection: str, key: str, *, has_open_conflict: bool | None = None) -> str:
+    """Return how a document stands with the server.
+
+    `rejected`: the server refused an edit for good; `conflict`: somebody has to decide; `pending`: not all of it is
+    confirmed; else `synced`. What needs a person comes before what needs time.
+    """
     states = {change.state for change in reader.changes_of(collection, key)}
     if ChangeState.REJECTED in states:
-        return "rejected"
-    return "pending" if states else "synced"
+        return REJECTED
+    if has_open_conflict is None:
+        has_open_conflict = any((known.collection, known.key) == (collection, key) for known in reader.open_conflicts())
+    return CONFLICT if has_open_conflict else PENDING if states else SYNCED

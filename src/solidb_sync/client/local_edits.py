@@ -16,6 +16,7 @@ from solidb_sync.client.field_operations import value_in
 from solidb_sync.client.notifications import Notifications
 from solidb_sync.client.storage_room import StorageRoom
 from solidb_sync.client.strategies import Strategies
+from solidb_sync.client.sync_states import SyncStates
 from solidb_sync.errors import InvalidDocumentError, StorageFullError, SyncError
 from solidb_sync.json_value import Canonical, JsonDocument, canonical, decode
 from solidb_sync.model.crdt.authorship import Authorship
@@ -74,12 +75,14 @@ class LocalEdits:
         *,
         pending_max: int | None,
         author: Author | None = None,
+        states: SyncStates | None = None,
     ) -> None:
         self._store = store
         self._notifications = notifications
         self._strategies = strategies
         self._room = room
         self._pending_max = pending_max
+        self._states = states or SyncStates(store)
         self.author = author or Author(lambda: "")
 
     async def save(self, collection: str, key: str, document: JsonDocument, *, merge: bool) -> bool:
@@ -146,6 +149,7 @@ class LocalEdits:
         if more_bytes is not None:
             self._room.tell(None)
         self._notifications.publish([fact for fact in facts if not same_value(fact.document, fact.old_document)])
+        self._states.look_at((edit.collection, edit.key) for edit in edits)
         return facts
 
 

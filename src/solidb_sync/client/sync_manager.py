@@ -104,6 +104,7 @@ class SyncManager(
             await asyncio.wait(ending, timeout=STOP_SECONDS_MAX)
         self._notifications.close()
         self._events.close()
+        self._states.close()
         await self._transport.close()
         if self._owns_store:
             self._store.close()

@@ -37,6 +37,7 @@ from solidb_sync.client.record_answer import Ask, Recorded, RoundOutcome, checke
 from solidb_sync.client.scope import NOT_BEGUN, Scope, adopt_scope, begin_backfill, end_backfill, wanted_scope
 from solidb_sync.client.server_calls import ServerCalls
 from solidb_sync.client.sync_events import SyncEventKind, SyncEvents
+from solidb_sync.client.sync_states import SyncStates
 from solidb_sync.client.too_large import is_undividable, set_too_large_aside
 from solidb_sync.client.wanted_settings import WantedSettings, wanted_settings
 from solidb_sync.errors import ProtocolError, ResyncRequiredError, ServerError, StorageError
@@ -111,6 +112,7 @@ class SyncRound:
         events: SyncEvents,
         conflicts: ConflictHandling,
         *,
+        states: SyncStates,
         config: SyncConfig,
     ) -> None:
         self._store = store
@@ -118,6 +120,7 @@ class SyncRound:
         self._notifications = notifications
         self._events = events
         self._conflicts = conflicts
+        self._states = states
         self._config = config
         self._batch_size = config.batch_size
         self._push_size = config.batch_size
@@ -166,6 +169,7 @@ class SyncRound:
         if applied is None:
             return False
         self._notifications.publish(applied.facts)
+        self._states.look_at_known((change.collection, change.key) for change in answer.server_changes)
         return True
 
     async def _run(self, outcome: RoundOutcome) -> None:
@@ -421,9 +425,17 @@ class SyncRound:
         self._outcome.rejected += did.rejected
         self._outcome.deltas = self.last_deltas = self._outcome.deltas + did.deltas
         self._note_progress(ask, answer, did)
+        self._look_at_states(ask, answer, did)
         if self._events.has_listeners:
             self._tell(did)
         return recorded
+
+    def _look_at_states(self, ask: Ask, answer: ReceivedAnswer, did: RoundOutcome) -> None:
+        """Have listeners told how the documents stand that an answer was about."""
+        if self._states.has_listeners:
+            self._states.look_at((change.collection, change.key) for change in (*ask.batch.changes, *did.rejected))
+            self._states.look_at((conflict.collection, conflict.key) for conflict in did.conflicts)
+            self._states.look_at_known((change.collection, change.key) for change in answer.server_changes)
 
     def _note_progress(self, ask: Ask, answer: ReceivedAnswer, did: RoundOutcome) -> None:
         """Keep, and tell, how far a pull of several pages has come."""

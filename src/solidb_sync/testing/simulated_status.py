@@ -52,11 +52,14 @@ class StatusSteps:
         device.observe()
         status, waiting = await device.manager.status(), await device.manager.pending_changes()
         check_status(device.truth, status, waiting, self._world.ledger)
+        conflicts = device.store.view(lambda reader: reader.open_conflicts())
+        open_ones = {(conflict.collection, conflict.key) for conflict in conflicts}
         for collection in COLLECTIONS:
             for key in KEYS:
                 document = await device.manager.get_document(collection, key, meta=True)
                 if document is not None:
-                    check_state(device.truth, (collection, key), document["_sync"]["state"])
+                    place, state = (collection, key), document["_sync"]["state"]
+                    check_state(device.truth, place, state, is_open=place in open_ones)
         return status.pending, status.held, status.rejected
 
     async def _sync_and_count(self, device: SimulatedDevice) -> object:

@@ -31,7 +31,7 @@ def held_counted_as_pending(patch: Planter) -> None:
 def held_shown_as_synced(patch: Planter) -> None:
     """A document is said to be synced as soon as the server has answered, also when it made something else of the edit."""
 
-    def sync_state(reader: Any, collection: str, key: str) -> str:
+    def sync_state(reader: Any, collection: str, key: str, **_: Any) -> str:
         states = {change.state for change in reader.changes_of(collection, key)}
         return "pending" if ChangeState.PENDING in states else "rejected" if ChangeState.REJECTED in states else "synced"
 

@@ -96,10 +96,11 @@ def check_status(truth: DeviceTruth, status: SyncStatus, waiting: Sequence[Pendi
         broken(STATUS_TRUTH, f"{truth.device} says it is at {status.cursor}, it is at {truth.cursor}")
 
 
-def check_state(truth: DeviceTruth, place: Place, state: str) -> None:
-    """A document is `synced` when none of its edits is kept, `rejected` when one was refused, else `pending`."""
+def check_state(truth: DeviceTruth, place: Place, state: str, *, is_open: bool) -> None:
+    """A document is `rejected` with a refused edit, `conflict` while one is open, `pending` with an edit that is kept."""
     mine = {edit.id for edit in truth.kept.values() if edit.place == place}
-    expected = "synced" if not mine else "rejected" if mine & truth.refused else "pending"
+    settled = "pending" if mine else "synced"
+    expected = "rejected" if mine & truth.refused else "conflict" if is_open else settled
     if state != expected:
         broken(STATUS_TRUTH, f"{truth.device} says that {place} is {state}, it is {expected}: {sorted(mine)} are kept")
 

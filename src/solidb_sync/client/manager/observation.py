@@ -15,6 +15,7 @@ from solidb_sync.client.notifications import ChangeStream
 from solidb_sync.client.results import SyncStatus
 from solidb_sync.client.status import sync_status
 from solidb_sync.client.sync_events import SyncEvent
+from solidb_sync.client.sync_states import SyncStateChanged, SyncStateStream
 from solidb_sync.client.vector_details import VectorDetails, vector_details
 from solidb_sync.storage.pending_change import PendingChange
 
@@ -29,6 +30,17 @@ class ObservationMethods(SyncMethods):
     def on_change(self, callback: Callable[[ChangeEvent], Any]) -> Callable[[], None]:
         """Call `callback` with every `ChangeEvent`; returns a function that ends it."""
         return self._notifications.add_callback(callback)
+
+    def sync_states(self, col: str | None = None, key: str | None = None) -> SyncStateStream:
+        """Return an async iterator of `SyncStateChanged` from now on: how documents stand with the server.
+
+        For the tick beside a row: begin to listen, then read the documents with `meta=True`, then follow what comes.
+        """
+        return self._states.stream(col, key)
+
+    def on_sync_state(self, callback: Callable[[SyncStateChanged], Any]) -> Callable[[], None]:
+        """Call `callback` with every `SyncStateChanged`; returns a function that ends it."""
+        return self._states.add_callback(callback)
 
     def events(self) -> EventStream[SyncEvent]:
         """Return an async iterator of `SyncEvent`s from now on: how the sync fares, as it happens."""

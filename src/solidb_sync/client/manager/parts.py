@@ -32,6 +32,7 @@ from solidb_sync.client.storage_room import StorageRoom
 from solidb_sync.client.strategies import Strategies
 from solidb_sync.client.sync_events import SyncEvents
 from solidb_sync.client.sync_round import SyncRound
+from solidb_sync.client.sync_states import SyncStates
 from solidb_sync.client.transport.transport import Transport, author_of
 from solidb_sync.errors import ConfigError
 from solidb_sync.protocol.names import name_problem
@@ -71,9 +72,15 @@ class ManagerParts:
         self._events = SyncEvents(store.clock)
         self._connectivity = Connectivity(self._events)
         self._strategies = Strategies(store, self._config.conflict_strategy)
+        self._states = SyncStates(store)
         author = Author(lambda: author_of(client))
         self._conflicts = ConflictHandling(
-            store, self._notifications, self._strategies, saved=lambda: self._something_was_saved(), author=author
+            store,
+            self._notifications,
+            self._strategies,
+            saved=lambda: self._something_was_saved(),
+            author=author,
+            states=self._states,
         )
         self._room = StorageRoom(self._events, self._config.storage_limit_bytes)
         self._read_times = ReadTimes()
@@ -84,9 +91,12 @@ class ManagerParts:
             self._room,
             pending_max=self._config.max_pending_changes,
             author=author,
+            states=self._states,
         )
         self._attachments = AttachmentEdits(store, self._edits)
-        sync_round = SyncRound(store, self._server, self._notifications, self._events, self._conflicts, config=self._config)
+        sync_round = SyncRound(
+            store, self._server, self._notifications, self._events, self._conflicts, states=self._states, config=self._config
+        )
         self._round = RecoveringRound(store, self._server, sync_round, self._events, author=author)
         self._rounds = Rounds(store.clock, self._events, self._connectivity, max_retries=self._config.max_retries)
         self._interval_seconds = self._config.sync_interval_secs
@@ -114,6 +124,7 @@ class ManagerParts:
             self._lane.wake()
         if not has_failed:
             self._lane.server_answers()
+            self._states.look_at_all()
 
     def _known_collections(self) -> set[str]:
         subscribed = self._view(lambda reader: reader.subscriptions())

@@ -31,6 +31,7 @@ class QuarantineMethods(ManagerParts):
 
         retried = await self._store.commit(work)
         if retried:
+            self._states.look_at_all()
             self._something_was_saved()
         return retried
 
@@ -41,4 +42,5 @@ class QuarantineMethods(ManagerParts):
         """
         facts = await self._store.commit(lambda engine: discard_rejected(engine, id))
         self._notifications.publish(facts or [])
+        self._states.look_at_all()
         return facts is not None

@@ -61,8 +61,10 @@ class SyncMethods(ManagerParts):
         try:
             await body(outcome)
         finally:
-            if self._store.client_id != listening_as and self._stop_listening():
-                self._listen()
+            if self._store.client_id != listening_as:
+                self._states.look_at_all()
+                if self._stop_listening():
+                    self._listen()
 
     async def full_resync(self, *, discard_local: bool = False) -> SyncResult:
         """Fetch everything again; unsent edits are kept unless `discard_local`. Rows stay readable meanwhile."""
@@ -70,7 +72,9 @@ class SyncMethods(ManagerParts):
             return _offline_by_hand()
         self._events.tell(SyncEventKind.RESYNC, reason=RESYNC_ASKED_FOR)
         resync = partial(self._round.full_resync, discard_local=discard_local)
-        return (await self._rounds.run_alone(partial(self._and_listen, resync))).result
+        report = await self._rounds.run_alone(partial(self._and_listen, resync))
+        self._round_has_ended(has_failed=report.has_failed)
+        return report.result
 
     async def ping(self) -> float:
         """Return the milliseconds a request takes there and back; raises `ConnectionError`, also while offline by hand.
