@@ -55,6 +55,7 @@ from solidb_sync.model.attachment import Attachment
 from solidb_sync.model.version_vector import VersionVector
 from solidb_sync.storage.local_store import LocalStore
 from solidb_sync.storage.records import IndexDefinition
+from solidb_sync.storage.salvage import SalvageReport, salvage_store
 
 __all__ = [
     "Attachment",
@@ -93,6 +94,7 @@ __all__ = [
     "QueryError",
     "QueryLimitError",
     "ResyncRequiredError",
+    "SalvageReport",
     "ServerError",
     "SoliDBError",
     "StorageCorruptError",
@@ -113,4 +115,5 @@ __all__ = [
     "UnsupportedOfflineError",
     "VectorDetails",
     "VersionVector",
+    "salvage_store",
 ]

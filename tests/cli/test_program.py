@@ -27,8 +27,8 @@ NAMES = [name for name, _ in commands()]
 def test_the_commands_are_those_the_contract_names():
     assert {name.split()[0] for name in NAMES} == {
         *("serve", "demo", "init", "sync", "status", "get", "put", "delete", "pending", "token"),
-        *("query", "explain", "index", "conflicts"),
-        *("convert", "attach", "attachments"),  # beyond it
+        *("query", "explain", "index", "conflicts", "verify", "backup"),
+        *("convert", "attach", "attachments", "salvage"),  # beyond it
     }
     assert {name for name in NAMES if name.startswith("index")} == {"index create", "index list", "index drop"}
     assert {name for name in NAMES if name.startswith("token")} == {"token create", "token list", "token revoke"}

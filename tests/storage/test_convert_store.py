@@ -236,7 +236,7 @@ def test_a_conversion_that_dies_anywhere_is_run_again(tmp_path: Path, source: Pa
         if target.exists():
             assert content(target, other) == before
             for path in tmp_path.glob("new*"):
-                conversion._remove(str(path))
+                conversion.remove_store(str(path))
             Path(f"{source}.moved").unlink()
     assert deaths > 3
     assert content(target, other) == before

@@ -8,6 +8,7 @@ import click
 
 import sdbql
 from solidb_sync.cli.attachments import attach, attachments
+from solidb_sync.cli.care import backup, salvage, verify
 from solidb_sync.cli.conflicts import conflicts
 from solidb_sync.cli.convert import convert
 from solidb_sync.cli.demo.command import demo
@@ -47,6 +48,9 @@ for command in (
     explain,
     index,
     convert,
+    verify,
+    backup,
+    salvage,
     token,
 ):
     program.add_command(command)

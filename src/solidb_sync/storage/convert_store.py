@@ -16,20 +16,19 @@ were its note deleted and both used, the server would fence one of them off, as 
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from pathlib import Path
 
 from solidb_sync.clock import Clock, SystemClock, iso_text
 from solidb_sync.errors import ConfigError, StorageCorruptError, StorageError
 from solidb_sync.storage.copy_store import copy_records
 from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.moved_store import Moved, read_note, write_note
+from solidb_sync.storage.new_store import give_name, remove_store
 from solidb_sync.storage.opening import open_sqlite_for_reading, stored_device_id
 from solidb_sync.storage.opening_rocksdb import open_rocksdb_for_reading
-from solidb_sync.storage.private_files import create_private_file, flush_directory
+from solidb_sync.storage.private_files import create_private_file
 from solidb_sync.storage.records import Replica
 from solidb_sync.storage.rocksdb.opening import open_engine
 from solidb_sync.storage.sqlite.connection import FileLocation
@@ -65,7 +64,7 @@ def convert_store(source: str, target: str, engine: str, *, clock: Clock | None 
     lock = StoreLock(source + ".lock")
     try:
         part = f"{target}.converting"
-        _remove(part)
+        remove_store(part)
         with ExitStack() as opened:
             reader = opened.enter_context(closing(_open_for_reading(source, device_id)))
             opened.enter_context(reader.snapshot())
@@ -73,7 +72,7 @@ def convert_store(source: str, target: str, engine: str, *, clock: Clock | None 
             records = _compared(reader, part, device_id)
         moved = Moved(os.path.abspath(target), engine, iso_text((clock or SystemClock()).now_ms()))
         write_note(source, moved)
-        _give_name(part, target)
+        give_name(part, target, again="run the conversion again")
     finally:
         lock.release()
     return Converted(source, target, engine, device_id, records)
@@ -124,26 +123,9 @@ def _compared(reader: EngineReader, path: str, device_id: str) -> int:
         count, found = differences(reader, copy)
         found += copy.damage()
     if found:
-        _remove(path)
+        remove_store(path)
         raise StorageCorruptError(f"{path}: the copy is not the same: {'; '.join(found)}. The old store is as it was.")
     return count
-
-
-def _give_name(part: str, target: str) -> None:
-    try:
-        os.rename(part, target)
-    except OSError as problem:
-        raise StorageError(f"{target}: {problem.strerror}; run the conversion again") from problem
-    _remove(part)
-    flush_directory(str(Path(target).resolve().parent))
-
-
-def _remove(path: str) -> None:
-    """Remove what an interrupted conversion has left, with what the engine and the lock put beside it."""
-    if os.path.isdir(path):
-        shutil.rmtree(path)
-    for name in (path, f"{path}-wal", f"{path}-shm", f"{path}.lock"):
-        Path(name).unlink(missing_ok=True)
 
 
 def _new_sqlite(path: str, replica: Replica) -> StorageEngine:

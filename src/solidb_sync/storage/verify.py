@@ -76,9 +76,9 @@ def _walk(name: str, list_checks: Callable[[], list[Check]]) -> Iterator[Check]:
 def _row_checks(reader: EngineReader, collection: str) -> list[Check]:
     checks: list[Check] = []
     for key in reader.keys(collection):
-        checks.append((f"{collection}/{key}", lambda key=key: _check_row(reader.row(collection, key))))  # type: ignore[misc]
-        checks.append((f"{collection}/{key} (states)", lambda key=key: _check_states(reader.states(collection, key))))  # type: ignore[misc]
-        checks.append((f"{collection}/{key} (base copy)", lambda key=key: _check_base(reader.base(collection, key))))  # type: ignore[misc]
+        checks.append((f"{collection}/{key}", lambda key=key: check_row(reader.row(collection, key))))  # type: ignore[misc]
+        checks.append((f"{collection}/{key} (states)", lambda key=key: check_states(reader.states(collection, key))))  # type: ignore[misc]
+        checks.append((f"{collection}/{key} (base copy)", lambda key=key: check_base(reader.base(collection, key))))  # type: ignore[misc]
     return checks
 
 
@@ -94,7 +94,7 @@ def _check_is_right(problem: str) -> None:
 
 def _change_checks(reader: EngineReader) -> list[Check]:
     return [
-        (f"change {number}", lambda number=number: _check_change(reader.changes(state=None, after=number - 1, limit=1)))  # type: ignore[misc]
+        (f"change {number}", lambda number=number: check_change(reader.changes(state=None, after=number - 1, limit=1)))  # type: ignore[misc]
         for number in reader.change_ids()
     ]
 
@@ -103,19 +103,22 @@ def _read(read: Callable[[], object]) -> None:
     read()
 
 
-def _check_row(row: StoredRow | None) -> None:
+def check_row(row: StoredRow | None) -> None:
+    """Raise one of `DAMAGE` when a row does not hold together."""
     if row is not None:
         _check_body(row.body)
         parse_vector(row.vector)
 
 
-def _check_base(base: StoredBase | None) -> None:
+def check_base(base: StoredBase | None) -> None:
+    """Raise one of `DAMAGE` when a base copy does not hold together."""
     if base is not None:
         _check_body(base.body)
         parse_vector(base.vector)
 
 
-def _check_states(states: StoredStates | None) -> None:
+def check_states(states: StoredStates | None) -> None:
+    """Raise one of `DAMAGE` when the states of replicated fields do not hold together."""
     if states is not None:
         for text in (states.base, states.visible):
             if states_text(read_states(text)) != text:
@@ -127,7 +130,8 @@ def _check_body(body: str | None) -> None:
         raise ValueError("the document is not in canonical form")
 
 
-def _check_change(changes: list[StoredChange]) -> None:
+def check_change(changes: list[StoredChange]) -> None:
+    """Raise one of `DAMAGE` when the first of these changes does not hold together."""
     wire = decode_change(changes[0].wire)
     if (wire.collection, wire.key, wire.id) != (changes[0].collection, changes[0].key, changes[0].change_id):
         raise ValueError("the change and what would be sent of it differ")
