@@ -1,0 +1,78 @@
+"""Stores of every format there ever was open with this version, with everything in them, and go on."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from solidb_sync.storage.local_store import LocalStore
+from solidb_sync.storage.opening import MIGRATIONS
+from solidb_sync.storage.salvage import salvage_store
+from solidb_sync.storage.sqlite.migrate import migrations_of
+
+KEPT = Path(__file__).parent / "formats"
+FILES = sorted(KEPT.glob("format-*.db.gz"))
+PASSPHRASE = "a passphrase of these tests"
+
+
+def key_of(file: Path) -> str | None:
+    return PASSPHRASE if "encrypted" in file.name else None
+
+
+@pytest.fixture(params=FILES, ids=[file.name for file in FILES])
+def file(request: pytest.FixtureRequest) -> Path:
+    """Return one of the stores that are kept."""
+    found: Path = request.param
+    return found
+
+
+@pytest.fixture
+def path(file: Path, tmp_path: Path) -> Path:
+    """Return where the store lies, as it was written then."""
+    (tmp_path / "store.db").write_bytes(gzip.decompress(file.read_bytes()))
+    return tmp_path / "store.db"
+
+
+def assert_holds_everything(store: LocalStore) -> None:
+    assert store.list_documents("notes") == [
+        ("a", {"v": 1, "text": "é"}, {"server": 1}),
+        ("b", {"v": 2.5, "list": [1, None, True]}, {"server": 2}),
+    ]
+    assert store.get_document("notes", "gone") is None
+    changes = store.get_pending_changes()
+    assert [(change.collection, change.key, change.operation, change.data) for change in changes] == [
+        ("notes", "a", "update", {"v": 2}),
+        ("tasks", "new", "insert", {"t": 1}),
+    ]
+    assert [change.version_vector for change in changes] == [{"server": 1}, {}]
+    assert [(found.collection, found.filter, found.bind_vars) for found in store.list_subscriptions()] == [
+        ("notes", "doc.v > @x", {"x": 0})
+    ]
+    assert store.verify().is_sound
+
+
+def test_there_is_a_store_of_every_format() -> None:
+    """A new migration wants a new file: tests/storage/formats/write_format.py."""
+    numbers = {int(file.name.removeprefix("format-")[:2]) for file in FILES}
+    assert numbers == set(range(1, len(migrations_of(MIGRATIONS)) + 1))
+
+
+def test_an_old_store_opens_with_everything_in_it_and_goes_on(file: Path, path: Path) -> None:
+    for attempt in range(2):
+        with LocalStore.open(path, "phone", encryption_key=key_of(file)) as store:
+            if not attempt:
+                assert_holds_everything(store)
+            store.put_document("notes", f"later{attempt}", {"v": attempt}, {"server": 9 + attempt})
+            assert store.verify().is_sound
+    with LocalStore.open_for_reading(path, "phone", encryption_key=key_of(file)) as store:
+        assert [key for key, _, _ in store.list_documents("notes")] == ["a", "b", "later0", "later1"]
+
+
+def test_a_store_that_was_brought_to_this_format_can_be_salvaged(file: Path, path: Path, tmp_path: Path) -> None:
+    LocalStore.open(path, "phone", encryption_key=key_of(file)).close()
+    report = salvage_store(path, tmp_path / "new.db", encryption_key=key_of(file))
+    assert report.lost == ()
+    with LocalStore.open(tmp_path / "new.db", "phone", encryption_key=key_of(file)) as store:
+        assert_holds_everything(store)
