@@ -11,7 +11,7 @@ from solidb_sync.json_value import decode
 from solidb_sync.model.delta import path_text
 from solidb_sync.model.delta_policy import DeltaPolicy
 from solidb_sync.reconcile import crdt_merge, decision
-from solidb_sync.reconcile.strategy import LAWS, Strategy
+from solidb_sync.reconcile.strategy import LAWS, Side, Strategy
 from solidb_sync.server import apply_changes, collect_changes, judge_change, proposed_change
 from solidb_sync.server.views import selected_changes
 from solidb_sync.server.working_set import WorkingSet
@@ -30,6 +30,20 @@ def first_write_wins_half(patch: Planter) -> None:
     """Of an edit that is overruled whole the fields that do not overlap are written all the same."""
     laws = {**LAWS, Strategy.FIRST_WRITE_WINS: replace(LAWS[Strategy.FIRST_WRITE_WINS], by_path=True)}
     patch.setattr(decision, "LAWS", laws)
+
+
+def _overlap_taken(patch: Planter, strategy: Strategy) -> None:
+    patch.setattr(decision, "LAWS", {**LAWS, strategy: replace(LAWS[strategy], overlap=Side.ARRIVING)})
+
+
+def manual_merges_not_left_open(patch: Planter) -> None:
+    """`merge_fields:manual` decides overlapping fields by arrival, as `merge_fields` does, and asks nobody."""
+    _overlap_taken(patch, Strategy.MERGE_FIELDS_MANUAL)
+
+
+def custom_conflicts_not_left_open(patch: Planter) -> None:
+    """The server decides itself what the function of a `custom` strategy has to decide."""
+    _overlap_taken(patch, Strategy.CUSTOM)
 
 
 def operations_of_overruled_edits_applied_twice(patch: Planter) -> None:
@@ -120,7 +134,12 @@ def whole_forms_remove_nothing(patch: Planter) -> None:
 TRANSACTION_MUTANTS: tuple[Mutant, ...] = (pages_cut_transactions,)
 REFUSED_TRANSACTION_MUTANTS: tuple[Mutant, ...] = (members_judged_one_by_one,)
 DELTA_MUTANTS: tuple[Mutant, ...] = (thresholds_passed_over, whole_forms_write_every_field, whole_forms_remove_nothing)
-STRATEGY_MUTANTS: tuple[Mutant, ...] = (strategies_ignored, first_write_wins_half)
+STRATEGY_MUTANTS: tuple[Mutant, ...] = (
+    strategies_ignored,
+    first_write_wins_half,
+    manual_merges_not_left_open,
+    custom_conflicts_not_left_open,
+)
 FIELD_MUTANTS: tuple[Mutant, ...] = (operations_of_overruled_edits_applied_twice, states_forgotten_with_the_document)
 FILTER_MUTANTS: tuple[Mutant, ...] = (nothing_leaves, pushed_rows_not_in_the_view, filters_passed_over)
 

@@ -14,7 +14,7 @@ from solidb_sync.testing.simulated_edits import Choices
 if TYPE_CHECKING:
     from solidb_sync.testing.simulated_world import World
 
-STRATEGIES = ("last_write_wins", "first_write_wins", "merge_fields", "manual")
+STRATEGIES = ("last_write_wins", "first_write_wins", "merge_fields", "merge_fields:manual", "manual", "custom")
 
 
 class ConflictSteps:
