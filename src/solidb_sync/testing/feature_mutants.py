@@ -18,6 +18,7 @@ from solidb_sync.server.working_set import WorkingSet
 from solidb_sync.storage import sent_form
 from solidb_sync.testing.planter import Mutant, Planter
 from solidb_sync.testing.reset_mutants import RESET_MUTANTS
+from solidb_sync.testing.sealing_mutants import SEALING_MUTANTS
 from solidb_sync.testing.status_mutants import FILTERED_STATUS_MUTANTS, REFUSED_STATUS_MUTANTS, STATUS_MUTANTS
 
 
@@ -151,6 +152,7 @@ FEATURE_MUTANTS: tuple[tuple[frozenset[str], tuple[Mutant, ...]], ...] = (
     (frozenset({"status", "filters"}), FILTERED_STATUS_MUTANTS),
     (frozenset({"status", "rejections"}), REFUSED_STATUS_MUTANTS),
     (frozenset({"resets"}), RESET_MUTANTS),
+    (frozenset({"sealed"}), SEALING_MUTANTS),
     (frozenset({"strategies"}), STRATEGY_MUTANTS),
     (frozenset({"fields"}), FIELD_MUTANTS),
     (frozenset({"filters"}), FILTER_MUTANTS),

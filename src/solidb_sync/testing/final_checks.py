@@ -30,6 +30,7 @@ async def check_everything(world: World) -> None:
     }
     for device in world.devices:
         _check_equal(device, documents)
+        _check_opacity(world, device)
     for device in world.devices:
         await _check_old_pages(world, device)
         _check_equal(device, documents)
@@ -76,6 +77,17 @@ def _check_selected(device: SimulatedDevice, rows: Documents, documents: Documen
     differing = sorted(place for place in live if rows[place] != documents[place])
     if differing:
         broken("21 convergence", f"{device.name} ends with {rows}, the server with {documents}; {differing} differ")
+
+
+def _check_opacity(world: World, device: SimulatedDevice) -> None:
+    """19 encryption opacity: no file of a sealed store has the id of an edit in it, nor looks like a database."""
+    if device.key is None:
+        return
+    written = [change_id.encode() for change_id in world.ledger.edits]
+    for name, content in device.files.snapshot().files.items():
+        found = [text for text in [b"SQLite format", *written] if text in content]
+        if found:
+            broken("19 encryption opacity", f"{device.name}: {name} has {found[0]!r} in it")
 
 
 def _is_selected(device: SimulatedDevice, place: Place, body: dict[str, Any]) -> bool:

@@ -57,6 +57,7 @@ class SimulatedDevice:
         truth: DeviceTruth | None = None,
         is_in_background: bool = False,
         configured: tuple[str, ...] = (),
+        key: bytes | None = None,
     ) -> None:
         self.name = name
         self.device_id = device_id
@@ -65,6 +66,8 @@ class SimulatedDevice:
         self.truth = truth or DeviceTruth(name)
         self.is_in_background = is_in_background
         self.configured = configured
+        self.key = key
+        """What the store is sealed with, None for one that anybody can read."""
         self.clock = clock
         self._server = server
         self._ledger = ledger
@@ -77,7 +80,14 @@ class SimulatedDevice:
         self._context = Context()
         self._context.run(_LIFE.set, self.life)
         location = FileLocation(STORE_PATH, vfs=self.files.name, is_exclusive=True)
-        self.store = LocalStore.open_at(location, self.device_id, clock=self.clock, random_bytes=self._rng.randbytes)
+        self.store = LocalStore.open_at(
+            location,
+            self.device_id,
+            clock=self.clock,
+            random_bytes=self._rng.randbytes,
+            encryption_key=self.key,
+            seals_new_stores=self.key is not None,
+        )
         self.config = SyncConfig(
             batch_size=self._rng.randint(1, 5), auto_sync=self.is_in_background, collections=self.configured
         )

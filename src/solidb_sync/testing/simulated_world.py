@@ -24,12 +24,13 @@ STEPS_MIN, STEPS_MAX = 50, 130
 DEVICES = (2, 2, 2, 3, 3, 3, 4, 4, 5, 8)
 """How many devices a world begins with: few of them meet more often."""
 
-FEATURES = frozenset({"rejections", "strategies", "fields", "filters", "deltas", "status", "resets"})
+FEATURES = frozenset({"rejections", "strategies", "fields", "filters", "deltas", "status", "resets", "sealed"})
 """What a part of the worlds has besides what all may have."""
 
 ROUNDS_TO_QUIET_MAX = 12
 HEALTHY_REQUESTS_MAX = 20
 DOCUMENT_BYTES_FEW = 280
+STORE_KEY = bytes(range(32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Weather:
     has_deltas: bool
     has_status: bool
     has_resets: bool
+    has_sealed_stores: bool
     devices: int
 
 
@@ -87,6 +89,7 @@ def make_weather(rng: random.Random, feature: Callable[[str], float]) -> Weather
         has_status=feature("status") < 0.25,
         # Of a document that comes back after its collection was emptied, the account does not know where its counts begin.
         has_resets=not has_fields and feature("resets") < 0.35,
+        has_sealed_stores=feature("sealed") < 0.1,
         devices=rng.choice(DEVICES),
     )
 
@@ -176,6 +179,7 @@ class World:
             truth=truth,
             is_in_background=self.weather.has_background and self.rng.random() < 0.7,
             configured=configured,
+            key=STORE_KEY if self.weather.has_sealed_stores else None,
         )
         self.devices.append(device)
         await device.start()
