@@ -52,6 +52,7 @@ def milliseconds_of(text: str) -> int | None:
     return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
+@lru_cache(maxsize=256)
 def iso_text(milliseconds: int) -> str:
     """Return a moment as ISO-8601 text in UTC, to the millisecond.
 

@@ -12,6 +12,8 @@ import pytest
 
 from solidb_sync.json_value import DOCUMENT_BYTES_MAX
 from solidb_sync.model.version_vector import COUNTER_MAX
+from solidb_sync.protocol.client_settings import settings_hash, settings_text
+from solidb_sync.protocol.messages import ClientSettings
 from solidb_sync.server import sync_request
 from solidb_sync.server.plain_batch import COLLECTIONS_AT_ONCE_MAX
 from solidb_sync.server.storage.sqlite.session import SqliteWriteSession
@@ -54,6 +56,19 @@ def test_a_body_that_is_not_canonical_is_taken_all_the_same(server: Any) -> None
     answer = server.post("/_api/sync/delta", json.dumps(body, indent=1))
     assert [result["status"] for result in answer.json()["results"]] == ["applied", "applied"]
     assert server.document("a") == {"é": 1.0}
+
+
+@pytest.mark.parametrize("others", [(), ("update",)])
+def test_new_documents_are_stamped_where_stamps_decide(server: Any, others: tuple[str, ...]) -> None:
+    """Their author gave no stamp, so the server's is taken, as for any other edit."""
+    asked = {"default_strategy": "last_write_wins:hlc"}
+    assert server.post("/_api/sync/clients/db", {"client_id": "phone", "settings": asked}).status_code == 200
+    named = settings_hash(settings_text(ClientSettings(default_strategy="last_write_wins:hlc")))
+    phone = server.device("phone")
+    phone.push(phone.insert("a", {}), *(phone.change(other, "b", delta={}) for other in others), settings=named)
+    ((dots,),) = server.rows("SELECT dots FROM c_1 WHERE k = 'a'")
+    assert json.loads(dots)[""][:3] == ["phone", 1, 1]
+    assert len(json.loads(dots)[""]) == 4
 
 
 def test_more_collections_than_are_written_at_once_are_no_problem(server: Any) -> None:

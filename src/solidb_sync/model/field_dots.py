@@ -8,7 +8,7 @@ server's own dot, which no device's vector covers by accident: folding can repor
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from solidb_sync.json_value import decode, encode
@@ -148,3 +148,29 @@ class FieldDots:
         if self._writes[()].seq > seq:
             return None
         return [path for path, write in self._writes.items() if write.seq > seq]
+
+
+def text_with_writes(text: str, paths: Sequence[Path], *, dot: Dot, seq: int) -> str | None:
+    """Return the stored form after one edit, without a stamp, wrote these paths; None when entries have to be folded.
+
+    It comes to what `from_json`, `written` and `to_json` come to. Among names of the top level no entry is below another,
+    so these need not be told apart.
+    """
+    entries = decode(text)
+    is_flat = all(len(path) == 1 for path in paths) and not any(known.startswith("/") for known in entries)
+    if not is_flat or any(path[0].startswith("/") or not path[0] for path in paths):
+        if len(paths) > ENTRIES_MAX:
+            return None
+        return FieldDots.from_json(text).written(paths, dot, seq).to_json().decode()
+    write = [dot.actor, dot.counter, seq]
+    for (name,) in paths:
+        entries[name] = write
+    return encode(entries).decode() if len(entries) <= ENTRIES_MAX else None
+
+
+def paths_since(text: str, seq: int) -> list[str] | None:
+    """Return what `written_since` says of a stored form, each path in its wire form."""
+    entries = decode(text)
+    if entries[""][2] > seq:
+        return None
+    return [path for path, entry in entries.items() if entry[2] > seq]

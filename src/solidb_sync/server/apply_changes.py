@@ -22,6 +22,7 @@ from solidb_sync.server.plain_batch import PlainBatch
 from solidb_sync.server.proposed_change import ProposedChange
 from solidb_sync.server.storage.backend import WriteSession
 from solidb_sync.server.storage.records import ActorState, ConflictRecord, Head
+from solidb_sync.server.strategy_choice import StrategyChoice
 from solidb_sync.server.sync_request import SyncCall, proposed_changes
 from solidb_sync.server.views.selection import take_into_views
 from solidb_sync.server.working_set import APPLIED_STATUSES, UNSETTLED_STATUSES, WorkingSet
@@ -98,6 +99,7 @@ def _apply_plain(
         or replica_reset(call, actor)
         or session.unsettled(call.actor)
         or not dropped_since(session, call.stored).isdisjoint(batch.collections)
+        or StrategyChoice.of(session, call.client_id).goes_by_stamps(batch.collections)
     ):
         return None
     if not session.add_new_documents(batch.text, batch.collections, actor=call.actor, newest=head.newest, now_ms=now_ms):
@@ -149,7 +151,7 @@ def _apply_in_order(working: WorkingSet, changes: list[ProposedChange], own_entr
     outcome = PushOutcome([])
     scattered = scattered_transactions(changes)
     for unit in units(changes):
-        if unit[0].is_plain_insert and _take_plain_insert(working, unit[0], outcome):
+        if _take_plain(working, unit[0], outcome):
             continue
         try:
             verdicts = _judge_unit(working, unit, own_entry, scattered)
@@ -164,8 +166,14 @@ def _apply_in_order(working: WorkingSet, changes: list[ProposedChange], own_entr
     return outcome
 
 
-def _take_plain_insert(working: WorkingSet, change: ProposedChange, outcome: PushOutcome) -> bool:
-    seq = working.take_new_document(change)
+def _take_plain(working: WorkingSet, change: ProposedChange, outcome: PushOutcome) -> bool:
+    """Take a change that need not be judged, if it is one: of a new document, or of the version that its author knew."""
+    if change.is_plain_update:
+        seq = working.take_known_edit(change)
+    elif change.is_plain_insert:
+        seq = working.take_new_document(change)
+    else:
+        return False
     if not seq:
         return False
     outcome.reported = (outcome.reported[0] or change.counter, change.counter)

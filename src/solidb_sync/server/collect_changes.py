@@ -15,9 +15,9 @@ from msgspec import UNSET, Raw, UnsetType
 
 from solidb_sync.clock import iso_text
 from solidb_sync.json_value import decode, encode
-from solidb_sync.model.delta import parse_path, path_text, value_at
+from solidb_sync.model.delta import parse_path, value_at
 from solidb_sync.model.delta_policy import DeltaPolicy
-from solidb_sync.model.field_dots import FieldDots
+from solidb_sync.model.field_dots import FieldDots, paths_since
 from solidb_sync.protocol.limits import PULL_BYTES_MAX
 from solidb_sync.protocol.messages import ServerChange
 from solidb_sync.server.storage.backend import ReadSession
@@ -239,17 +239,17 @@ def _states_since(stored: StoredDocument, since: int) -> Raw | UnsetType:
 
 def _fields_since(stored: StoredDocument, body: bytes, since: int) -> tuple[bytes, list[str], int] | None:
     """Return the fields written and those removed after `since`, and their bytes; None when it was created since."""
-    paths = FieldDots.from_json(stored.dots).written_since(since)
+    paths = paths_since(stored.dots, since)
     if paths is None:
         return None
     document = decode(body)
     values: dict[str, Any] = {}
     removed: list[str] = []
     for path in paths:
-        is_present, value = value_at(document, path)
+        is_present, value = value_at(document, parse_path(path))
         if is_present:
-            values[path_text(path)] = value
+            values[path] = value
         else:
-            removed.append(path_text(path))
+            removed.append(path)
     delta = encode(values)
     return delta, removed, len(delta) + sum(len(text) for text in removed)

@@ -54,6 +54,8 @@ class ProposedChange(msgspec.Struct, gc=False):
     """The dot under which other devices may know its operations."""
     is_plain_insert: bool = False
     """True for the commonest change of all: a valid new document with id and counter, without base or transaction."""
+    is_plain_update: bool = False
+    """True for a valid update of fields with id, counter and base, without anything that makes it more than that."""
 
     def edit(self, dot: Dot) -> Edit:
         """Return what is to be judged; only for a change without an error."""
@@ -89,19 +91,16 @@ def propose(at: int, wire: WireChange, client_id: str, names_checked: dict[str, 
         or _take_former(change, wire, client_id)
         or _take_payload(change, wire)
     )
-    change.is_plain_insert = (
-        change.operation is Operation.INSERT
-        and change.error is None
-        and not (
-            change.is_handwritten
-            or change.base
-            or change.transaction
-            or change.operations
-            or change.stamp
-            or change.resolves
-        )
-    )
+    if change.error is None and not (
+        change.is_handwritten or change.transaction or change.operations or change.stamp or change.resolves
+    ):
+        change.is_plain_insert = change.operation is Operation.INSERT and not change.base
+        change.is_plain_update = change.operation is Operation.UPDATE and _sets_fields_alone(change)
     return change
+
+
+def _sets_fields_alone(change: ProposedChange) -> bool:
+    return bool(change.delta) and bool(change.base) and change.document is None
 
 
 def _replace_identity(change: ProposedChange, wire: WireChange, client_id: str) -> None:

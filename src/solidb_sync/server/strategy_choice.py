@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from solidb_sync.protocol.client_settings import parse_settings
@@ -27,3 +27,7 @@ class StrategyChoice:
         """Return the strategy for a collection."""
         asked = self.settings.strategies.get(collection, self.settings.default_strategy)
         return Strategy(self.policies.get(collection, asked))
+
+    def goes_by_stamps(self, collections: Iterable[str]) -> bool:
+        """Return whether the edits of any of these collections are stamped, by the server where their author has not."""
+        return any(self.of_collection(collection) is Strategy.LAST_STAMP_WINS for collection in collections)

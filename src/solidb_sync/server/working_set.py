@@ -20,6 +20,7 @@ from solidb_sync.reconcile.strategy import Strategy
 from solidb_sync.server.bodies_ahead import BodiesAhead
 from solidb_sync.server.collection_resets import dropped_since
 from solidb_sync.server.conflict_records import PENDING, REPLACED, RESOLVED, change_of, taking_the_place_of
+from solidb_sync.server.known_edit import KnownVersion, next_version
 from solidb_sync.server.proposed_change import ProposedChange
 from solidb_sync.server.storage.backend import WriteSession
 from solidb_sync.server.storage.records import (
@@ -227,12 +228,15 @@ class WorkingSet:
         """
         if not any(actor_belongs_to(actor, self.client_id) for actor in change.base):
             return False
+        return change.name in self._overruled_names()
+
+    def _overruled_names(self) -> set[DocumentName]:
         if self._overruled is None:
             self._overruled = self._session.overruled_since(self.client_id, self._stored)
             self._overruled |= {
                 (record.collection, record.key) for record in self.writes.conflicts if record.winner != "local"
             }
-        return change.name in self._overruled
+        return self._overruled
 
     def resolve_conflicts(self, change: ProposedChange, seq: int) -> None:
         """Note that a change has settled conflicts about its document."""
@@ -252,27 +256,64 @@ class WorkingSet:
 
         It comes to the same as judging it: applied, its own dot in vector and field dots. It only costs less.
         """
-        name, counter = change.name, change.counter
-        if (
-            counter <= self.highest
+        name, counter, text = change.name, change.counter, self.actor_text
+        if name in self._found or self._needs_judgement(change) or self.strategy(name[0]) is Strategy.LAST_STAMP_WINS:
+            return 0
+        seq = self.newest + 1
+        assert change.document is not None
+        vector, dots = f"{{{text}:{counter}}}", f'{{"":[{text},{counter},{seq}]}}'
+        return self._take(change, KnownVersion(change.document, vector, dots), None)
+
+    def take_known_edit(self, change: ProposedChange) -> int:
+        """Take a plain update by an author who knew the version that is here, and return its sequence; 0 when it is not so.
+
+        It comes to the same as judging it, like `take_new_document`.
+        """
+        name = change.name
+        found = self._found.get(name)
+        if found is None or found.is_deleted or self._needs_judgement(change) or self._has_more_to_it(name):
+            return 0
+        body, delta = self._bodies.take(name, found), change.delta
+        assert body is not None
+        assert delta is not None
+        dot = Dot(self.actor, change.counter)
+        version = KnownVersion(body, found.vector, found.dots)
+        after = next_version(version, delta, change.base, dot=dot, seq=self.newest + 1)
+        return 0 if after is None else self._take(change, after, found)
+
+    def _needs_judgement(self, change: ProposedChange) -> bool:
+        """Return whether the change, its counter or its document was met before."""
+        name = change.name
+        return (
+            change.counter <= self.highest
             or change.id in self.known
-            or name in self._found
             or name in self._pending
             or name in self.blocked
             or name in self._waiting
             or self.was_dropped(name[0])
-        ):
-            return 0
+        )
+
+    def _has_more_to_it(self, name: DocumentName) -> bool:
+        """Return whether an edit of this document may mean more: another dot, a stamp, a state, a loss."""
+        return (
+            name in self._aliases
+            or self.strategy(name[0]) is Strategy.LAST_STAMP_WINS
+            or self._has_crdt_states(name[0])
+            or name in self._overruled_names()
+        )
+
+    def _take(self, change: ProposedChange, version: KnownVersion, found: FoundDocument | None) -> int:
+        """Make this, which its author holds as well, the document's newest version, and return its sequence."""
+        (collection, key), counter = change.name, change.counter
+        row, old_seq = (found.row, found.seq) if found else (0, 0)
         self.highest = counter
         self._has_news = True
         self.newest = seq = self.newest + 1
-        actor, text, body = self.actor, self.actor_text, change.document
-        assert body is not None
-        vector, dots = f"{{{text}:{counter}}}", f'{{"":[{text},{counter},{seq}]}}'
-        self._pending[name] = DocumentWrite(
-            name[0], name[1], 0, 0, seq, body, vector, dots, actor, counter, True, self.now_ms
+        body, vector, dots = version
+        self._pending[change.name] = DocumentWrite(
+            collection, key, row, old_seq, seq, body, vector, dots, self.actor, counter, True, self.now_ms
         )
-        self.known[change.id] = outcome = Outcome(actor, counter, change.id, "applied", seq, "")
+        self.known[change.id] = outcome = Outcome(self.actor, counter, change.id, "applied", seq, "")
         self.writes.new_outcomes.append(outcome)
         self._held_bytes += len(body)
         return seq

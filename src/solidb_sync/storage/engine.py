@@ -50,6 +50,9 @@ class EngineReader(Protocol):
     def row(self, collection: str, key: str) -> StoredRow | None:
         """Return what is kept under a key, tombstones too."""
 
+    def rows_of(self, collection: str, keys: Sequence[str]) -> dict[str, StoredRow]:
+        """Return what is kept under these keys, tombstones too, in any order."""
+
     def live_rows(self, collection: str) -> Iterator[tuple[str, StoredRow]]:
         """Yield the documents of a collection by key, without tombstones."""
 

@@ -8,7 +8,7 @@ get it as their base copy, and their visible row is made anew.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -27,6 +27,7 @@ from solidb_sync.storage.known_versions import stable_at
 from solidb_sync.storage.outbox import is_included
 from solidb_sync.storage.overlay import base_copy, forget_base, rebuild
 from solidb_sync.storage.records import ChangeState, DocumentRow, Mark, StoredBase, StoredRow, StoredStates
+from solidb_sync.storage.rows_ahead import ROWS_AT_ONCE_MAX, Place, rows_at
 from solidb_sync.storage.text_forms import parse_delta, parse_vector
 
 
@@ -83,7 +84,7 @@ def apply_page(engine: StorageEngine, page: Page, *, wants_facts: bool) -> PageA
         applied.sent_bytes = applied.full_bytes = sum(map(_sent_bytes, page.changes))
         return applied
     try:
-        prepared = [_prepared(engine, change) for change in page.changes]
+        prepared = _all_prepared(engine, page.changes)
     except (_NoBase, MissingParentError):
         applied.needs_whole = True
         return applied
@@ -158,8 +159,20 @@ def _move_cursor(engine: StorageEngine, page: Page) -> None:
         engine.save_replica(moved)
 
 
-def _prepared(engine: StorageEngine, change: ServerChange) -> str | None:
-    """Return the text of the document a change leaves behind, None for a tombstone."""
+def _all_prepared(engine: StorageEngine, changes: list[ServerChange]) -> list[str | None]:
+    """Return the texts of the documents that these changes leave behind; rows that are base copies are read together."""
+    if engine.has_changes():
+        return [_prepared(engine, change) for change in changes]
+    prepared: list[str | None] = []
+    for begin in range(0, len(changes), ROWS_AT_ONCE_MAX):
+        part = changes[begin : begin + ROWS_AT_ONCE_MAX]
+        rows = rows_at(engine, [(change.collection, change.key) for change in part if change.operation == "update"])
+        prepared += [_prepared(engine, change, rows) for change in part]
+    return prepared
+
+
+def _prepared(engine: StorageEngine, change: ServerChange, rows: Mapping[Place, StoredRow] | None = None) -> str | None:
+    """Return the text of the document a change leaves behind, None for a tombstone; `rows`: base copies read ahead."""
     match change.operation:
         case "delete" | "remove":
             return None
@@ -168,14 +181,14 @@ def _prepared(engine: StorageEngine, change: ServerChange) -> str | None:
                 raise ProtocolError(f"server_changes: {change.collection}/{change.key} has no document")
             return bytes(change.document).decode()
         case "update":
-            return _patched(engine, change)
+            place = change.collection, change.key
+            return _patched(change, base_copy(engine, *place) if rows is None else rows.get(place))
         case unknown:
             raise ProtocolError(f"server_changes: unknown operation {unknown!r}")
 
 
-def _patched(engine: StorageEngine, change: ServerChange) -> str:
-    base = base_copy(engine, change.collection, change.key)
-    if base is None or base.is_deleted or base.body is None:
+def _patched(change: ServerChange, base: StoredBase | StoredRow | None) -> str:
+    if base is None or base.body is None or (isinstance(base, StoredBase) and base.is_deleted):
         raise _NoBase
     values = decode(bytes(change.delta)) if isinstance(change.delta, msgspec.Raw) else {}
     return encode(apply_delta(decode(base.body), parse_delta(values, change.unset))).decode()

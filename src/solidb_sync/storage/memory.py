@@ -141,6 +141,12 @@ class MemoryEngine(MemoryBlobs):
         with self._guard:
             return self._rows.get(collection, {}).get(key)
 
+    def rows_of(self, collection: str, keys: Sequence[str]) -> dict[str, StoredRow]:
+        """Return what is kept under these keys."""
+        with self._guard:
+            rows = self._rows.get(collection, {})
+            return {key: rows[key] for key in keys if key in rows}
+
     def live_rows(self, collection: str) -> Iterator[tuple[str, StoredRow]]:
         """Yield the documents of a collection by key."""
         return ((key, row) for key, row in self.all_rows(collection) if row.body is not None)

@@ -18,7 +18,8 @@ from solidb_sync.model.delta_policy import DeltaPolicy
 from solidb_sync.protocol.messages import WireChange
 from solidb_sync.storage.engine import EngineReader
 from solidb_sync.storage.overlay import base_states, fold
-from solidb_sync.storage.records import StoredChange
+from solidb_sync.storage.records import StoredChange, StoredRow
+from solidb_sync.storage.rows_ahead import ROWS_AT_ONCE_MAX, rows_at
 from solidb_sync.storage.text_forms import decode_change, encode_change, wire_delta
 
 _values = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -35,9 +36,21 @@ class SentForm(NamedTuple):
 
 def sent_forms(engine: EngineReader, page: list[StoredChange], policy: DeltaPolicy) -> list[SentForm]:
     """Return pending changes as they are sent under a policy."""
-    are_all = any(_UPDATE in change.wire or change.needs_full for change in page) and _are_all(engine, page)
-    counts = Counter((change.collection, change.key) for change in page) if are_all else {}
-    return [sent_form(engine, change, policy, is_alone=counts.get((change.collection, change.key)) == 1) for change in page]
+    are_all = any(map(_needs_document, page)) and _are_all(engine, page)
+    if not are_all:
+        return [sent_form(engine, change, policy) for change in page]
+    counts = Counter((change.collection, change.key) for change in page)
+    forms: list[SentForm] = []
+    for begin in range(0, len(page), ROWS_AT_ONCE_MAX):
+        part = page[begin : begin + ROWS_AT_ONCE_MAX]
+        alone = [change for change in part if counts[change.collection, change.key] == 1 and _needs_document(change)]
+        rows = rows_at(engine, [(change.collection, change.key) for change in alone])
+        forms += [sent_form(engine, change, policy, only=rows.get((change.collection, change.key))) for change in part]
+    return forms
+
+
+def _needs_document(change: StoredChange) -> bool:
+    return change.needs_full or _UPDATE in change.wire
 
 
 def _are_all(engine: EngineReader, page: list[StoredChange]) -> bool:
@@ -46,11 +59,11 @@ def _are_all(engine: EngineReader, page: list[StoredChange]) -> bool:
     return [change.id for change in kept] == [change.id for change in page]
 
 
-def sent_form(engine: EngineReader, change: StoredChange, policy: DeltaPolicy, *, is_alone: bool = False) -> SentForm:
-    """Return a pending change as it is sent under a policy; `is_alone`: it is known to be its document's only one."""
+def sent_form(engine: EngineReader, change: StoredChange, policy: DeltaPolicy, *, only: StoredRow | None = None) -> SentForm:
+    """Return a pending change as it is sent under a policy; `only`: its document's row, when it is the only change there."""
     if change.needs_full:
         wire = decode_change(change.wire)
-        wire.document = msgspec.Raw(_document_with(engine, change, wire, is_alone=is_alone))
+        wire.document = msgspec.Raw(_document_with(engine, change, wire, only))
         return _in_full(encode_change(wire))
     if _UPDATE not in change.wire:
         return _in_full(change.wire)
@@ -59,7 +72,7 @@ def sent_form(engine: EngineReader, change: StoredChange, policy: DeltaPolicy, *
         return _in_full(change.wire)
     if wire.resolves and not wire_delta(wire):
         return _in_full(change.wire)  # it closes a conflict and writes nothing
-    document = _document_with(engine, change, wire, is_alone=is_alone)
+    document = _document_with(engine, change, wire, only)
     delta_bytes = _delta_bytes(wire) + len(encode(wire.unset))
     sends_fields = policy.sends_fields(change.collection, delta_bytes=delta_bytes, document_bytes=len(document))
     if sends_fields or not _holds(document, wire):
@@ -118,11 +131,11 @@ def _holds(document: bytes, wire: WireChange) -> bool:
     return all(one[0] == other[0] and same_value(one[1], other[1]) for one, other in zip(found, wanted, strict=True))
 
 
-def _document_with(engine: EngineReader, change: StoredChange, wire: WireChange, *, is_alone: bool) -> bytes:
+def _document_with(engine: EngineReader, change: StoredChange, wire: WireChange, only: StoredRow | None) -> bytes:
     """Return the whole document as it was with a change, but for its own operations: they go beside it."""
     place = change.collection, change.key
-    changes = [change] if is_alone else engine.changes_of(*place)
-    row = engine.row(*place)
+    changes = [change] if only is not None else engine.changes_of(*place)
+    row = only or engine.row(*place)
     if len(changes) == 1 and wire.crdt is UNSET and row is not None and row.body is not None:
         return row.body.encode()
     plain = msgspec.structs.replace(change, wire=encode_change(msgspec.structs.replace(wire, crdt=UNSET)))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from itertools import cycle
 
 from msgspec import Raw
 from msgspec.structs import replace
@@ -109,6 +110,18 @@ class EngineConformance(StatesConformance):
             assert [key for key, _ in engine.rows_after("notes", "", 99)] == keys
             assert engine.rows_after("notes", keys[1], 2) == [(key, engine.row("notes", key)) for key in keys[2:4]]
             assert engine.rows_after("notes", keys[-1], 2) == engine.rows_after("others", "", 2) == []
+
+    def test_rows_of_many_keys_are_read_as_one_by_one(self) -> None:
+        """Tombstones too; a key that is not there, or asked for twice, is no matter, nor an unknown collection."""
+        with self.opened() as engine, transaction(engine):
+            for key, body in zip(TRICKY_KEYS, cycle(TRICKY_BODIES), strict=False):
+                engine.put_row("notes", key, live(body))
+            engine.put_row("notes", "gone", tombstone())
+            asked = [*TRICKY_KEYS, "gone", "gone", "never there", ""]
+            one_by_one = {key: row for key in asked if (row := engine.row("notes", key)) is not None}
+            assert engine.rows_of("notes", asked) == one_by_one
+            assert len(one_by_one) == len(TRICKY_KEYS) + 1
+            assert engine.rows_of("notes", []) == engine.rows_of("others", asked) == {}
 
     def test_many_documents_are_put_as_one_by_one(self) -> None:
         """`put_documents` replaces rows and tombstones like `put_row`, and makes the collection known."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -74,6 +74,11 @@ class RocksdbReads(RocksdbBlobReads):
         """Return what is kept under a key."""
         found = self._get(key_of(at.ROWS, collection, key))
         return None if found is None else read.to_row(found)
+
+    def rows_of(self, collection: str, keys: Sequence[str]) -> dict[str, StoredRow]:
+        """Return what is kept under these keys."""
+        found = {key: self._get(key_of(at.ROWS, collection, key)) for key in keys}
+        return {key: read.to_row(row) for key, row in found.items() if row is not None}
 
     def live_rows(self, collection: str) -> Iterator[tuple[str, StoredRow]]:
         """Yield the documents of a collection by key."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import apsw
 
-from solidb_sync.json_value import decode
+from solidb_sync.json_value import decode, encode
 from solidb_sync.storage.field_path import FieldPath
 from solidb_sync.storage.records import (
     ChangeState,
@@ -70,6 +70,12 @@ class SqliteReads(SqliteBlobReads):
         for body, vector, stamp in self._each(found.read, (key,)):
             return StoredRow(body, vector, stamp)
         return None
+
+    def rows_of(self, collection: str, keys: Sequence[str]) -> dict[str, StoredRow]:
+        """Return what is kept under these keys."""
+        found = self._statements(collection)
+        rows = self._all(found.read_those, (encode(list(keys)).decode(),)) if found and keys else []
+        return {key: StoredRow(body, vector, stamp) for key, body, vector, stamp in rows}
 
     def live_rows(self, collection: str) -> Iterator[tuple[str, StoredRow]]:
         """Yield the documents of a collection by key."""

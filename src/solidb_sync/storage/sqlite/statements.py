@@ -195,6 +195,7 @@ class CollectionStatements:
     create: str
     keys: str
     read: str
+    read_those: str
     read_live: str
     read_all: str
     write: str
@@ -219,6 +220,11 @@ class CollectionStatements:
             """,
             keys=f"SELECT k FROM {table} ORDER BY k",
             read=f"SELECT json(body), vector, stamp FROM {table} WHERE k = ?",
+            read_those=f"""
+                SELECT k, json(body), vector, stamp
+                FROM {table}
+                WHERE k IN (SELECT value FROM json_each(?))
+            """,
             read_live=f"SELECT k, json(body), vector, stamp FROM {table} WHERE body IS NOT NULL ORDER BY k",
             read_all=f"SELECT k, json(body), vector, stamp FROM {table} ORDER BY k",
             read_after=f"SELECT k, json(body), vector, stamp FROM {table} WHERE k > ? ORDER BY k LIMIT ?",
