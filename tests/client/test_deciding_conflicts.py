@@ -364,3 +364,59 @@ async def test_a_function_set_later_decides_what_is_open(device: DeviceMaker) ->
     assert await laptop.get_conflicts() == []
     await settled(laptop, phone)
     assert await shown(phone) == document("phone", "phone", "start")
+
+
+HAND_MADE = document("agreed", "agreed", "agreed")
+
+
+@pytest.mark.parametrize("how", ["resolve_conflict", "merge", "on_conflict", "custom"])
+async def test_undoing_a_merge_brings_back_all_it_changed_and_keeps_what_was_written_since(
+    device: DeviceMaker, how: str
+) -> None:
+    """E7: before, the phone's title and body; the laptop's tag was overruled, and what both wrote since stays."""
+    phone, laptop = await pair(device, ConflictStrategy.custom(lambda *sides: HAND_MADE) if how == "custom" else MANUAL)
+    if how == "on_conflict":
+        laptop.on_conflict(lambda conflict: ConflictResolution.merge(HAND_MADE))
+    await clash(phone, laptop)
+    await laptop.conflicts_handled()
+    if how == "resolve_conflict":
+        await laptop.resolve_conflict("notes", "a", HAND_MADE)
+    if how == "merge":
+        await laptop.resolve_conflict("notes", "a", ConflictResolution.merge(HAND_MADE))
+    await settled(laptop, phone)
+    assert await shown(phone) == HAND_MADE
+    await phone.save_document("notes", "a", {"later": "phone"})
+    await settled(phone, laptop)
+    await laptop.save_document("notes", "a", {"here": "laptop"})
+    await laptop.undo_resolution((await laptop.conflict_log())[-1].id)
+    await settled(laptop, phone)
+    before = document("phone", "phone", "start")
+    assert await shown(phone) == await shown(laptop) == {**before, "later": "phone", "here": "laptop"}
+
+
+async def test_undoing_an_accepted_side_brings_back_all_it_changed(device: DeviceMaker) -> None:
+    """Also the fields that only this device had written, which came with its side."""
+    phone, laptop = await pair(device, MANUAL)
+    await clash(phone, laptop)
+    await laptop.resolve_conflict("notes", "a", ConflictResolution.ACCEPT_LOCAL)
+    await laptop.undo_resolution((await laptop.conflict_log())[-1].id)
+    assert await shown(laptop) == document("phone", "phone", "start")
+
+
+async def test_undoing_an_acceptance_that_changed_nothing_brings_the_other_side(device: DeviceMaker) -> None:
+    phone, laptop = await pair(device, MANUAL)
+    await clash(phone, laptop)
+    await laptop.resolve_conflict("notes", "a", ConflictResolution.ACCEPT_REMOTE)
+    await laptop.undo_resolution((await laptop.conflict_log())[-1].id)
+    assert await shown(laptop) == document("laptop", "phone", "laptop")
+
+
+async def test_undoing_a_decision_to_delete_brings_the_document_back(device: DeviceMaker) -> None:
+    phone, laptop = await pair(device, MANUAL)
+    await clash(phone, laptop)
+    await laptop.resolve_conflict("notes", "a", None)
+    await settled(laptop, phone)
+    assert await shown(phone) is None
+    await laptop.undo_resolution((await laptop.conflict_log())[-1].id)
+    await settled(laptop, phone)
+    assert await shown(phone) == document("phone", "phone", "start")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from solidb_sync.json_value import JsonDocument
-from solidb_sync.model.delta import diff
+from solidb_sync.model.delta import diff, path_text
 from solidb_sync.reconcile.field_merge import lay_over
 from solidb_sync.reconcile.joined_sides import Side, laid_over
 
@@ -59,8 +59,26 @@ def decided(sides: Sides, choice: Choice, current: JsonDocument | None) -> JsonD
     raise AssertionError(choice.kind)
 
 
+def overruled_by(target: JsonDocument | None, current: JsonDocument | None) -> Side:
+    """Return what a decision is about to overwrite: the document as it is now, and the paths at which that changes."""
+    delta = diff(current or {}, target or {})
+    return Side(current, tuple(path_text(path) for path in (*delta.values, *delta.removed)))
+
+
+def taken_back(overruled: Side, current: JsonDocument | None) -> JsonDocument | None:
+    """Return the document with what a decision had overwritten brought back, and everything else as it is now.
+
+    A decision that made a document where there was none is taken back by deleting it, except for fields written since.
+    """
+    if current is None:
+        return overruled.document
+    if overruled.document is None:
+        return laid_over(current, Side({}, overruled.written)) or None
+    return laid_over(current, overruled)
+
+
 def undone(sides: Sides, current: JsonDocument | None) -> JsonDocument | None:
-    """Return the document with the overruled side brought back."""
+    """Return the document with the side brought back that a strategy has overruled, or somebody who left all as it was."""
     match sides.winner:
         case "remote":
             return _with_side(current, sides.local)

@@ -186,7 +186,8 @@ class StoredConflict:
     """One decided or open conflict with all its sides, as JSON text; what is absent or deleted has no document.
 
     `fields` are the paths both wrote, `written` all this device's edit wrote, `lost` those at which it is not in the
-    document when both sides won a part.
+    document when both sides won a part; once somebody has decided, what that overwrote (the document `before`, and at
+    which `paths`).
     """
 
     id: str

@@ -9,9 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from solidb_sync.errors import SyncError
-from solidb_sync.json_value import JsonDocument, decode
+from solidb_sync.json_value import JsonDocument, decode, encode
 from solidb_sync.reconcile.joined_sides import Side
-from solidb_sync.reconcile.resolution import ACCEPT_LOCAL, ACCEPT_REMOTE, Choice, Sides, decided, undone
+from solidb_sync.reconcile.resolution import (
+    ACCEPT_LOCAL,
+    ACCEPT_REMOTE,
+    Choice,
+    Sides,
+    decided,
+    overruled_by,
+    taken_back,
+    undone,
+)
 from solidb_sync.storage.conflict_log import AUTO_RESOLVED, PENDING, RESOLVED, UNDONE, document_of, is_own, written_side
 from solidb_sync.storage.edits import DocumentChanged, Minted, record_target
 from solidb_sync.storage.engine import EngineReader, StorageEngine
@@ -33,23 +42,29 @@ def record_resolution(engine: StorageEngine, minted: Minted, conflict_id: str, c
     conflict = engine.conflict(conflict_id)
     if conflict is None or conflict.status not in (PENDING, AUTO_RESOLVED):
         return None
-    target = decided(sides_of(conflict), choice, _current(engine, conflict))
+    current = _current(engine, conflict)
+    target = decided(sides_of(conflict), choice, current)
     resolves = [conflict.id] if conflict.status == PENDING else []
     fact = record_target(engine, minted, (conflict.collection, conflict.key), target, resolves)
     winner = WINNERS.get(choice.kind, "merged")
-    conflict = replace(conflict, status=RESOLVED, winner=winner)
+    conflict = replace(conflict, status=RESOLVED, winner=winner, lost=_lost(overruled_by(target, current)))
     engine.put_conflict(conflict)
     return Resolved(conflict, fact)
 
 
 def record_undo(engine: StorageEngine, minted: Minted, conflict_id: str) -> Resolved:
-    """Bring back the side that was overruled, at the paths the conflict was about; raises `SyncError` for an open one."""
+    """Bring back what the decision has overwritten and keep what was written elsewhere since.
+
+    Of a strategy's decision, and of one that left the document as it was, that is the overruled side, at the paths the
+    conflict was about. Raises `SyncError` for an open conflict.
+    """
     conflict = engine.conflict(conflict_id)
     if conflict is None or not is_own(conflict):
         raise SyncError(f"there is no conflict {conflict_id!r} in the log")
     if conflict.status not in (AUTO_RESOLVED, RESOLVED) or not conflict.winner:
         raise SyncError(f"conflict {conflict_id!r} is {conflict.status}: there is no decision to take back")
-    target = undone(sides_of(conflict), _current(engine, conflict))
+    overruled, current = _overruled(conflict), _current(engine, conflict)
+    target = undone(sides_of(conflict), current) if overruled is None else taken_back(overruled, current)
     fact = record_target(engine, minted, (conflict.collection, conflict.key), target, [])
     conflict = replace(conflict, status=UNDONE)
     engine.put_conflict(conflict)
@@ -59,7 +74,21 @@ def record_undo(engine: StorageEngine, minted: Minted, conflict_id: str) -> Reso
 def sides_of(conflict: StoredConflict) -> Sides:
     """Return both sides of a logged conflict."""
     remote = Side(document_of(conflict.remote), tuple(decode(conflict.fields)))
-    return Sides(written_side(conflict), remote, conflict.winner, tuple(decode(conflict.lost)))
+    lost = decode(conflict.lost)
+    return Sides(written_side(conflict), remote, conflict.winner, tuple(lost) if isinstance(lost, list) else ())
+
+
+def _lost(overruled: Side) -> str:
+    """Return the form in which a decision keeps what it overwrote; one that changes nothing keeps nothing."""
+    if not overruled.written:
+        return "[]"
+    return encode({"before": overruled.document, "paths": overruled.written}).decode()
+
+
+def _overruled(conflict: StoredConflict) -> Side | None:
+    """Return what somebody's decision overwrote, None when it was a strategy's or kept nothing."""
+    lost = decode(conflict.lost)
+    return Side(lost["before"], tuple(lost["paths"])) if isinstance(lost, dict) else None
 
 
 def _current(engine: EngineReader, conflict: StoredConflict) -> JsonDocument | None:
