@@ -17,9 +17,10 @@ from solidb_sync.protocol.messages import ChangeError, ChangeResult, ServerChang
 from solidb_sync.storage.edits import Minted, record_delete, record_save
 from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.inbox import Page, PageApplied, apply_page
+from solidb_sync.storage.new_dots import readdress
 from solidb_sync.storage.opening import new_replica, open_memory_engine
 from solidb_sync.storage.opening_rocksdb import open_rocksdb_engine
-from solidb_sync.storage.outbox import Applied, Batch, Settled, next_batch, readdress, settle
+from solidb_sync.storage.outbox import Applied, Batch, Settled, next_batch, settle
 from solidb_sync.storage.overlay import base_states, fold
 from solidb_sync.storage.records import ChangeState, StoredChange
 from solidb_sync.storage.sqlite.connection import FileLocation
@@ -90,11 +91,16 @@ class Device:
             self.answer(*["applied"] * len(batch.changes), batch=batch)
 
     def pull(
-        self, *changes: ServerChange, at: int | None = None, to: int | None = None, is_last: bool = True
+        self,
+        *changes: ServerChange,
+        at: int | None = None,
+        to: int | None = None,
+        is_last: bool = True,
+        resets: tuple[str, ...] = (),
     ) -> PageApplied:
         """Apply a page asked from the cursor (or `at`), leading on by one (or `to`)."""
         start = self.engine.replica().cursor if at is None else at
-        page = Page(start, start + 1 if to is None else to, list(changes), is_last)
+        page = Page(start, start + 1 if to is None else to, list(changes), is_last, resets=resets)
         with self.transaction() as engine:
             return apply_page(engine, page, wants_facts=True)
 

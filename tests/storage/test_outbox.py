@@ -8,6 +8,7 @@ from solidb_sync.errors import ProtocolError
 from solidb_sync.json_value import decode
 from solidb_sync.protocol.messages import ChangeResult
 from solidb_sync.storage import outbox
+from solidb_sync.storage.new_dots import readdress
 from solidb_sync.storage.outbox import settle
 
 ANSWERS_TO_ONE = [
@@ -287,7 +288,7 @@ def test_some_new_dots_among_others_are_sent_in_the_order_of_counters(device: An
     device.save("q", {}, collection="late")
     device.save("b", {})
     with device.transaction() as engine:
-        outbox.readdress(engine, [change for change in engine.changes(state=None) if change.collection == "late"])
+        readdress(engine, [change for change in engine.changes(state=None) if change.collection == "late"])
     counters = [change.counter for change in device.batch().changes]
     assert counters == sorted(counters)
 
@@ -347,3 +348,19 @@ def test_a_change_known_from_another_life_asks_for_a_new_incarnation(device: Any
     with device.transaction() as engine:
         settle(engine, batch.changes[1:], known[1:])
     assert device.engine.replica().must_renew
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_a_document_made_anew_after_an_emptying_is_only_what_was_sent(device: Any, server: Any, later: bool) -> None:
+    """It was created here and elsewhere, emptied, and the insert applied: nothing is left of the other one (seed 2069)."""
+    device.save("a", {"v": 1})
+    if later:
+        device.save("a", {"v": 2}, merge=True)
+    device.pull(server.whole("a", {"w": 1}, {"x": 1}), to=5)
+    assert device.visible("a") == {"w": 1, "v": 1 + later}
+    device.pull(to=6, resets=("notes",))
+    assert device.visible("a") == {"w": 1, "v": 1 + later}
+    device.answer("applied")
+    assert (device.visible("a"), device.vector("a")) == ({"v": 1 + later}, {"phone": 1 + later})
+    assert device.base("a") == ({"v": 1} if later else None)
+    device.check()

@@ -19,7 +19,8 @@ from msgspec.structs import replace
 
 from solidb_sync.model.version_vector import Dot
 from solidb_sync.storage.engine import EngineReader, StorageEngine
-from solidb_sync.storage.outbox import Applied, readdress
+from solidb_sync.storage.new_dots import readdress
+from solidb_sync.storage.outbox import Applied
 from solidb_sync.storage.overlay import keep_base_apart, rebuild, show_without
 from solidb_sync.storage.records import ChangeState, StoredChange
 from solidb_sync.storage.text_forms import decode_change, encode_change
@@ -71,7 +72,7 @@ def note_author(engine: StorageEngine, author: str) -> None:
 
 
 def readdress_all(engine: StorageEngine, *, known: Mapping[str, Applied] | None = None, lost: Dot | None = None) -> None:
-    """Give every change that waits a new dot and a new id (`outbox.readdress`), and go on knowing whose each is."""
+    """Give every change that waits a new dot and a new id (`new_dots.readdress`), and go on knowing whose each is."""
     users, waiting = users_of(engine), engine.changes(state=ChangeState.PENDING)
     of_others = {change.change_id for change in waiting if change.id <= users.after}
     readdress(engine, waiting, known=known, lost=lost)

@@ -20,7 +20,7 @@ from solidb_sync.storage.departures import drop_row
 from solidb_sync.storage.dependants import dependants
 from solidb_sync.storage.edits import DocumentChanged
 from solidb_sync.storage.engine import EngineReader, StorageEngine
-from solidb_sync.storage.outbox import readdress
+from solidb_sync.storage.new_dots import readdress
 from solidb_sync.storage.overlay import show_without
 from solidb_sync.storage.records import ChangeState, Mark, StoredChange, StoredRow
 from solidb_sync.storage.text_forms import decode_change, encode_change

@@ -168,7 +168,7 @@ def counters_from_the_outbox(patch: Planter) -> None:
 
 def joined_collections_keep_their_dots(patch: Planter) -> None:
     """Changes made while a collection was not synced go out under their old dots, after later ones."""
-    patch.setattr(scope, "readdress", lambda *_arguments, **_options: None)
+    patch.setattr(scope, "readdress_all", lambda *_arguments, **_options: None)
 
 
 def purged_and_not_renewed(patch: Planter) -> None:
