@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,19 @@ import pytest
 
 from conflict_devices import FWW, LWW, MANUAL, MERGE, START, clash, document, pair, settled, shown
 from device_types import DeviceMaker
+from server_process import ServerProcess
 from solidb_sync import (
     Conflict,
     ConflictResolution,
     ConflictStatus,
     ConflictStrategy,
+    HttpClient,
     LocalStore,
     SyncConfig,
     SyncError,
     SyncManager,
 )
+from solidb_sync.client.transport.transport import TransportAnswer
 
 pytestmark = pytest.mark.anyio
 
@@ -420,3 +424,60 @@ async def test_undoing_a_decision_to_delete_brings_the_document_back(device: Dev
     await laptop.undo_resolution((await laptop.conflict_log())[-1].id)
     await settled(laptop, phone)
     assert await shown(phone) == document("phone", "phone", "start")
+
+
+class Meanwhile:
+    """The way to a real server, on which something is done while the answer to the next request comes back."""
+
+    def __init__(self, client: HttpClient) -> None:
+        self._client = client
+        self.act: Callable[[], Awaitable[None]] | None = None
+
+    @property
+    def database(self) -> str | None:
+        return self._client.database
+
+    async def exchange(self, method: str, path: str, **parts: Any) -> TransportAnswer:
+        answer = await self._client.exchange(method, path, **parts)
+        act, self.act = self.act, None
+        if act is not None:
+            await act()
+        return answer
+
+    def listen(self, path: str, query: Mapping[str, str]) -> AsyncIterator[str]:
+        return self._client.listen(path, query)
+
+    async def close(self) -> None:
+        await self._client.close()
+
+
+async def test_a_conflict_whose_base_was_pulled_over_has_none_rather_than_a_later_one(
+    device: DeviceMaker, server: ServerProcess, database: str
+) -> None:
+    """An edit made while the other's version was on its way: it had not seen it, though the device has it beneath."""
+    way = Meanwhile(server.client(database))
+    phone = device("phone")
+    with LocalStore.open(":memory:", "laptop", engine="memory") as store:
+        laptop = SyncManager(store, way, SyncConfig(auto_sync=False, conflict_strategy=MANUAL))  # type: ignore[arg-type]
+        await phone.save_document("notes", "a", START)
+        await settled(phone, laptop)
+        await phone.save_document("notes", "a", {"title": "phone"})
+        await phone.sync_now()
+        way.act = lambda: laptop.save_document("notes", "a", {"title": "laptop"})
+        await settled(laptop)
+        (conflict,) = await laptop.get_conflicts()
+        assert (conflict.local_version["title"], conflict.remote_version["title"]) == ("laptop", "phone")
+        assert conflict.base_version is None
+        await laptop.stop()
+
+
+async def test_a_conflict_of_the_second_of_two_edits_has_the_base_of_both(device: DeviceMaker) -> None:
+    phone, laptop = await pair(device, MANUAL)
+    await phone.save_document("notes", "a", {"title": "phone"})
+    await phone.sync_now()
+    await laptop.save_document("notes", "a", {"tag": "laptop"})
+    await laptop.save_document("notes", "a", {"title": "laptop"})
+    assert (await laptop.sync_now()).success
+    (conflict,) = await laptop.get_conflicts()
+    assert conflict.base_version is not None
+    assert conflict.base_version.document == START

@@ -47,8 +47,9 @@ class Conflict:
     """Two edits neither of which knew the other.
 
     `local_version` is this device's, `remote_version` what the server held; `base_version` what this device last had from
-    the server (None: nothing). `winner` is the side that is in the document now, `local` or `remote`, or `both` or `merged`
-    for some of each; empty while the conflict is open. `fields` are the paths both wrote, empty for the whole document.
+    the server when it made its edit (None: nothing, or not known any more). `winner` is the side that is in the document
+    now, `local` or `remote`, or `both` or `merged` for some of each; empty while the conflict is open. `fields` are the
+    paths both wrote, empty for the whole document.
     """
 
     id: str

@@ -13,11 +13,13 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from solidb_sync.json_value import JsonDocument, decode, encode
+from solidb_sync.model.version_vector import VersionVector
 from solidb_sync.protocol.messages import WireConflict, WireVersion
 from solidb_sync.reconcile.joined_sides import Side
 from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.overlay import base_states, fold
 from solidb_sync.storage.records import StoredConflict
+from solidb_sync.storage.text_forms import decode_change
 
 AUTO_RESOLVED, PENDING, RESOLVED, REPLACED, UNDONE = "auto_resolved", "pending", "resolved", "replaced", "undone"
 
@@ -60,8 +62,6 @@ def close_conflicts(engine: StorageEngine, ids: Iterable[str]) -> None:
 
 def _stored(engine: EngineReader, conflict: WireConflict, stamp: str, older: StoredConflict | None) -> StoredConflict:
     """Return the record of a conflict; one that takes the place of an older one has its base, and what the server joined."""
-    base = engine.base(conflict.collection, conflict.key)
-    base_text = "" if base is None else _version_text(base.body, base.vector, base.stamp, base.is_deleted)
     is_joined = older is not None and not conflict.winner
     return StoredConflict(
         id=conflict.id,
@@ -74,11 +74,30 @@ def _stored(engine: EngineReader, conflict: WireConflict, stamp: str, older: Sto
         fields=encode(conflict.fields).decode(),
         local=encode(conflict.local_version if is_joined else _own_version(engine, conflict)).decode(),
         remote=encode(conflict.remote_version).decode(),
-        base=older.base if older is not None and is_joined else base_text,
+        base=older.base if older is not None and is_joined else _base_text(engine, conflict),
         at=conflict.at or stamp,
         written=encode(conflict.written).decode(),
         lost=encode(conflict.lost).decode(),
     )
+
+
+def _base_text(engine: EngineReader, conflict: WireConflict) -> str:
+    """Return the base copy if it is the version that the edit was made on; nothing when that is not known any more.
+
+    A pull may have moved the base copy on since, or a store may have begun anew. Of an edit that is still here, what its
+    author had seen may go beyond the base copy by earlier edits of its own.
+    """
+    base = engine.base(conflict.collection, conflict.key)
+    if base is None:
+        return ""
+    changes = engine.changes_of(conflict.collection, conflict.key)
+    edit = next((change for change in changes if change.change_id == conflict.change_id), None)
+    seen = VersionVector(conflict.base if edit is None else decode_change(edit.wire).base_version)
+    held = VersionVector(decode(base.vector))
+    own = {} if edit is None else {edit.actor: seen.get(edit.actor, 0)}
+    if not (seen.includes(held) and held.merge(VersionVector(own)).includes(seen)):
+        return ""
+    return _version_text(base.body, base.vector, base.stamp, base.is_deleted)
 
 
 def _own_version(engine: EngineReader, conflict: WireConflict) -> WireVersion:
