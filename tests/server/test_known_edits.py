@@ -226,3 +226,49 @@ def _tables(server: Any, database: int) -> dict[str, list[Any]]:
         return {table: connection.execute(f"SELECT * FROM {table}").fetchall() for table in TABLES}
     finally:
         connection.close()
+
+
+def test_a_plain_write_over_a_replicated_field_is_translated(server: Any) -> None:
+    """The field keeps its state, and a later increment goes on from there."""
+    phone, laptop = server.device("phone"), server.device("laptop")
+    count = {"n": {"t": "counter", "add": 5}}
+    assert phone.statuses(phone.insert("k", {"v": 1}, crdt=count)) == ["applied"]
+    assert phone.statuses(phone.update("k", {"n": 7}, base={"phone": 1})) == ["merged"]
+    assert laptop.statuses(laptop.change("crdt", "k", crdt=count, base={"phone": 1})) == ["merged"]
+    assert server.document("k") == {"v": 1, "n": 12}
+
+
+def test_an_edit_on_top_of_one_that_was_overruled_is_merged(server: Any) -> None:
+    """Its author may still show what was overruled, though its base names all that is here."""
+    phone, laptop = server.device("phone"), server.device("laptop")
+    text = settings_text(ClientSettings(default_strategy="first_write_wins"))
+    named = {"settings": settings_hash(text)}
+    body = {"client_id": "laptop", "settings": {"default_strategy": "first_write_wins"}}
+    assert server.post("/_api/sync/clients/db", body).status_code == 200
+    assert phone.statuses(phone.insert("k", {"v": 1, "w": 1})) == ["applied"]
+    assert phone.statuses(phone.update("k", {"v": 2}, base={"phone": 1})) == ["applied"]
+    assert laptop.statuses(laptop.update("k", {"v": 3}, base={"phone": 1}), **named) == ["conflict"]
+    again = laptop.update("k", {"w": 3}, base={"phone": 2, "laptop": 1})
+    assert laptop.statuses(again, **named) == ["merged"]
+    assert server.document("k") == {"v": 2, "w": 3}
+
+
+def test_an_edit_made_without_one_that_waits_ends_the_waiting(server: Any) -> None:
+    phone, laptop = server.device("phone"), server.device("laptop")
+    assert phone.statuses(phone.update("k", {"v": 1}, base={"laptop": 1})) == ["need_full"]
+    assert len(server.rows("SELECT * FROM unsettled")) == 1
+    assert laptop.statuses(laptop.insert("k", {"v": 2})) == ["applied"]
+    assert phone.statuses(phone.update("k", {"v": 3}, base={"laptop": 1})) == ["applied"]
+    assert server.rows("SELECT * FROM unsettled") == []
+
+
+def test_an_edit_from_before_its_collection_was_emptied_is_merged(server: Any) -> None:
+    """Its device has pulled since, so what it has under the edit need not be what is here (seed 2)."""
+    phone = server.device("phone")
+    assert phone.statuses(phone.insert("k", {"v": 1}), phone.insert("other", {})) == ["applied"] * 2
+    phone.pull()
+    server.request("PUT", "/_api/database/db/collection/notes/truncate")
+    first = phone.insert("k", {"v": 2}, base_seq=1)
+    second = phone.update("k", {"w": 3}, base={"phone": 3}, base_seq=1)
+    assert phone.statuses(first) == ["applied"]
+    assert phone.statuses(second) == ["merged"]

@@ -291,6 +291,7 @@ class WorkingSet:
             or name in self.blocked
             or name in self._waiting
             or self.was_dropped(name[0])
+            or self.stands_on_reset(change)
         )
 
     def _has_more_to_it(self, name: DocumentName) -> bool:
