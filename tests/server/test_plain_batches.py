@@ -161,7 +161,10 @@ def _sent(server: Any, database: str, client_id: str, changes: list[dict[str, An
 
 
 def _without_epoch(answer: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in answer.items() if name not in ("epoch", "run", "runs", "details")}
+    kept = {name: value for name, value in answer.items() if name not in ("epoch", "run", "runs")}
+    if "details" in kept:
+        kept["details"] = {name: value for name, value in kept["details"].items() if name != "request_id"}
+    return kept
 
 
 def _tables(server: Any, database: int) -> dict[str, list[Any]]:

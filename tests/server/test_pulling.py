@@ -228,7 +228,8 @@ def test_another_epoch_needs_a_resync(server: Any) -> None:
     epoch = phone.push(phone.insert("a", {}))["epoch"]
     assert phone.send(epoch=epoch).status_code == 200
     answer = phone.send(phone.insert("b", {}), epoch="another")
-    assert (answer.status_code, answer.json()["details"]) == (410, {"epoch": epoch, "reason": "other_database"})
+    details = answer.json()["details"]
+    assert (answer.status_code, details["epoch"], details["reason"]) == (410, epoch, "other_database")
     assert server.document("b") is None
 
 
