@@ -85,7 +85,7 @@ def collect_changes(session: ReadSession, query: PullQuery) -> Page:
         page.cursor, page.has_more = entries[query.limit - 1].seq, True
     _fill(session, page, entries[: query.limit], names, query)
     if page.has_more:
-        made_anew = _after_resets(session, query, page.cursor, names)
+        made_anew = after_resets(session, query, page.cursor, names)
         here = [*(entry for entry in entries if entry.seq <= page.cursor), *made_anew]
         shown = [(entry.collection, entry.row) for entry in here]
         others = entries_with(session, shown, upto=page.cursor, since=query.since, wanted=wanted, echo=query.echo)
@@ -93,7 +93,7 @@ def collect_changes(session: ReadSession, query: PullQuery) -> Page:
     return page
 
 
-def _after_resets(session: ReadSession, query: PullQuery, upto: int, names: dict[int, str]) -> list[LogEntry]:
+def after_resets(session: ReadSession, query: PullQuery, upto: int, names: dict[int, str]) -> list[LogEntry]:
     """Return the entries beyond a page of the collections that it empties: the device may have those documents already."""
     if not query.has_resets:
         return []

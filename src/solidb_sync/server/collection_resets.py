@@ -23,11 +23,11 @@ def reset_collection(session: WriteSession, name: str, *, is_dropped: bool) -> i
 
 
 def may_hold_something(call: SyncCall) -> bool:
-    """Return whether a device may hold anything: who reads from the beginning and has sent nothing yet does not.
+    """Return whether a device may hold anything: who reads from the beginning and has never edited anything does not.
 
-    In a later incarnation it may have sent something in one before.
+    What it has sent it may not know to have arrived; and in a later incarnation it may have sent something in one before.
     """
-    return bool(call.cursor or call.acknowledged or call.actor != call.client_id)
+    return bool(call.cursor or call.acknowledged or call.last_counter or call.actor != call.client_id)
 
 
 def resets_for(session: ReadSession, call: SyncCall, upto: int) -> list[str] | UnsetType:

@@ -223,7 +223,7 @@ def _note_made_anew(engine: StorageEngine, sent: list[StoredChange], results: li
             _forget_what_went(engine, change)
         if outcome in (Outcome.DONE, Outcome.HELD):
             engine.unmark(Mark.EMPTIED, change.collection, change.key)
-        if outcome is Outcome.DONE:
+        if result.status == "applied":  # now, not before the page that told it to leave
             engine.unmark(Mark.LEAVING, change.collection, change.key)
 
 

@@ -20,6 +20,7 @@ from solidb_sync.server.collect_changes import (
     CHUNK_ENTRIES,
     Page,
     PullQuery,
+    after_resets,
     asked_collections,
     documents_of,
     server_change,
@@ -75,8 +76,10 @@ def collect_selected(
             page.cursor, page.has_more = bound, True
     shown = _fill(selected, _looked(session, entries, names, selections), query, caught_up)
     if page.has_more:
-        others = entries_with(session, shown, upto=page.cursor, since=query.since, wanted=wanted, echo=NO_ECHO)
-        _add(selected, _looked(session, others, names, selections), query, caught_up)
+        made_anew = after_resets(session, replace(query, echo=NO_ECHO), page.cursor, names)
+        here = [*shown, *((entry.collection, entry.row) for entry in made_anew)]
+        others = entries_with(session, here, upto=page.cursor, since=query.since, wanted=wanted, echo=NO_ECHO)
+        _add(selected, _looked(session, sorted({*others, *made_anew}), names, selections), query, caught_up)
     return selected
 
 
