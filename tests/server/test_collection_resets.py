@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from solidb_sync.protocol.client_settings import settings_hash, settings_text
+from solidb_sync.protocol.messages import ClientSettings
+
 COLLECTION = "/_api/database/db/collection/notes"
 
 
@@ -88,3 +91,27 @@ def test_there_must_be_such_a_collection_and_a_right_to_write(server: Any, fille
     key = server.api_key(read_only=True)
     assert server.request("DELETE", COLLECTION, key=key).status_code == 403
     assert server.document("a")["n"] == 1
+
+
+def test_a_device_whose_edits_are_not_known_to_have_arrived_is_told_of_an_emptied_collection(
+    server: Any, filled: Any
+) -> None:
+    """The answer to its push was lost, and it has no cursor: it has only counted an edit (seed 895)."""
+    server.request("PUT", COLLECTION + "/truncate")
+    writer = server.device("writer")
+    writer.counter = 1
+    assert writer.sync(pushes=0)["resets"] == ["notes"]
+
+
+def test_a_page_behind_a_filter_brings_what_came_into_an_emptied_collection_since(server: Any, filled: Any) -> None:
+    """Also from beyond its end: the device may have those documents, and drops the collection (seed 927)."""
+    body = {"client_id": "writer", "settings": {"filters": {"other": "doc.n >= 0"}}}
+    assert server.post("/_api/sync/clients/db", body).status_code == 200
+    writer = server.device("writer")
+    named = {"settings": settings_hash(settings_text(ClientSettings(filters={"other": "doc.n >= 0"})))}
+    server.request("PUT", COLLECTION + "/truncate")
+    for number in range(3):
+        filled.push(filled.insert(f"o{number}", {"n": number}, collection="other"))
+    told = writer.sync(writer.insert("mine", {"n": 2}), limit=1, views={"other": 0}, **named)
+    assert (told["resets"], told["has_more"]) == (["notes"], True)
+    assert ("notes", "mine") in [(change["collection"], change["key"]) for change in told["server_changes"]]

@@ -144,10 +144,16 @@ class FieldDots:
         return cls.created(Dot(SERVER_ACTOR, seq), seq, max((write.stamp for write in writes), default=""))
 
     def written_since(self, seq: int) -> list[Path] | None:
-        """Return the paths written after `seq`, or None when the whole document was (created, or folded)."""
+        """Return the paths written after `seq`, none inside another; None when the whole document was written."""
         if self._writes[()].seq > seq:
             return None
-        return [path for path, write in self._writes.items() if write.seq > seq]
+        return _outermost([path for path, write in self._writes.items() if write.seq > seq])
+
+
+def _outermost(paths: list[Path]) -> list[Path]:
+    """Return the paths that are inside no other of them."""
+    known = set(paths)
+    return [path for path in paths if not any(path[:length] in known for length in range(1, len(path)))]
 
 
 def text_with_writes(text: str, paths: Sequence[Path], *, dot: Dot, seq: int) -> str | None:
@@ -173,4 +179,9 @@ def paths_since(text: str, seq: int) -> list[str] | None:
     entries = decode(text)
     if entries[""][2] > seq:
         return None
-    return [path for path, entry in entries.items() if entry[2] > seq]
+    texts = [path for path, entry in entries.items() if entry[2] > seq]
+    if not any(text.startswith("/") for text in texts):
+        return texts
+    paths = {text: parse_path(text) for text in texts}
+    outermost = set(_outermost(list(paths.values())))
+    return [text for text, path in paths.items() if path in outermost]

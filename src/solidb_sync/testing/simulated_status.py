@@ -80,7 +80,7 @@ class StatusSteps:
         if result is None:
             return None
         seen = read_round(exchanges)
-        check_result(device.name, result, seen)
+        check_result(device.name, result, seen, was_alone=not device.is_in_background)
         return seen if result.success and seen.is_plain else None
 
     async def see_what_waits(self, device: SimulatedDevice) -> object:

@@ -62,11 +62,14 @@ def read_round(exchanges: Iterable[Exchange]) -> Round:
     return seen
 
 
-def check_result(device: str, result: SyncResult, seen: Round) -> None:
-    """A round tells how many changes were answered for, and how many documents came."""
+def check_result(device: str, result: SyncResult, seen: Round, *, was_alone: bool) -> None:
+    """A round tells how many changes were answered for, and how many documents came.
+
+    `was_alone`: no round that the device began by itself can have run just before it, and be in what was seen.
+    """
     if result.pushed > seen.acknowledged or result.pulled > len(seen.documents):
         broken(STATUS_TRUTH, f"{device}: {result}; {seen.acknowledged} were answered for, {len(seen.documents)} came")
-    if not (result.success and seen.is_plain):
+    if not (result.success and seen.is_plain and was_alone):
         return
     if (result.pushed, result.pulled) != (seen.acknowledged, len(seen.documents)):
         broken(
