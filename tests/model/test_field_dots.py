@@ -115,3 +115,11 @@ def test_past_the_bound_the_entries_are_folded_into_one_nobody_has_seen() -> Non
     assert folded.unseen(("f2",), VersionVector({"phone": 9_999}))
     assert folded.written_since(9_998) is None
     assert folded.written_since(9_999) == []
+
+
+@settings(deadline=None)
+@given(histories, st.integers(1, 14))
+def test_no_path_written_since_is_inside_another(history: list[tuple[Path, str]], since: int) -> None:
+    """Its value comes with the other's (seed 708)."""
+    found = told(history)[0].written_since(since) or []
+    assert not any(one != other and is_prefix(one, other) for one in found for other in found)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from solidb_sync.protocol.client_settings import settings_hash, settings_text
-from solidb_sync.protocol.messages import ClientSettings
+from solidb_sync.protocol.messages import ClientSettings, WireFilter
 
 COLLECTION = "/_api/database/db/collection/notes"
 
@@ -105,13 +105,14 @@ def test_a_device_whose_edits_are_not_known_to_have_arrived_is_told_of_an_emptie
 
 def test_a_page_behind_a_filter_brings_what_came_into_an_emptied_collection_since(server: Any, filled: Any) -> None:
     """Also from beyond its end: the device may have those documents, and drops the collection (seed 927)."""
-    body = {"client_id": "writer", "settings": {"filters": {"other": "doc.n >= 0"}}}
+    query = "FOR o IN other FILTER o.n >= 0 RETURN o"
+    body = {"client_id": "writer", "settings": {"filters": {"other": {"query": query}}}}
     assert server.post("/_api/sync/clients/db", body).status_code == 200
     writer = server.device("writer")
-    named = {"settings": settings_hash(settings_text(ClientSettings(filters={"other": "doc.n >= 0"})))}
+    named = {"settings": settings_hash(settings_text(ClientSettings(filters={"other": WireFilter(query)})))}
     server.request("PUT", COLLECTION + "/truncate")
     for number in range(3):
         filled.push(filled.insert(f"o{number}", {"n": number}, collection="other"))
-    told = writer.sync(writer.insert("mine", {"n": 2}), limit=1, views={"other": 0}, **named)
+    told = writer.sync(writer.insert("mine", {"n": 2}), limit=1, pushes=0, views={"other": 0}, **named)
     assert (told["resets"], told["has_more"]) == (["notes"], True)
     assert ("notes", "mine") in [(change["collection"], change["key"]) for change in told["server_changes"]]
