@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import UNSET
 
 from solidb_sync.server import collect_changes, sync_round
+from solidb_sync.server.views import selected_changes
 from solidb_sync.storage import inbox
 from solidb_sync.testing.planter import Mutant, Planter
 
@@ -18,7 +19,8 @@ def resets_not_told(patch: Planter) -> None:
 
 def emptied_with_what_came_since(patch: Planter) -> None:
     """The page that empties a collection leaves out what came into it beyond its end, which the device may have already."""
-    patch.setattr(collect_changes, "_after_resets", lambda *_: [])
+    for module in (collect_changes, selected_changes):
+        patch.setattr(module, "after_resets", lambda *_: [])
 
 
 def emptied_with_unsent_edits(patch: Planter) -> None:
