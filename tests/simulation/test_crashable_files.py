@@ -2,10 +2,12 @@
 
 import random
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import apsw
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from solidb_sync.testing.crashable_files import SECTOR_BYTES, CrashableFiles, Snapshot
 
@@ -377,6 +379,56 @@ def test_a_full_disk_refuses_the_commit_and_keeps_the_others() -> None:
         assert sum(map(len, files.snapshot().files.values())) <= 100_000
         reopened = connect(files)
         assert note_ids(reopened)[: len(acknowledged)] == acknowledged
+
+
+Written = tuple[int, bytes] | int | bool
+"""A write (offset, bytes), a truncation to a size, or a sync that works or fails."""
+
+OPERATIONS = st.lists(
+    st.tuples(st.integers(0, 40), st.binary(min_size=1, max_size=12)) | st.integers(0, 40) | st.booleans(), max_size=30
+)
+
+
+def written(image: bytes, operation: Written) -> bytes:
+    """Return what a file is after a write or a truncation."""
+    if isinstance(operation, tuple):
+        offset, content = operation
+        return image[:offset].ljust(offset, b"\0") + content + image[offset + len(content) :]
+    return image[:operation].ljust(operation, b"\0")
+
+
+@given(OPERATIONS)
+def test_a_disk_holds_what_was_written_before_a_sync_that_worked_and_no_more(operations: list[Written]) -> None:
+    """Of a write whose sync failed nothing is on the disk, though later syncs work and reads see it."""
+    seen = synced = b""
+    unsynced: list[Written] = []
+    with CrashableFiles("raw", _KeepsNothing(0)) as files:
+        file = open_raw(files, "raw.db")
+        for operation in operations:
+            if isinstance(operation, bool):
+                files.fail_after(syncs=0 if operation else 1)
+                with nullcontext() if operation else pytest.raises(apsw.IOError):
+                    file.xSync(apsw.SQLITE_SYNC_FULL)
+                for kept in unsynced if operation else []:
+                    synced = written(synced, kept)
+                unsynced.clear()
+                continue
+            unsynced.append(operation)
+            seen = written(seen, operation)
+            if isinstance(operation, tuple):
+                file.xWrite(operation[1], operation[0])
+            else:
+                file.xTruncate(operation)
+        assert files.snapshot().files["raw.db"] == seen
+        files.power_loss()
+        assert files.snapshot().files.get("raw.db", b"") == synced
+
+
+class _KeepsNothing(random.Random):
+    """Chooses that of what was not synced nothing survives."""
+
+    def randrange(self, *_: object) -> int:  # type: ignore[override]
+        return 0
 
 
 def test_locks_keep_two_connections_apart(files: CrashableFiles) -> None:

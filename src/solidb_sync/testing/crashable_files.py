@@ -26,7 +26,7 @@ import random
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Self, cast
+from typing import NoReturn, Self, cast
 
 import apsw
 
@@ -52,6 +52,9 @@ _FIRST_LOCK_IN_THE_WAY = {
 
 Operation = tuple[int, bytes | None]
 """A write (offset, bytes), or a truncate (new size, None)."""
+
+Undo = tuple[int, int, bytes]
+"""What takes an operation back: the size of the file before, and where which bytes were in the place of the new ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,11 +186,16 @@ class _Disk:
     def before_operation(self) -> None:
         self.operations_until_dark -= 1
         if self.operations_until_dark == 0 or self.is_dark:
-            self.is_dark = True
-            raise _DiskError("injected: the power has gone", apsw.SQLITE_IOERR)
+            self._go_dark()
+
+    def _go_dark(self) -> NoReturn:
+        self.is_dark = True
+        raise _DiskError("injected: the power has gone", apsw.SQLITE_IOERR)
 
     def before_write(self) -> None:
-        self.before_operation()
+        self.operations_until_dark -= 1
+        if self.operations_until_dark == 0 or self.is_dark:
+            self._go_dark()
         self.writes += 1
         self.writes_until_failure -= 1
         if self.writes_until_failure == 0:
@@ -205,7 +213,7 @@ class _Disk:
         self.before_operation()
         self.syncs_until_failure -= 1
         if self.syncs_until_failure == 0:
-            file.pending.clear()
+            file.forget_pending()
             raise _DiskError("injected: this sync fails", apsw.SQLITE_IOERR_FSYNC)
         file.sync()
         if with_directory:
@@ -228,32 +236,69 @@ class _Disk:
 
 
 class _StoredFile:
-    """One file: what reads see, what the disk holds, and the operations between the two."""
+    """One file: what reads see, and the operations since the last sync, with what takes them back.
 
-    __slots__ = ("content", "durable", "locks", "pending")
+    What the disk holds is the content with those operations taken back. Only once a sync has failed is it kept as an image
+    of its own, because then there is something in the content that no later sync saves.
+    """
+
+    __slots__ = ("content", "durable", "locks", "pending", "undoing")
 
     def __init__(self, durable: bytes = b"") -> None:
         self.content = bytearray(durable)
-        self.durable = bytearray(durable)
+        self.durable: bytearray | None = None
         self.pending: list[Operation] = []
+        self.undoing: list[Undo] = []
         self.locks: dict[_OpenFile, int] = {}
 
-    def change(self, operation: Operation) -> None:
-        _apply(self.content, operation)
+    def write(self, offset: int, written: bytes) -> None:
+        content = self.content
+        size = len(content)
+        if offset == size:
+            self.undoing.append((size, size, b""))
+            content += written
+        else:
+            self.undoing.append((size, offset, bytes(content[offset : offset + len(written)])))
+            _apply(content, (offset, written))
+        self._keep((offset, written))
+
+    def truncate(self, new_size: int) -> None:
+        self.undoing.append((len(self.content), new_size, bytes(self.content[new_size:])))
+        _apply(self.content, (new_size, None))
+        self._keep((new_size, None))
+
+    def _keep(self, operation: Operation) -> None:
         self.pending.append(operation)
         if len(self.pending) > PENDING_OPERATIONS_MAX:
             self.sync()
 
     def sync(self) -> None:
-        for operation in self.pending:
-            _apply(self.durable, operation)
+        if self.durable is not None:
+            for operation in self.pending:
+                _apply(self.durable, operation)
         self.pending.clear()
+        self.undoing.clear()
+
+    def forget_pending(self) -> None:
+        self.durable = self._durable_image()
+        self.pending.clear()
+        self.undoing.clear()
 
     def after_power_loss(self, rng: random.Random) -> bytes:
-        image = bytearray(self.durable)
+        image = self._durable_image()
         for operation in _surviving_operations(self.pending, rng):
             _apply(image, operation)
         return bytes(image)
+
+    def _durable_image(self) -> bytearray:
+        if self.durable is not None:
+            return bytearray(self.durable)
+        image = bytearray(self.content)
+        for size, offset, replaced in reversed(self.undoing):
+            image[offset : offset + len(replaced)] = replaced
+            if len(image) > size:
+                del image[size:]
+        return image
 
 
 def _apply(image: bytearray, operation: Operation) -> None:
@@ -378,12 +423,12 @@ class _OpenFile:
         growth_bytes = offset + len(data) - len(self._file.content)
         if growth_bytes > 0:
             self._disk.before_growth(growth_bytes)
-        self._file.change((offset, data))
+        self._file.write(offset, data)
 
     def xTruncate(self, newsize: int) -> None:  # noqa: N802
         self._life.require_alive()
         self._disk.before_operation()
-        self._file.change((newsize, None))
+        self._file.truncate(newsize)
 
     def xSync(self, flags: int) -> None:  # noqa: N802
         self._life.require_alive()
