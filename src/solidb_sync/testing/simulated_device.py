@@ -17,6 +17,7 @@ from solidb_sync.storage.local_store import LocalStore
 from solidb_sync.storage.sqlite.connection import FileLocation
 from solidb_sync.testing.crashable_files import CrashableFiles, Snapshot
 from solidb_sync.testing.device_truth import DeviceTruth, DeviceView, read_view
+from solidb_sync.testing.empty_stores import STORE_PATH
 from solidb_sync.testing.faulty_network import FaultyNetwork
 from solidb_sync.testing.model_oracle import Ledger
 from solidb_sync.testing.simulated_server import SimulatedServer
@@ -24,7 +25,6 @@ from solidb_sync.testing.simulated_transport import DeviceLife, SimulatedTranspo
 from solidb_sync.testing.virtual_loop import NumberedTask, VirtualClock
 
 COLLECTIONS = ("notes", "tasks")
-STORE_PATH = "store.db"
 BATCH_SIZE_MAX = 5
 ENDING_SECONDS_MAX = 600.0
 

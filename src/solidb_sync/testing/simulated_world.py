@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from solidb_sync.server import judge_change, plain_batch, proposed_change
 from solidb_sync.storage.records import ChangeState
-from solidb_sync.testing.crashable_files import CrashableFiles
+from solidb_sync.testing.crashable_files import CrashableFiles, Snapshot
 from solidb_sync.testing.device_truth import DeviceTruth, DeviceView
+from solidb_sync.testing.empty_stores import empty_server, empty_store
 from solidb_sync.testing.faulty_network import Faults, FaultyNetwork
 from solidb_sync.testing.invariants import broken
 from solidb_sync.testing.model_oracle import Ledger
@@ -114,7 +115,7 @@ class World:
             for module in (judge_change, plain_batch, proposed_change):
                 self._planter.setattr(module, "DOCUMENT_BYTES_MAX", self.weather.document_bytes_max)
         self.server = SimulatedServer(
-            self._new_files("server"),
+            self._new_files("server", empty_server()),
             VirtualClock(loop),
             self._source("server"),
             self.ledger,
@@ -144,8 +145,10 @@ class World:
     def _source(self, name: str) -> random.Random:
         return random.Random(f"{self.seed}/{name}")  # noqa: S311
 
-    def _new_files(self, name: str) -> CrashableFiles:
+    def _new_files(self, name: str, content: Snapshot | None) -> CrashableFiles:
         files = CrashableFiles(f"sim-{self.seed}-{name}", self._source(f"{name}/files"))
+        if content is not None:
+            files.restore(content)
         self._all_files.append(files)
         return files
 
@@ -154,7 +157,8 @@ class World:
         configured: tuple[str, ...] = ()
         if self.weather.has_subscriptions and self.rng.random() < 0.4:
             configured = self.rng.choice([("notes",), COLLECTIONS])
-        await self.install(name, name, self._new_files(name), None, configured)
+        files = self._new_files(name, None if self.weather.has_sealed_stores else empty_store())
+        await self.install(name, name, files, None, configured)
 
     def clone_files(self, files: CrashableFiles, name: str) -> CrashableFiles:
         """Return a copy of a device's disk."""
