@@ -17,10 +17,12 @@ from solidb_sync.storage.opening_rocksdb import open_rocksdb_engine
 from solidb_sync.storage.records import (
     ChangeState,
     IndexDefinition,
+    Mark,
     StoredBase,
     StoredChange,
     StoredConflict,
     StoredRow,
+    StoredStates,
     Subscription,
 )
 from solidb_sync.storage.sqlite.connection import FileLocation
@@ -32,6 +34,7 @@ names = st.sampled_from(["a", "b", "C"])
 keys = st.sampled_from(["k", "5", "05", "é"])
 bodies = st.sampled_from(['{"a":1}', '{"a":1.0}', "{}"])
 numbers = st.integers(0, 9)
+marks = st.sampled_from(Mark)
 
 
 def the_same_random() -> Callable[[int], bytes]:
@@ -97,6 +100,11 @@ operations = st.one_of(
     operation(lambda c: lambda e: e.drop_subscription(c), names),
     operation(lambda c, n: lambda e: e.put_backfill(c, n), names, numbers),
     operation(lambda c: lambda e: e.drop_backfill(c), names),
+    operation(lambda n, v: lambda e: e.put_setting(n, v), names, st.none() | bodies),
+    operation(lambda m, c, k: lambda e: e.mark(m, c, k), marks, names, keys),
+    operation(lambda m, c, k: lambda e: e.unmark(m, c, k), marks, names, keys),
+    operation(lambda m: lambda e: e.clear_marks(m), marks),
+    operation(lambda c, k, s: lambda e: e.put_states(c, k, s and StoredStates(s, s)), names, keys, st.none() | bodies),
     st.just(lambda e: e.mark_all_unseen()),
     operation(lambda c, k: lambda e: e.mark_seen(c, k), names, keys),
     st.just(lambda e: e.clear_unseen()),
@@ -132,6 +140,11 @@ def observed(engine: StorageEngine) -> list[object]:
         [engine.count_changes(state) for state in ChangeState],
         engine.subscriptions(),
         engine.backfills(),
+        engine.settings(),
+        [engine.setting(name) for name in "abC"],
+        [(engine.has_marks(mark), engine.marked(mark)) for mark in Mark],
+        engine.has_states(),
+        [engine.states(*place) for place in places],
         engine.conflicts(),
         engine.indexes(),
         [engine.indexes(name) for name in "abC"],

@@ -356,6 +356,8 @@ class MemoryEngine(MemoryBlobs):
 
     def put_states(self, collection: str, key: str, states: StoredStates | None) -> None:
         """Keep the states of a document's replicated fields, or forget them."""
+        if states is not None:
+            self.add_collection(collection)
         self._set(self._states, (collection, key), MISSING if states is None else states)
 
     def add_change(self, change: StoredChange) -> int:

@@ -18,19 +18,18 @@ from solidb_sync.storage.engine import EngineReader, IndexProgress
 from solidb_sync.storage.records import (
     DocumentRow,
     IndexDefinition,
-    Mark,
     Replica,
     StoredBase,
     StoredChange,
     StoredConflict,
     StoredRow,
-    StoredStates,
     Subscription,
 )
 from solidb_sync.storage.sqlite import secondary_indexes
 from solidb_sync.storage.sqlite import statements as sql
 from solidb_sync.storage.sqlite.blob_tables import SqliteBlobWrites
 from solidb_sync.storage.sqlite.connection import FileLocation, open_connection
+from solidb_sync.storage.sqlite.held_tables import HeldTables
 from solidb_sync.storage.sqlite.migrate import migrate, migrations_of
 from solidb_sync.storage.sqlite.replica_row import replica_row
 from solidb_sync.storage.sqlite.sqlite_reads import SqliteReads
@@ -39,7 +38,7 @@ from solidb_sync.storage.sqlite.transactions import SqliteTransactions
 MIGRATIONS = "solidb_sync.storage.sqlite.migrations"
 
 
-class SqliteEngine(SqliteReads, SqliteBlobWrites, SqliteTransactions):
+class SqliteEngine(HeldTables, SqliteBlobWrites, SqliteTransactions):
     """Implements `StorageEngine` over one SQLite file."""
 
     def __init__(self, location: FileLocation, *, durability: str = "full") -> None:
@@ -58,7 +57,7 @@ class SqliteEngine(SqliteReads, SqliteBlobWrites, SqliteTransactions):
         self._counter = 0
         self._last_change = 0
         self._indexes: dict[str, list[IndexDefinition]] | None = None
-        self._has_states: bool | None = None
+        self._forget_tables()
 
     def reader(self) -> EngineReader:
         """Return a reader with a connection of its own, or this engine itself in an exclusive location."""
@@ -85,19 +84,13 @@ class SqliteEngine(SqliteReads, SqliteBlobWrites, SqliteTransactions):
             raise
         self._open(changed)
 
-    # The replica's record is held in memory from its first use in a transaction and written once, before the commit (and
+    # The replica's record is held in memory from its first use and written once in a transaction, before the commit (and
     # before a savepoint, so that taking back to it loses nothing older): a group of saves counts a hundred edits.
-
-    def begin(self) -> None:
-        """Begin a write transaction."""
-        self._forget_replica()
-        super().begin()
 
     def commit(self) -> None:
         """Commit, with the replica's record."""
         self._write_replica()
         super().commit()
-        self._replica = None
 
     def savepoint(self) -> None:
         """Mark a place."""
@@ -106,29 +99,23 @@ class SqliteEngine(SqliteReads, SqliteBlobWrites, SqliteTransactions):
 
     def rollback(self) -> None:
         """Take the transaction back, with the collections it made known."""
-        self._forget_replica()
-        self._forget_collections()
-        self._indexes = self._has_states = None
+        self._forget_everything()
         super().rollback()
 
     def rollback_to_savepoint(self) -> bool:
         """Take back what was done since the mark, with the collections it made known."""
-        self._forget_replica()
-        self._forget_collections()
-        self._indexes = self._has_states = None
+        self._forget_everything()
         return super().rollback_to_savepoint()
 
     def replica(self) -> Replica:
-        """Return who this store is, as far as this transaction has brought it."""
-        if not self._connection.in_transaction:
-            return super().replica()
+        """Return who this store is, as far as the present transaction has brought it."""
         replica = self._held_replica()
         if (replica.counter, replica.last_change) != (self._counter, self._last_change):
             self._replica = replica = replace(replica, counter=self._counter, last_change=self._last_change)
         return replica
 
     def _held_replica(self) -> Replica:
-        """Return the record held for this transaction; the two numbers that every save counts up stand beside it."""
+        """Return the record held; the two numbers that every save counts up stand beside it."""
         if self._replica is None:
             self._hold(super().replica())
         assert self._replica is not None
@@ -139,9 +126,13 @@ class SqliteEngine(SqliteReads, SqliteBlobWrites, SqliteTransactions):
         self._actor = replica.actor
         self._counter, self._last_change = replica.counter, replica.last_change
 
-    def _forget_replica(self) -> None:
+    def _forget_everything(self) -> None:
+        """Hold nothing of what a transaction has seen and done: it is taken back."""
         self._replica = None
         self._replica_is_written = True
+        self._indexes = None
+        self._forget_tables()
+        self._forget_collections()
 
     def _write_replica(self) -> None:
         if self._replica is None or self._replica_is_written:
@@ -194,23 +185,6 @@ class SqliteEngine(SqliteReads, SqliteBlobWrites, SqliteTransactions):
     def drop_base(self, collection: str, key: str) -> None:
         """Forget a base copy."""
         self._do(sql.DROP_BASE, (self._number(collection), key))
-
-    # Every save asks whether there are replicated fields at all, and only this engine writes them: that is held in memory.
-
-    def has_states(self) -> bool:
-        """Return whether any document has replicated fields."""
-        if self._has_states is None:
-            self._has_states = super().has_states()
-        return self._has_states
-
-    def put_states(self, collection: str, key: str, states: StoredStates | None) -> None:
-        """Keep the states of a document's replicated fields, or forget them."""
-        self._has_states = True if states is not None else None
-        if states is None:
-            self._do(sql.DROP_STATES, (self._number(collection), key))
-        else:
-            self._writable(collection)
-            self._do(sql.WRITE_STATES, (self._numbers[collection], key, states.base, states.visible))
 
     def add_change(self, change: StoredChange) -> int:
         """Append a change and return its id."""
@@ -269,14 +243,6 @@ class SqliteEngine(SqliteReads, SqliteBlobWrites, SqliteTransactions):
         self._do(sql.DROP_SUBSCRIPTION, (collection,))
         return self._connection.changes() > 0
 
-    def put_backfill(self, collection: str, cursor: int) -> None:
-        """Note how far a collection has caught up."""
-        self._do(sql.WRITE_BACKFILL, (collection, cursor))
-
-    def drop_backfill(self, collection: str) -> None:
-        """Note that a collection has caught up."""
-        self._do(sql.DROP_BACKFILL, (collection,))
-
     def mark_all_unseen(self) -> None:
         """Remember every row as not yet seen again."""
         self.clear_unseen()
@@ -296,19 +262,6 @@ class SqliteEngine(SqliteReads, SqliteBlobWrites, SqliteTransactions):
         """End a resync."""
         self._do(sql.CLEAR_UNSEEN)
 
-    def mark(self, mark: Mark, collection: str, key: str) -> None:
-        """Give a row a mark."""
-        self._writable(collection)
-        self._do(sql.ADD_MARK, (int(mark), self._numbers[collection], key))
-
-    def unmark(self, mark: Mark, collection: str, key: str) -> None:
-        """Take a mark away."""
-        self._do(sql.DROP_MARK, (int(mark), self._number(collection), key))
-
-    def clear_marks(self, mark: Mark) -> None:
-        """Take a mark away from all rows."""
-        self._do(sql.CLEAR_MARKS, (int(mark),))
-
     def put_conflict(self, conflict: StoredConflict) -> None:
         """Add to the conflict log."""
         self._do(
@@ -319,13 +272,6 @@ class SqliteEngine(SqliteReads, SqliteBlobWrites, SqliteTransactions):
                 conflict.written, conflict.lost,
             ),
         )  # fmt: skip
-
-    def put_setting(self, name: str, value: str | None) -> None:
-        """Set a durable setting."""
-        if value is None:
-            self._do(sql.DROP_SETTING, (name,))
-        else:
-            self._do(sql.WRITE_SETTING, (name, value))
 
     # The definitions are held in memory: every save asks for those of its collection, and only this engine writes them.
 
@@ -349,13 +295,3 @@ class SqliteEngine(SqliteReads, SqliteBlobWrites, SqliteTransactions):
         """Forget an index."""
         self._indexes = None
         return secondary_indexes.drop(self._connection, self._number(collection), field)
-
-    def _writable(self, collection: str) -> sql.CollectionStatements:
-        found = self._statements(collection)
-        if found is not None:
-            return found
-        ((number,),) = self._all(sql.ADD_COLLECTION, (collection,))
-        found = sql.CollectionStatements.of(number)
-        self._do(found.create)
-        self._know(collection, number)
-        return found
