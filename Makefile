@@ -47,7 +47,7 @@ bench: setup
 	$(BIN)/python -m benchmarks
 
 simulation: setup
-	$(BIN)/python -m solidb_sync.testing.simulation --seeds 1010 --twice-every 3 --steps-min 300000 --jobs 2
+	$(BIN)/python -m solidb_sync.testing.simulation --seeds 1010 --twice-every 2 --steps-min 300000 --jobs 2
 
 soak: setup
 	$(BIN)/python -m benchmarks flaky
