@@ -411,3 +411,22 @@ def test_a_plain_insert_and_a_judged_one_write_the_same_record(server: Any) -> N
         "SELECT json(body), replace(vector, 'hand', 'phone'), replace(dots, '\"hand\",1,2', '\"phone\",1,1') FROM c_1"
     )
     assert rows[0] == rows[1]
+
+
+def test_what_an_answer_says_nothing_with_is_left_out_of_it_but_its_first_fields_are_always_there(server: Any) -> None:
+    """A round with nothing to do carries no empty lists of things that hardly ever happen."""
+    phone = server.device("phone")
+    answer = phone.send(run=phone.sync()["run"]).json()
+    counted = "cursor has_more target_seq epoch run server_time protocol pushes"
+    assert set(answer) == {"server_version", "server_changes", "conflicts", "results", *counted.split()}
+
+
+def test_settled_says_what_the_vector_says_under_the_name_of_the_actor(server: Any) -> None:
+    """It is shorter; a server that has taken less than was answered for has lost history."""
+    phone = server.device("phone")
+    phone.push(phone.insert("a", {"v": 1}))
+    assert phone.send(settled=1).status_code == 200
+    refused = phone.send(settled=2)
+    assert refused.status_code == 410
+    assert "settled: 2 of 'phone' was answered for, but only 1 is here" in refused.json()["error"]
+    assert phone.send(acknowledged=2).json()["error"] == refused.json()["error"]

@@ -378,7 +378,6 @@ class SyncRound:
 
     def _request(self, ask: Ask, replica: Replica) -> SyncRequest:
         actor = replica.actor
-        settled = 0 if ask.collection else replica.settled
         horizon = max(replica.horizon, replica.cursor)
         request = SyncRequest(
             client_id=replica.client_id,
@@ -386,7 +385,8 @@ class SyncRound:
             actor="" if actor == replica.client_id else actor,
             last_counter=replica.counter,
             epoch=replica.epoch,
-            version_vector={actor: settled, "server": ask.cursor} if settled else {"server": ask.cursor},
+            version_vector={"server": ask.cursor},
+            settled=0 if ask.collection else replica.settled,
             limit=None if ask.limit == PULL_CHANGES_DEFAULT else ask.limit,
             full=ask.whole or replica.is_resyncing,
             caught_up=replica.caught_up,

@@ -107,18 +107,19 @@ class SyncRequest(Struct, omit_defaults=True):
 
     `protocol` is absent (0) in a request written by hand. `actor` is `client_id` unless the store has had more than one
     life. `last_counter` is the highest counter the actor has ever given out: a server that has seen more knows that the
-    store went back in time. `collections` limits the pull to these, `excluded` leaves these out. `limit` 0 asks for no
-    pull. `full` asks for whole documents instead of deltas. `caught_up` is the last cursor at which nothing was left to
-    pull, which is what deltas are relative to. `stored` is the cursor the client has durably stored, when
-    that is behind the one it reads from. `pushes` is how many requests with something new the server has taken from this
-    actor, as far as the device knows: another number means that the store went back in time, or lives twice. `settings` is
-    the hash of the settings it has registered with, empty for the defaults. `views` names, by collection, the server's
-    records of what this device holds by its filters, 0 to begin one; `view_base` is set while the device catches up with a
-    new filter. `run` is the server's run that the last answer came from, and `horizon` the highest sequence of which the
-    device holds something, when that is not its cursor: both tell a server whose files went back in time. `floor` is the
-    server's floor when the device began to fetch from nothing: it has missed no deletion up to there. `stable`: edits that
-    are still to come from this device were made by one who had everything up to this sequence. `changes` stand last,
-    because they are put behind the rest as text.
+    store went back in time. `settled` is the highest of its own counters whose outcome the device has stored
+    (`version_vector` may say the same under the actor's name). `collections` limits the pull to these, `excluded` leaves
+    these out. `limit` 0 asks for no pull. `full` asks for whole documents instead of deltas. `caught_up` is the last
+    cursor at which nothing was left to pull, which is what deltas are relative to. `stored` is the cursor the client has
+    durably stored, when that is behind the one it reads from. `pushes` is how many requests with something new the
+    server has taken from this actor, as far as the device knows: another number means that the store went back in time,
+    or lives twice. `settings` is the hash of the settings it has registered with, empty for the defaults. `views` names,
+    by collection, the server's records of what this device holds by its filters, 0 to begin one; `view_base` is set
+    while the device catches up with a new filter. `run` is the server's run that the last answer came from, and
+    `horizon` the highest sequence of which the device holds something, when that is not its cursor: both tell a server
+    whose files went back in time. `floor` is the server's floor when the device began to fetch from nothing: it has
+    missed no deletion up to there. `stable`: edits that are still to come from this device were made by one who had
+    everything up to this sequence. `changes` stand last, because they are put behind the rest as text.
     """
 
     client_id: str
@@ -128,6 +129,7 @@ class SyncRequest(Struct, omit_defaults=True):
     last_counter: int = 0
     epoch: str = ""
     version_vector: dict[str, int] = {}
+    settled: int = 0
     collections: list[str] | None = None
     excluded: list[str] = []
     limit: int | None = None
@@ -155,6 +157,7 @@ class LooseSyncRequest(Struct):
     last_counter: int = 0
     epoch: str = ""
     version_vector: dict[str, int] = {}
+    settled: int = 0
     collections: list[str] | None = None
     excluded: list[str] = []
     limit: int | None = None
@@ -294,9 +297,15 @@ class Replica(Struct, omit_defaults=True):
 Changes = TypeVar("Changes")
 
 
-class SyncAnswer(Struct, Generic[Changes]):
-    """The answer to a push, a pull, or both; every field is written, empty ones too.
+def _nothing() -> list[Any]:
+    return []
 
+
+class SyncAnswer(Struct, Generic[Changes], omit_defaults=True):
+    """The answer to a push, a pull, or both.
+
+    What every answer has is written when it is empty, too: those fields have factories here, and an encoder leaves out only
+    what equals a plain default. The rest is there when it says something.
     `resolved` are conflicts of this device that were settled since its cursor. `hlc` is the latest stamp the
     server has taken.
     `resets`: collections emptied or dropped since the cursor; what the device holds of them goes before the page comes.
@@ -309,17 +318,17 @@ class SyncAnswer(Struct, Generic[Changes]):
     """
 
     server_version: dict[str, int]
-    server_changes: Changes = field(default_factory=cast(Callable[[], Changes], list))
-    conflicts: list[WireConflict] = []
-    results: list[ChangeResult] = []
-    cursor: int = 0
-    has_more: bool = False
-    target_seq: int = 0
-    epoch: str = ""
-    run: str = ""
-    server_time: str = ""
-    protocol: int = PROTOCOL
-    pushes: int = 0
+    server_changes: Changes = field(default_factory=cast(Callable[[], Changes], _nothing))
+    conflicts: list[WireConflict] = field(default_factory=_nothing)
+    results: list[ChangeResult] = field(default_factory=_nothing)
+    cursor: int = field(default_factory=lambda: 0)
+    has_more: bool = field(default_factory=lambda: False)
+    target_seq: int = field(default_factory=lambda: 0)
+    epoch: str = field(default_factory=lambda: "")
+    run: str = field(default_factory=lambda: "")
+    server_time: str = field(default_factory=lambda: "")
+    protocol: int = field(default_factory=lambda: PROTOCOL)
+    pushes: int = field(default_factory=lambda: 0)
     replica: Replica | None = None
     register: bool = False
     views: dict[str, int] = {}

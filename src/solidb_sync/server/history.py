@@ -111,7 +111,7 @@ def _lost_sequence(session: ReadSession, standing: Standing, head: Head) -> str 
 def _lost_pushes(session: ReadSession, standing: Standing, actor: ActorState | None) -> str | None:
     taken, pushes = (0, 0) if actor is None else (actor.highest, actor.pushes)
     if standing.acknowledged > taken:
-        return f"version_vector.{standing.actor}: {standing.acknowledged} was answered for, but only {taken} is here"
+        return f"settled: {standing.acknowledged} of {standing.actor!r} was answered for, but only {taken} is here"
     if standing.pushes is not None and standing.pushes > pushes:
         return f"pushes: {standing.pushes} were taken of {standing.actor!r}, but only {pushes} are here"
     if actor is None:

@@ -49,7 +49,8 @@ class SyncCall:
     protocol: int
     last_counter: int
     epoch: str
-    vector: Mapping[str, int]
+    acknowledged: int
+    """The highest counter of its own whose outcome the device has stored."""
     cursor: int
     stored: int
     changes: list[ProposedChange] | PlainBatch
@@ -73,11 +74,6 @@ class SyncCall:
         if self.is_full:
             return 0
         return min(self.caught_up, self.cursor) if self.protocol else self.cursor
-
-    @property
-    def acknowledged(self) -> int:
-        """The highest counter of its own whose outcome the device has stored."""
-        return self.vector.get(self.actor, 0)
 
 
 def read_sync_request(body: bytes) -> tuple[str, SyncCall]:
@@ -168,6 +164,7 @@ def checked_call(request: SyncRequest | LooseSyncRequest, changes: list[Proposed
     if problem is not None:
         raise bad_request(f"version_vector{problem[0]}: {problem[1]}")
     _check_count("last_counter", request.last_counter)
+    _check_count("settled", request.settled)
     _check_count("stored", request.stored)
     _check_count("limit", request.limit)
     _check_count("caught_up", request.caught_up)
@@ -190,7 +187,7 @@ def checked_call(request: SyncRequest | LooseSyncRequest, changes: list[Proposed
         protocol=request.protocol,
         last_counter=request.last_counter,
         epoch=request.epoch,
-        vector=request.version_vector,
+        acknowledged=max(request.settled, request.version_vector.get(actor, 0)),
         cursor=cursor,
         stored=cursor if request.stored is None else request.stored,
         changes=changes,
