@@ -191,3 +191,19 @@ def test_a_key_is_never_ignored(tmp_path: Path) -> None:
     with pytest.raises(EncryptionError, match="only the engine 'sqlite' encrypts"):
         LocalStore.open(tmp_path / "store.db", "phone", engine="memory", encryption_key="secret")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "rocksdb"])
+@pytest.mark.parametrize("path", ["", ":memory:"])
+def test_a_path_that_names_no_file_is_refused_and_nothing_is_made(
+    path: str, engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite would keep such a store in memory; its lock would be a file in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="names no file for the engine .*; a store that keeps nothing is engine='memory'"):
+        LocalStore.open(path, "phone", engine=engine)
+    assert list(tmp_path.iterdir()) == []
+    with LocalStore.open(":memory:", "phone", engine="memory") as store:
+        store.put_document("notes", "one", {"v": 1}, {})
+        assert store.get_document("notes", "one") is not None
+    assert list(tmp_path.iterdir()) == []

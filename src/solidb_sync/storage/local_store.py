@@ -126,6 +126,7 @@ class LocalStore(StoreEncryption):
         if engine == "memory":
             memory = open_memory_engine(device_id, random_bytes)
             return cls(memory, path=":memory:", committer=MemoryCommitter(memory), clock=clock, random_bytes=random_bytes)
+        _check_path(os.fspath(path), engine)
         check_engine(os.fspath(path), engine)
         if read_only:
             return cls.open_for_reading(path, device_id, encryption_key=encryption_key)
@@ -485,3 +486,10 @@ def _check_arguments(device_id: str, engine: str, durability: str, encryption_ke
         raise EncryptionError(
             f"encryption_key: only the engine 'sqlite' encrypts, not {engine!r}; nothing was opened or created"
         )
+
+
+def _check_path(path: str, engine: str) -> None:
+    """Refuse what SQLite takes for no file at all, but a lock beside it would be one."""
+    if path in ("", ":memory:"):
+        use = "a store that keeps nothing is engine='memory'"
+        raise ConfigError(f"path: {path!r} names no file for the engine {engine!r}; {use}")
