@@ -47,11 +47,11 @@ bench: setup
 	$(BIN)/python -m benchmarks
 
 simulation: setup
-	$(BIN)/python -m solidb_sync.testing.simulation --seeds 1010 --twice-every 2 --steps-min 300000 --jobs 2
+	$(BIN)/python -m solidb_sync.testing.simulation --seeds 800 --twice-every 1 --steps-min 300000 --jobs 2
 
 soak: setup
 	$(BIN)/python -m benchmarks flaky
-	$(BIN)/python -m solidb_sync.testing.simulation --hours $${HOURS:-8} --twice-every 3
+	$(BIN)/python -m solidb_sync.testing.simulation --hours $${HOURS:-8} --twice-every 1
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

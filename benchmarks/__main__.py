@@ -15,6 +15,7 @@ from benchmarks import (
     first_sync,
     flaky,
     interpreter,
+    latency,
     local,
     one_percent,
     queries,
@@ -23,6 +24,7 @@ from benchmarks import (
 
 MEASUREMENTS = {
     "local": local.measure,
+    "latency": latency.measure,
     "engines": engines.measure,
     "bulk": bulk.measure,
     "doorbell": doorbell.measure,

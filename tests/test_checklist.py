@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 ROW = re.compile(r"^\| ([A-Z]\d+) \| ([^|]+) \|$", re.MULTILINE)
 TEST = re.compile(r"`([\w/]+\.py)::(\w+)`")
 GROUPS = {"A": 12, "B": 14, "C": 9, "E": 7, "F": 7, "G": 9, "H": 8, "I": 4, "J": 5, "K": 8, "L": 4, "O": 14}
-OTHERS = ("N11", "N14", "N15", "N16")
+OTHERS = ("N9", "N10", "N11", "N14", "N15", "N16")
 """Promises of advice and troubleshooting, of which not all can be tested, that are tested as well."""
 
 

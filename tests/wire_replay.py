@@ -41,8 +41,12 @@ def same_bytes(count: int) -> bytes:
     return (1).to_bytes(count, "big")
 
 
-async def replay(requests: list[Vector], directory: Path) -> list[tuple[int, Any]]:
-    """Send requests to a new server, one after the other, and return status and body of each answer."""
+HEADERS_SHOWN = ("content-length", "content-range", "etag", "x-attachment-offset")
+"""Of an answer that is plain bytes: those that say something."""
+
+
+async def replay(requests: list[Vector], directory: Path) -> list[Vector]:
+    """Send requests to a new server, one after the other, and return each answer as vectors show it."""
     clock = StoppedClock()
     backend = open_sqlite_backend(directory, clock=clock, random_bytes=same_bytes)
     app = build_app(ServerConfig(directory, admin_key=ADMIN_KEY), backend, clock, random_bytes=same_bytes)
@@ -51,13 +55,21 @@ async def replay(requests: list[Vector], directory: Path) -> list[tuple[int, Any
         for request in requests:
             headers = request.get("headers", {"X-API-Key": ADMIN_KEY})
             body = request.get("body")
-            content = None if body is None else json.dumps(body, ensure_ascii=False)
+            content = request.get("text") if body is None else json.dumps(body, ensure_ascii=False)
             method, path = request["method"], request["path"]
             answer = await client.request(method, path, params=request.get("query"), content=content, headers=headers)
-            answers.append((answer.status_code, answer.json()))
+            answers.append(_answer(method, answer))
     await shut_down(app)
     backend.close()
     return answers
+
+
+def _answer(method: str, answer: httpx2.Response) -> Vector:
+    """Return status and JSON of an answer, or of one that is no JSON its headers and text."""
+    if method != "HEAD" and answer.headers["content-type"].startswith("application/json"):
+        return {"status": answer.status_code, "body": shown(answer.json())}
+    headers = {name: answer.headers[name] for name in HEADERS_SHOWN if name in answer.headers}
+    return {"status": answer.status_code, "headers": headers, "text": answer.text}
 
 
 def shown(answer: Any) -> Any:
@@ -70,8 +82,7 @@ def record() -> None:
     for path in sorted(VECTORS.glob("*.json")):
         vector: Vector = json.loads(path.read_text("utf-8"))
         with tempfile.TemporaryDirectory() as directory:
-            *_, (status, body) = asyncio.run(replay([*vector["start"], vector["request"]], Path(directory)))
-        vector["answer"] = {"status": status, "body": shown(body)}
+            vector["answer"] = asyncio.run(replay([*vector["start"], vector["request"]], Path(directory)))[-1]
         path.write_text(json.dumps(vector, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 

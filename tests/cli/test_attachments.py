@@ -24,3 +24,39 @@ def test_a_document_or_an_attachment_that_is_not_there_is_told(device):
     missing = phone.here("attachments", "notes", "a", "--save", "x", "--json")
     assert (missing.code, missing.error["error"]) == (1, "notes/a: no attachment 'x'; it has none")
     assert phone.here("attachments", "notes", "a").out == "no attachments\n"
+
+
+def test_a_server_takes_no_more_of_attachments_than_it_was_told_to(cli):
+    """One that is too large, and one for which there is no room beside the others; documents go on."""
+    limits = ("--attachment-bytes-max", "100")
+    key = "administrator-" + "k" * 32
+    with cli.start(
+        "serve", "--data", "data", "--port", "0", *limits, SOLIDB_API_KEY=key, SOLIDB_ATTACHMENTS_TOTAL_BYTES_MAX="150"
+    ) as server:
+        url = server.line(server.out).removeprefix("listening on ")
+        cli.settings.update(SOLIDB_URL=url, SOLIDB_DATABASE="db", SOLIDB_API_KEY=key)
+        cli.settings.update(SOLIDB_STORE="store.db", SOLIDB_DEVICE_ID="phone")
+        for name, size in (("fits", 100), ("large", 101), ("crowded", 51)):
+            cli.here("put", "notes", name, "{}")
+            (cli.directory / name).write_bytes(name[:1].encode() * size)
+            cli.here("attach", "notes", name, name)
+            if name == "fits":
+                assert cli.here("sync").code == 0
+        done = cli.here("sync", "--json")
+        assert (done.code, done.json["pushed"]) == (1, 4)
+        told = " ".join(error["error"] for error in done.json["errors"])
+        assert "101 bytes, at most 100" in told
+        assert "no room left" in told
+        where = {name: cli.here("attachments", "notes", name).out.strip() for name in ("fits", "large", "crowded")}
+    assert where["fits"].endswith("here, server")
+    assert where["large"].endswith("here")
+    assert where["crowded"].endswith("here")
+
+
+def test_a_limit_of_attachments_that_is_no_number_of_bytes_is_wrong_usage(cli):
+    for given in ("1 GiB", "-1", "2199023255552"):
+        assert cli.here("serve", "--data", "data", "--attachment-bytes-max", given).code == 2
+        done = cli.here("serve", "--data", "data", "--json", SOLIDB_ATTACHMENTS_TOTAL_BYTES_MAX=given)
+        assert (done.code, done.error["type"]) == (2, "ConfigError")
+        assert "attachments_total_bytes_max" in done.error["error"]
+    assert not (cli.directory / "data").exists()

@@ -38,3 +38,25 @@ def test_what_is_left_of_a_damaged_store_goes_on_under_its_new_name(laptop):
     laptop.settings["SOLIDB_STORE"] = "new.db"
     assert laptop.here("verify", "--json").json["is_sound"]
     assert laptop.here("salvage", "new.db").code == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("backup", ":memory:"),
+        ("backup", ""),
+        ("salvage", ":memory:"),
+        ("convert", ":memory:", "--engine", "rocksdb"),
+        ("verify", "--store", ":memory:"),
+        ("status", "--store", ":memory:"),
+        ("get", "users", "u07", "--store", ":memory:"),
+        ("put", "users", "u07", "{}", "--store", ":memory:"),
+        ("convert", "new", "--engine", "rocksdb", "--store", ":memory:"),
+        ("salvage", "new.db", "--store", ":memory:"),
+    ],
+)
+def test_what_names_no_file_is_wrong_usage_for_every_command(laptop, arguments):
+    done = laptop.here(*arguments, "--json")
+    assert (done.code, done.error["type"]) == (2, "ConfigError")
+    assert "names no file" in done.error["error"]
+    assert [path.name for path in laptop.directory.iterdir() if not path.name.startswith("store.db")] == []

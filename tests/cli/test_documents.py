@@ -27,6 +27,7 @@ from solidb_sync.server.http import (
     sync_routes,
 )
 from solidb_sync.server.live.doorbell import LISTENERS_MAX
+from solidb_sync.server.open_files import OPEN_FILES_WANTED
 from solidb_sync.server.storage.sqlite.server_backend import DATABASES_MAX
 
 ROOT = Path(__file__).parents[2]
@@ -54,7 +55,7 @@ def run_python(cli, text: str, **settings: str) -> str:
         env=cli.environment(SOLIDB_HOME=str(cli.directory), **settings),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     assert (ended.returncode, ended.stderr) == (0, "")
@@ -71,7 +72,7 @@ def test_the_blocks_of_a_document_run_one_after_the_other(document, cli):
                 serving = cli.start_command(["bash", "-ec", f"exec {text}"], environment)
                 environment["SOLIDB_URL"] = serving.line(serving.out).removeprefix("listening on ")
             elif kind == "sh":
-                subprocess.run(["bash", "-euc", text], cwd=cli.directory, env=environment, timeout=30, check=True)
+                subprocess.run(["bash", "-euc", text], cwd=cli.directory, env=environment, timeout=60, check=True)
             else:
                 (cli.directory / kind.split()[1]).write_text(text)
         assert serving is not None
@@ -149,5 +150,6 @@ def test_the_limits_in_the_server_document_are_those_of_the_code():
     rows = re.findall(r"^\| `([A-Z_]+)`: .* \| (\d+) \|$", (ROOT / "docs/SERVER.md").read_text("utf-8"), re.MULTILINE)
     known = {name: getattr(limits, name) for name in limits.__all__}
     known |= {"PIECE_BYTES_MAX": PIECE_BYTES_MAX, "DATABASES_MAX": DATABASES_MAX, "LISTENERS_MAX": LISTENERS_MAX}
+    known |= {"OPEN_FILES_WANTED": OPEN_FILES_WANTED}
     assert rows
     assert {name: int(value) for name, value in rows} == {name: known[name] for name, _ in rows}

@@ -27,7 +27,7 @@ NAMES = [name for name, _ in commands()]
 def test_the_commands_are_those_the_contract_names():
     assert {name.split()[0] for name in NAMES} == {
         *("serve", "demo", "init", "sync", "status", "get", "put", "delete", "pending", "token"),
-        *("query", "explain", "index", "conflicts", "verify", "backup"),
+        *("query", "explain", "index", "conflicts", "doctor", "verify", "backup"),
         *("convert", "attach", "attachments", "salvage"),  # beyond it
     }
     assert {name for name in NAMES if name.startswith("index")} == {"index create", "index list", "index drop"}
@@ -87,7 +87,7 @@ def test_a_reader_that_leaves_early_causes_no_traceback(cli):
         env=cli.environment(SOLIDB_STORE="store.db", SOLIDB_DEVICE_ID="laptop"),
         stdout=writing,
         stderr=subprocess.PIPE,
-        timeout=20,
+        timeout=60,
         check=False,
     )
     os.close(writing)
@@ -99,7 +99,7 @@ def run_without(package: str, *arguments: str) -> subprocess.CompletedProcess[st
     code = (
         f"import sys; sys.modules[{package!r}] = None; from solidb_sync.cli.main import main; sys.exit(main({arguments!r}))"
     )
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_without_click_the_command_line_says_what_to_install():

@@ -23,7 +23,7 @@ def test_serve_prints_one_line_when_it_is_ready_and_stops_cleanly_on_sigterm(cli
         assert cli.here("put", "notes", "a", "{}", **client).code == 0
         assert cli.here("sync", **client).code == 0
         assert serving.stop(signal.SIGTERM) == 0
-        assert (serving.out.get(timeout=10), serving.err.get(timeout=10)) == (None, None)
+        assert (serving.out.get(timeout=60), serving.err.get(timeout=60)) == (None, None)
 
 
 def test_a_server_without_a_key_says_how_to_make_one_and_takes_it_at_once(cli):
@@ -75,7 +75,7 @@ def test_the_servers_settings_come_from_the_environment_and_the_key_from_a_file(
     with cli.start("serve", "--json", **settings) as serving:
         assert serving.line(serving.out).startswith('{"listening":"http://127.0.0.1:')
         assert serving.stop(signal.SIGINT) == 0
-        assert serving.err.get(timeout=10) is None
+        assert serving.err.get(timeout=60) is None
 
 
 def test_a_directory_that_cannot_be_made_is_told_without_a_traceback(cli):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from solidb_sync import (
     ConflictResolution,
     ConflictStatus,
     ConflictStrategy,
+    ConnectionError,
     HttpClient,
     LocalStore,
     SyncConfig,
@@ -481,3 +483,84 @@ async def test_a_conflict_of_the_second_of_two_edits_has_the_base_of_both(device
     (conflict,) = await laptop.get_conflicts()
     assert conflict.base_version is not None
     assert conflict.base_version.document == START
+
+
+class Cut(Meanwhile):
+    """The way to a real server, which is cut after some requests."""
+
+    left: float = float("inf")
+
+    async def exchange(self, method: str, path: str, **parts: Any) -> TransportAnswer:
+        if self.left <= 0:
+            raise ConnectionError("cut")
+        self.left -= 1
+        return await super().exchange(method, path, **parts)
+
+
+@asynccontextmanager
+async def half_synced(device: DeviceMaker, way: Cut, strategy: ConflictStrategy) -> AsyncIterator[SyncManager]:
+    """A laptop that was told of a conflict, with one more edit to send, and has not fetched the phone's version."""
+    phone = device("phone")
+    with LocalStore.open(":memory:", "laptop", engine="memory") as store:
+        config = SyncConfig(auto_sync=False, conflict_strategy=strategy, batch_size=1)
+        laptop = SyncManager(store, way, config)  # type: ignore[arg-type]
+        await phone.save_document("notes", "a", START)
+        await settled(phone, laptop)
+        await phone.save_document("notes", "a", {"title": "phone"})
+        await phone.sync_now()
+        await laptop.save_document("notes", "a", {"title": "laptop"})
+        await laptop.save_document("notes", "b", {"more": 1})
+        yield laptop
+        await laptop.stop()
+
+
+async def test_a_conflict_is_decided_only_when_the_other_side_is_here(
+    device: DeviceMaker, server: ServerProcess, database: str
+) -> None:
+    """Over this device's own version, which it shows until then, the decision would be about nothing."""
+    way = Cut(server.client(database))
+    async with half_synced(device, way, MANUAL) as laptop:
+        way.left = 1
+        assert not (await laptop.sync_now()).success
+        assert len(await laptop.get_conflicts()) == 1
+        with pytest.raises(SyncError, match="notes/a: the other side of the conflict has not been fetched yet"):
+            await laptop.resolve_conflict("notes", "a", ConflictResolution.ACCEPT_LOCAL)
+        way.left = float("inf")
+        await settled(laptop)
+        assert (await shown(laptop) or {})["title"] == "phone"
+        await laptop.resolve_conflict("notes", "a", ConflictResolution.ACCEPT_LOCAL)
+        await settled(laptop)
+        assert (await shown(laptop) or {})["title"] == "laptop"
+        assert await laptop.get_conflicts() == []
+
+
+async def test_a_function_is_asked_when_the_other_side_is_here_and_once(
+    device: DeviceMaker, server: ServerProcess, database: str
+) -> None:
+    """Asked before, its decisions met the same conflict again and again, for as long as there was more to send
+    (deciding world, seed 102).
+    """
+    asked: list[object] = []
+
+    async def join(local: Any, remote: Any, _: Any) -> Any:
+        asked.append((local["title"], remote["title"]))
+        return {**remote, "title": "both"}
+
+    async with half_synced(device, Cut(server.client(database)), ConflictStrategy.custom(join)) as laptop:
+        await settled(laptop)
+        await laptop.conflicts_handled()
+        await settled(laptop)
+        assert asked == [("laptop", "phone")]
+        assert (await shown(laptop) or {})["title"] == "both"
+        assert await laptop.get_conflicts() == []
+
+
+async def test_a_decision_that_made_an_empty_document_is_taken_back(device: DeviceMaker) -> None:
+    """It has changed something, though no field (deciding world, seed 120)."""
+    phone, laptop = await pair(device, MANUAL)
+    await clash(phone, laptop)
+    await phone.delete_document("notes", "a")
+    await settled(phone, laptop)
+    await laptop.resolve_conflict("notes", "a", {})
+    await laptop.undo_resolution((await laptop.conflict_log())[-1].id)
+    assert await shown(laptop) is None

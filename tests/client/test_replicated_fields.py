@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import ast
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from device_types import DeviceMaker
-from server_process import ServerProcess
-from solidb_sync import CrdtBoundError, CrdtTypeError, InvalidDocumentError, LocalStore, SyncConfig, SyncManager
+from replicated_fields import field, in_step, states
+from solidb_sync import CrdtTypeError, InvalidDocumentError, SyncManager
 from solidb_sync.model.crdt.field_states import (
     FIELD_ELEMENTS_MAX,
     FIELD_STATE_BYTES_MAX,
     FIELDS_MAX,
     OPERATIONS_PER_CHANGE_MAX,
 )
-from solidb_sync.storage.engine import EngineReader
 
 pytestmark = pytest.mark.anyio
 engines = pytest.mark.parametrize("engine", ["sqlite", "memory", "rocksdb"])
@@ -29,31 +26,6 @@ engines = pytest.mark.parametrize("engine", ["sqlite", "memory", "rocksdb"])
 def device(device: DeviceMaker, tmp_path: Path) -> DeviceMaker:
     """Makes managers whose stores are files where the engine has any."""
     return lambda name, engine="memory": device(name, engine=engine, path=tmp_path / name)
-
-
-async def in_step(*managers: SyncManager) -> None:
-    """Let every device send what it has and bring what the others sent."""
-    for _ in range(2):
-        for manager in managers:
-            result = await manager.sync_now()
-            assert result.success, result.errors
-
-
-async def field(manager: SyncManager, name: str, key: str = "k") -> Any:
-    document = await manager.get_document("notes", key)
-    return None if document is None else document.get(name)
-
-
-def states(manager: SyncManager, key: str = "k") -> Any:
-    """Return the states a device holds, and that nothing is on its way."""
-
-    def read(reader: EngineReader) -> Any:
-        assert not reader.has_changes()
-        kept = reader.states("notes", key)
-        assert kept is None or kept.base == kept.visible
-        return kept
-
-    return manager._store.view(read)
 
 
 @engines
@@ -314,126 +286,6 @@ async def test_an_increment_brings_a_document_back_that_was_deleted_meanwhile(de
 
 
 @engines
-async def test_a_purged_collection_loses_no_count(device: DeviceMaker, engine: str) -> None:
-    """5.9, invariant 31: totals are not computed from what a device happens to hold."""
-    phone, laptop = device("phone", engine=engine), device("laptop", engine=engine)
-    await phone.crdt_increment("notes", "k", "n", 3)
-    await in_step(phone, laptop)
-    await phone.unsubscribe("notes", purge=True)
-    assert await phone.get_document("notes", "k") is None
-    assert await phone.crdt_increment("notes", "k", "n", 2) == 2
-    await phone.subscribe("notes")
-    await in_step(phone, laptop)
-    await in_step(phone, laptop)
-    assert [await field(manager, "n") for manager in (phone, laptop)] == [5, 5]
-    assert states(phone) == states(laptop)
-
-
-@engines
-async def test_a_full_resync_loses_no_count(device: DeviceMaker, engine: str) -> None:
-    """N11, invariant 31: pending increments go on under a new incarnation, once."""
-    phone, laptop = device("phone", engine=engine), device("laptop", engine=engine)
-    await phone.crdt_increment("notes", "k", "n", 3)
-    await in_step(phone, laptop)
-    await phone.crdt_increment("notes", "k", "n", 2)
-    assert (await phone.full_resync()).success
-    await in_step(phone, laptop)
-    assert [await field(manager, "n") for manager in (phone, laptop)] == [5, 5]
-    assert states(phone) == states(laptop)
-
-
-async def test_a_restored_store_counts_exactly(
-    server: ServerProcess, new_database: Callable[[], str], tmp_path: Path
-) -> None:
-    """5.11, invariant 31: what was counted before and after the backup, on the store and on its copy, each once."""
-    database = new_database()
-
-    def opened(name: str) -> tuple[SyncManager, LocalStore]:
-        store = LocalStore.open(tmp_path / name, "phone")
-        return SyncManager(store, server.client(database), SyncConfig(auto_sync=False)), store
-
-    manager, store = opened("store")
-    await manager.crdt_increment("notes", "k", "n", 1)
-    await in_step(manager)
-    await manager.crdt_increment("notes", "k", "n", 10)
-    store.backup(str(tmp_path / "copy"))
-    await in_step(manager)
-    await manager.crdt_increment("notes", "k", "n", 100)
-    await in_step(manager)
-    copy, copied = opened("copy")
-    assert await copy.crdt_increment("notes", "k", "n", 1000) == 1011
-    await in_step(copy)
-    assert await field(copy, "n") == 1111
-    await manager.crdt_increment("notes", "k", "n", 10000)
-    await in_step(manager, copy)
-    await in_step(manager, copy)
-    assert [await field(one, "n") for one in (manager, copy)] == [11111, 11111]
-    for one, kept in ((manager, store), (copy, copied)):
-        await one.stop()
-        kept.close()
-
-
-@engines
-async def test_two_offline_devices_never_take_a_bounded_counter_below_zero(device: DeviceMaker, engine: str) -> None:
-    """H8's other half: each takes what it reserved, and is told at once when that is used up."""
-    phone, laptop = device("phone", engine=engine), device("laptop", engine=engine)
-    await phone.save_document("notes", "k", {"stock": 5})
-    await in_step(phone, laptop)
-    with pytest.raises(CrdtBoundError, match="'phone' may take 0, not 1: reserve or add first"):
-        await phone.crdt_bounded_decrement("notes", "k", "stock")
-    await phone.crdt_bounded_reserve("notes", "k", "stock", 3)
-    await laptop.crdt_bounded_reserve("notes", "k", "stock", 9)
-    assert await phone.crdt_bounded_rights("notes", "k", "stock") == 0
-    await in_step(phone, laptop)
-    await in_step(phone, laptop)
-    assert [await one.crdt_bounded_rights("notes", "k", "stock") for one in (phone, laptop)] == [3, 2]
-    assert await phone.crdt_bounded_decrement("notes", "k", "stock", 3) == 2
-    assert await laptop.crdt_bounded_decrement("notes", "k", "stock", 2) == 3
-    for manager in (phone, laptop):
-        with pytest.raises(CrdtBoundError):
-            await manager.crdt_bounded_decrement("notes", "k", "stock")
-    await in_step(phone, laptop)
-    await in_step(phone, laptop)
-    assert [await field(manager, "stock") for manager in (phone, laptop)] == [0, 0]
-    assert await phone.crdt_bounded_increment("notes", "k", "stock", 4) == 4
-    await phone.crdt_bounded_release("notes", "k", "stock", 4)
-    await laptop.crdt_bounded_reserve("notes", "k", "stock", 1)
-    await in_step(phone, laptop)
-    await laptop.crdt_bounded_reserve("notes", "k", "stock", 1)
-    await in_step(phone, laptop)
-    assert await laptop.crdt_bounded_rights("notes", "k", "stock") == 2
-    assert states(phone) == states(laptop)
-
-
-async def test_a_restored_device_that_spends_its_rights_again_is_refused(
-    server: ServerProcess, new_database: Callable[[], str], tmp_path: Path
-) -> None:
-    """5.11: the second spending is a rejected change with the reason, and the counter stays at zero."""
-    database = new_database()
-
-    def opened(name: str) -> tuple[SyncManager, LocalStore]:
-        store = LocalStore.open(tmp_path / name, "phone")
-        return SyncManager(store, server.client(database), SyncConfig(auto_sync=False)), store
-
-    manager, store = opened("store")
-    await manager.crdt_bounded_increment("notes", "k", "stock", 2)
-    await in_step(manager)
-    store.backup(str(tmp_path / "copy"))
-    await manager.crdt_bounded_decrement("notes", "k", "stock", 2)
-    await in_step(manager)
-    copy, copied = opened("copy")
-    assert await copy.crdt_bounded_decrement("notes", "k", "stock", 2) == 0
-    await copy.sync_now()
-    (refused,) = await copy.rejected_changes()
-    assert "CrdtBoundError: changes[0].crdt.stock: 'phone' may take 0, not 2" in refused.reason
-    await copy.discard_rejected(refused.id)
-    assert await field(copy, "stock") == 0
-    for one, kept in ((manager, store), (copy, copied)):
-        await one.stop()
-        kept.close()
-
-
-@engines
 async def test_a_transaction_counts_once_or_not_at_all(device: DeviceMaker, engine: str) -> None:
     """Operations are edits like any other: seen inside, recorded together, dropped together."""
     phone, laptop = device("phone", engine=engine), device("laptop", engine=engine)
@@ -500,13 +352,9 @@ async def test_listeners_are_told_when_a_value_changes(device: DeviceMaker, engi
     assert told == [("remote", [1]), ("local", [1, 2])]
 
 
-async def test_the_examples_of_the_guide_run(device: DeviceMaker) -> None:
-    """docs/crdts.md, from top to bottom, on two devices; its table names every call there is."""
+def test_the_guide_names_every_call_and_every_bound() -> None:
+    """docs/crdts.md; its examples are run in `test_guides`."""
     text = (Path(__file__).parents[2] / "docs/crdts.md").read_text("utf-8")
-    example = "\n".join(re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
-    known = {"phone": device("phone"), "laptop": device("laptop"), "CrdtBoundError": CrdtBoundError}
-    code = compile(example, "docs/crdts.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    await eval(code, known)
     calls = {name for name in dir(SyncManager) if name.startswith("crdt_")}
     assert set(re.findall(r"`(crdt_\w+)`", text)) >= calls
     for bound in (FIELDS_MAX, f"{FIELD_ELEMENTS_MAX:,}", FIELD_STATE_BYTES_MAX // 1024, OPERATIONS_PER_CHANGE_MAX):

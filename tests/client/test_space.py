@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from itertools import pairwise
 from typing import Any
 
+import apsw
 import pytest
 
 from device_types import DeviceMaker
-from solidb_sync import ConfigError, DocumentEvictedError, StorageFullError, SyncManager
+from solidb_sync import ConfigError, DocumentEvictedError, StorageError, StorageFullError, SyncConfig, SyncManager
+from solidb_sync.client.periodic_cleanup import clean_up_for_ever
 from solidb_sync.storage.records import Mark
+from solidb_sync.storage.sqlite.space import give_back
 
 pytestmark = pytest.mark.anyio
 
@@ -230,3 +235,61 @@ async def test_m8_the_usage_of_a_file_adds_up_and_the_file_shrinks_after_an_evic
     after = await phone.storage_usage()
     assert after.free_bytes == 0
     assert (after.documents_bytes < 20_000, after.used_bytes * 3 < before.used_bytes) == (True, True)
+
+
+async def test_m6_what_has_expired_leaves_without_anybody_asking(device: DeviceMaker) -> None:
+    """While the manager syncs by itself; the document becomes clean only with a round of its own."""
+    phone = device("phone", auto_sync=True, sync_interval_secs=0.05, cleanup_interval_secs=0.02)
+    await phone.create_ttl_index("notes", "at", 60)
+    left: asyncio.Queue[Any] = asyncio.Queue()
+    phone.on_change(left.put_nowait)
+    await phone.start()
+    await phone.save_document("notes", "young", {"at": phone._store.clock.now_ms()})
+    await phone.save_document("notes", "old", {"at": 0})
+    while (event := await asyncio.wait_for(left.get(), 30)).type != "delete":
+        pass
+    assert (event.key, event.reason) == ("old", "expired")
+    assert await keys(phone) == ["young"]
+
+
+async def test_m6_a_cleanup_that_fails_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    done: list[int] = []
+    succeeded = asyncio.Event()
+
+    async def clean_up() -> None:
+        done.append(len(done))
+        if len(done) == 1:
+            raise StorageError("the disk is busy")
+        succeeded.set()
+
+    cleaning = asyncio.create_task(clean_up_for_ever(clean_up, interval_seconds=0.01))
+    await asyncio.wait_for(succeeded.wait(), 30)
+    cleaning.cancel()
+    assert "the disk is busy" in caplog.text
+
+
+def test_m6_the_interval_of_cleanups_is_checked() -> None:
+    assert SyncConfig(cleanup_interval_secs=None).cleanup_interval_secs is None
+    with pytest.raises(ConfigError, match="cleanup_interval_secs: expected a number"):
+        SyncConfig(cleanup_interval_secs=0)
+
+
+def test_m8_a_file_gives_pages_back_in_portions() -> None:
+    """A commit moves so many pages at most, so that no save waits for a gigabyte; one that can't shrink is left as it is."""
+    for mode, kept in (("INCREMENTAL", 0), ("NONE", 50)):
+        file = apsw.Connection(":memory:")
+        file.execute(
+            f"PRAGMA auto_vacuum = {mode}; CREATE TABLE t (x); INSERT INTO t VALUES (zeroblob(50 * 4096)); DELETE FROM t"
+        )
+        free = [free_pages(file)]
+        while give_back(file, pages_max=7):
+            free.append(free_pages(file))
+        assert len(free) == (1 if kept else (free[0] + 6) // 7)
+        assert all(before - after == 7 for before, after in pairwise(free))
+        assert free_pages(file) >= kept
+
+
+def free_pages(file: apsw.Connection) -> int:
+    count = file.pragma("freelist_count")
+    assert isinstance(count, int)
+    return count

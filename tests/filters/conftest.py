@@ -17,9 +17,13 @@ from solidb_sync.clock import SystemClock
 from solidb_sync.errors import ConnectionError
 from solidb_sync.server.application import build_app, shut_down
 from solidb_sync.server.config import ServerConfig
+from solidb_sync.server.databases import Database
+from solidb_sync.server.maintenance import maintain
+from solidb_sync.server.storage.backend import ReadSession
 from solidb_sync.server.storage.sqlite.server_backend import open_sqlite_backend
 from solidb_sync.testing.faulty_network import Request, asgi_send
 
+DAY_MS = 86_400_000
 ADMIN_KEY = "administrator-" + "k" * 32
 
 
@@ -47,6 +51,28 @@ class World:
         manager = SyncManager(store, Wire(self), SyncConfig(**{"auto_sync": False, **settings}))
         self._devices.append((manager, store))
         return manager
+
+    def store_of(self, device: SyncManager) -> LocalStore:
+        """Return the store of a device."""
+        return next(store for manager, store in self._devices if manager is device)
+
+    async def noticed(self, client_id: str) -> tuple[bool, int]:
+        """Return whether the server has noticed copies of a device, and how many views it keeps of it."""
+
+        def ask(session: ReadSession) -> tuple[bool, int]:
+            return session.copies_noticed_ms(client_id) is not None, len(session.views_of(client_id))
+
+        return await self._database().read(ask)
+
+    def _database(self) -> Database:
+        database = self.app.state.context.databases.find("db", create=False)
+        assert isinstance(database, Database)
+        return database
+
+    async def maintain_after(self, *, days: int) -> None:
+        """Let the server forget what it may, as if so many days had gone by."""
+        now_ms = SystemClock().now_ms() + days * DAY_MS
+        await maintain(self._database(), now_ms=lambda: now_ms, retention_ms=30 * DAY_MS)
 
     async def get(self, path: str) -> Any:
         answer = await Wire(self).exchange("GET", path)

@@ -45,9 +45,12 @@ def test_a_message_that_is_read_in_two_ways_has_the_same_fields_in_both(name: st
 
 
 def test_every_vector_the_page_names_is_there() -> None:
-    """In the walk through a client, names in brackets are those of files."""
+    """In the walk through a client, and of attachments, names in brackets are those of files."""
     walk = PAGE.partition("## Writing a client")[2].partition("### Errors")[0]
+    attachments = PAGE.partition("## Attachments")[2].partition("\n## ")[0]
     named = {name for group in re.findall(r"\((`[a-z`, -]+`)\)", walk) for name in re.findall(r"`([a-z-]+)`", group)}
     there = {path.stem for path in (Path(__file__).parents[1] / "wire").glob("*.json")}
     assert named
     assert named <= there
+    shown = set(re.findall(r"`(attachment-[a-z-]+)`", attachments))
+    assert shown == {name for name in there if name.startswith("attachment-")}

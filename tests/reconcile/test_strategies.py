@@ -185,3 +185,41 @@ def test_a_decision_is_made_over_the_document_as_it_is_now(winner: str, choice: 
 )
 def test_taking_a_decision_back_brings_the_other_side(winner: str, lost: tuple[str, ...], outcome: Any) -> None:
     assert undone(Sides(**SIDES, winner=winner, lost=lost), NOW) == outcome
+
+
+@pytest.mark.parametrize("strategy", OPEN)
+@pytest.mark.parametrize("after", [None, {"x": 2}])
+def test_of_two_who_decide_at_once_the_first_decision_is_taken(strategy: Strategy, after: dict[str, Any] | None) -> None:
+    """Each had seen all there is, a tombstone too, and not that the other's edit is open (deciding world, seed 28)."""
+    gone = Edit(Operation.DELETE, BASE, Dot("deleter", 1))
+    deleted = decide(start(), gone, seq=2, trusted_base=BASE, strategy=strategy)
+    assert deleted is not None
+    base = deleted.version.vector
+    opened = decide(deleted.version, edit("one", {"x": 1}, 3), seq=3, trusted_base=BASE, strategy=strategy)
+    assert opened is not None
+    assert opened.clash is not None
+    assert opened.version.document is None
+    operation = Operation.DELETE if after is None else Operation.INSERT
+    decision = Edit(operation, base, Dot("two", 1), after, closes=True)
+    taken = decide(opened.version, decision, seq=4, trusted_base=base, strategy=strategy)
+    assert taken is not None
+    assert (taken.clash, taken.version.document, taken.is_fast_forward) == (None, after, False)
+
+
+@pytest.mark.parametrize("strategy", OPEN)
+def test_of_two_decisions_of_what_was_not_deleted_the_second_is_open_again(strategy: Strategy) -> None:
+    """It had not seen the first."""
+    base = start().vector
+    first = Edit(Operation.DELETE, base, Dot("one", 1), closes=True)
+    second = Edit(Operation.INSERT, base, Dot("two", 1), {"x": 2}, closes=True)
+    once, again = run(strategy, first, second)
+    assert once.clash is None
+    assert again.clash is not None
+    assert again.clash.winner is Winner.NONE
+
+
+def test_a_decision_that_merged_into_what_was_there_is_taken_back_by_the_side_that_was_not_in_it() -> None:
+    """Not by an older version of what is there (deciding world, seeds 60 and 99)."""
+    sides = Sides(Side({"x": 1}, ("x",)), Side({"x": 2}, ("x",)), "merged")
+    assert undone(sides, {"x": 3, "y": 4}) == {"x": 1, "y": 4}
+    assert undone(Sides(Side({"x": 1}, ()), Side(None, ()), "merged"), None) == {"x": 1}

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from solidb_sync.server import judge_change
+
 POLICY = "/_api/sync/policies/db/notes"
 
 
@@ -55,6 +57,20 @@ def test_a_push_that_is_sent_again_is_answered_with_the_conflict_it_had(clashed:
     assert again["conflicts"] == [first]
 
 
+def test_a_conflict_that_took_the_place_of_one_sent_before_comes_after_it_and_alone_is_open(clashed: Any) -> None:
+    """The answer to the first push was lost, and a second edit goes along when it is sent again (deciding world, seed 4)."""
+    (first,) = clashed.answer["conflicts"]
+    laptop = clashed.laptop
+    sent = {**laptop.update("a", {"n": 2, "own": 2}, base={"phone": 1}), "id": first["change_id"], "counter": 1}
+    answer = laptop.push(sent, laptop.update("a", {"n": 3}, base={"phone": 1, "laptop": 1}))
+    assert [result["status"] for result in answer["results"]] == ["duplicate", "conflict"]
+    second = answer["results"][1]["change_id"]
+    assert [(conflict["change_id"], conflict["status"]) for conflict in answer["conflicts"]] == [
+        (first["change_id"], "replaced"),
+        (second, "pending"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("body", "document"),
     [
@@ -101,3 +117,17 @@ def test_only_an_administrator_sets_policies(server: Any) -> None:
     assert server.request("DELETE", POLICY, key=key).status_code == 403
     assert server.request("DELETE", POLICY).status_code == 200
     assert server.request("DELETE", POLICY).status_code == 404
+
+
+def test_a_decision_that_writes_nothing_is_taken_whatever_the_size_of_the_document(
+    clashed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It makes nothing larger; refused, the conflict could never be closed (simulation, seed 460)."""
+    monkeypatch.setattr(judge_change, "DOCUMENT_BYTES_MAX", 5)
+    (conflict,) = listed(clashed)
+    laptop = clashed.laptop
+    closing = {**laptop.update("a", {}, base={"phone": 2, "laptop": 1}), "resolves": [conflict["id"]]}
+    writing = laptop.update("a", {"n": 3}, base={"phone": 2, "laptop": 1})
+    answer = laptop.push(closing, writing, acknowledged=1, pushes=1)
+    assert [result["status"] for result in answer["results"]] == ["merged", "rejected"]
+    assert [known["status"] for known in listed(clashed)] == ["resolved"]

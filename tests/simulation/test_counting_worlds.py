@@ -3,8 +3,10 @@
 import pytest
 
 from solidb_sync.model.crdt.counter import Counter
+from solidb_sync.storage import field_edits
+from solidb_sync.storage.refused_fields import NO_REFUSED_FIELDS
 from solidb_sync.testing.counting_world import count
-from solidb_sync.testing.simulated_server import quiet_server_log
+from solidb_sync.testing.simulated_server import quiet_log
 
 SEEDS = 40
 BLOCKS = 4
@@ -13,13 +15,13 @@ BLOCKS = 4
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_every_count_is_exact_whatever_happens(block: int) -> None:
     """Forty worlds; each ends with all devices showing the sum of what was taken, and nothing lost."""
-    with quiet_server_log():
+    with quiet_log():
         for seed in range(block, SEEDS, BLOCKS):
             count(seed)
 
 
 def _notices(seeds: int) -> bool:
-    with quiet_server_log():
+    with quiet_log():
         for seed in range(seeds):
             try:
                 count(seed)
@@ -39,4 +41,10 @@ def test_totals_that_are_added_instead_of_joined_are_noticed(monkeypatch: pytest
         return Counter(max(one.origin, other.origin), totals)
 
     monkeypatch.setattr(Counter, "join", added)
+    assert _notices(SEEDS)
+
+
+def test_refused_counts_that_a_save_sends_as_plain_values_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a save takes over counts once, beside what others counted meanwhile."""
+    monkeypatch.setattr(field_edits, "refused_fields", lambda *_: NO_REFUSED_FIELDS)
     assert _notices(SEEDS)

@@ -427,7 +427,7 @@ def test_a_disk_holds_what_was_written_before_a_sync_that_worked_and_no_more(ope
 class _KeepsNothing(random.Random):
     """Chooses that of what was not synced nothing survives."""
 
-    def randrange(self, *_: object) -> int:  # type: ignore[override]
+    def randrange(self, start: int, stop: int | None = None, step: int = 1) -> int:
         return 0
 
 

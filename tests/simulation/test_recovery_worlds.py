@@ -8,7 +8,7 @@ from solidb_sync.client import recovery
 from solidb_sync.server import history, maintenance
 from solidb_sync.storage.offers import OfferPage
 from solidb_sync.testing.recovery_world import recover
-from solidb_sync.testing.simulated_server import quiet_server_log
+from solidb_sync.testing.simulated_server import quiet_log
 
 SEEDS = 60
 BLOCKS = 4
@@ -26,7 +26,7 @@ SEEDS_THAT_FAILED_ONCE = {
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_what_only_one_device_writes_ends_as_it_left_it_and_every_count_is_there(block: int) -> None:
     """Sixty worlds: invariants 2, 21, 31, 38 after backups, short retention, jumps of the clock, emptied collections."""
-    with quiet_server_log():
+    with quiet_log():
         for seed in range(block, SEEDS, BLOCKS):
             recover(seed)
 
@@ -34,12 +34,12 @@ def test_what_only_one_device_writes_ends_as_it_left_it_and_every_count_is_there
 @pytest.mark.parametrize("seed", SEEDS_THAT_FAILED_ONCE)
 def test_a_recovery_that_failed_once_does_not_fail_again(seed: int) -> None:
     """What each of them found stands beside it."""
-    with quiet_server_log():
+    with quiet_log():
         recover(seed)
 
 
 def _notices(promise: str) -> bool:
-    with quiet_server_log():
+    with quiet_log():
         for seed in range(SEEDS):
             try:
                 recover(seed)

@@ -115,6 +115,7 @@ operations = st.one_of(
     operation(
         lambda i, s: lambda e: e.put_conflict(StoredConflict(i, "a", "k", "c", s, "l", s, s, s, s, s, s)), names, bodies
     ),
+    operation(lambda ids: lambda e: e.drop_conflicts(ids), st.lists(names)),
 )  # fmt: skip
 
 works = st.tuples(st.lists(operations, max_size=6), st.booleans())

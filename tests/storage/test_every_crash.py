@@ -8,11 +8,13 @@ import pytest
 from msgspec import Raw
 from msgspec.structs import replace
 
+from solidb_sync.client.resync import begin_resync
 from solidb_sync.clock import SystemClock
 from solidb_sync.errors import StorageError
 from solidb_sync.json_value import canonical
+from solidb_sync.model.crdt.field_states import read_operations
 from solidb_sync.protocol.messages import ServerChange
-from solidb_sync.storage.edits import Minted, record_delete, record_save
+from solidb_sync.storage.edits import Minted, record_delete, record_operations, record_save
 from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.inbox import Page, apply_page
 from solidb_sync.storage.local_store import LocalStore
@@ -25,6 +27,7 @@ from solidb_sync.testing.crashable_files import CrashableFiles
 
 OPERATIONS_MAX = 200
 MINTED = Minted("change", "2026-01-01T00:00:00.000Z")
+INCREMENT = read_operations({"n": {"t": "counter", "add": 5}})
 
 
 def open_store(files: CrashableFiles) -> LocalStore:
@@ -56,15 +59,20 @@ ACTS: dict[str, Callable[[StorageEngine], object]] = {
     "pull": pull,
     "mark synced": lambda engine: settle_by_hand(engine, 1),
     "evict": evict,
+    "count": lambda engine: record_operations(engine, MINTED, ("notes", "a"), INCREMENT),
+    "count again": lambda engine: record_operations(engine, MINTED, ("notes", "b"), INCREMENT),
+    "full resync": lambda engine: begin_resync(engine, 1, {}, epoch="e", discard_local=False),
+    "full resync that discards": lambda engine: begin_resync(engine, 1, {}, epoch="e", discard_local=True),
 }
 
 
 def prepare(engine: StorageEngine) -> None:
-    """Three pulled documents, and one with a pending change."""
+    """Three pulled documents, one of them with a pending change, and one with a counted field."""
     engine.save_replica(replace(engine.replica(), cursor=5, caught_up=5))
     for key in "abc":
         engine.put_documents("notes", [(key, Raw(b'{"v":1}'), Raw(b'{"x":1}'), "")])
     record_save(engine, replace(MINTED, change_id="first"), ("notes", "c"), canonical({"v": 2}), merge=True)
+    record_operations(engine, replace(MINTED, change_id="second"), ("notes", "b"), INCREMENT)
 
 
 def content(store: LocalStore) -> object:
@@ -77,6 +85,7 @@ def content(store: LocalStore) -> object:
             reader.changes(state=None),
             reader.replica(),
             reader.marked(Mark.EVICTED),
+            [reader.states("notes", key) for key in "abc"],
         )
     )
 

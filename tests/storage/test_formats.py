@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import gzip
+import random
+from contextlib import suppress
 from pathlib import Path
 
+import apsw
 import pytest
 
+from solidb_sync.clock import SystemClock
+from solidb_sync.errors import StorageError
 from solidb_sync.storage.local_store import LocalStore
 from solidb_sync.storage.opening import MIGRATIONS
 from solidb_sync.storage.salvage import salvage_store
+from solidb_sync.storage.sqlite.connection import FileLocation
 from solidb_sync.storage.sqlite.migrate import migrations_of
+from solidb_sync.testing.crashable_files import CrashableFiles, Snapshot
 
 KEPT = Path(__file__).parent / "formats"
 FILES = sorted(KEPT.glob("format-*.db.gz"))
@@ -76,3 +83,35 @@ def test_a_store_that_was_brought_to_this_format_can_be_salvaged(file: Path, pat
     assert report.lost == ()
     with LocalStore.open(tmp_path / "new.db", "phone", encryption_key=key_of(file)) as store:
         assert_holds_everything(store)
+
+
+PLAIN = [file for file in FILES if "encrypted" not in file.name and gzip.decompress(file.read_bytes()).startswith(b"SQLite")]
+CALLS_MAX = 2_000
+
+
+@pytest.mark.parametrize("trouble", ["power", "io", "full", "sync"])
+@pytest.mark.parametrize("old", PLAIN[::4], ids=lambda file: file.name)
+def test_trouble_at_every_call_of_bringing_a_store_to_this_format_loses_nothing(old: Path, trouble: str) -> None:
+    """Whatever happens, the next start finds everything, and goes on."""
+    with CrashableFiles("old", random.Random(5)) as files:
+        location = FileLocation("store.db", vfs=files.name, is_exclusive=True)
+
+        def opened() -> LocalStore:
+            return LocalStore.open_at(location, "phone", clock=SystemClock(), random_bytes=random.Random(1).randbytes)
+
+        for number in range(1, CALLS_MAX):
+            files.restore(Snapshot({"store.db": gzip.decompress(old.read_bytes())}))
+            if trouble == "power":
+                files.lose_power_after(number)
+            elif trouble == "sync":
+                files.fail_after(syncs=number)
+            else:
+                files.fail_after(writes=number, error=apsw.FullError if trouble == "full" else apsw.IOError)
+            store = None
+            with suppress(StorageError):
+                store = opened()
+            files.power_loss()
+            assert_holds_everything(opened())
+            if store is not None:
+                return
+    raise AssertionError(f"the store was not brought to this format within {CALLS_MAX} calls")

@@ -8,6 +8,9 @@ import pytest
 from msgspec.structs import replace
 
 from solidb_sync import LocalStore, VersionVector
+from solidb_sync.json_value import canonical
+from solidb_sync.storage.departures import drop_clean_rows
+from solidb_sync.storage.edits import Minted, record_save
 from solidb_sync.storage.other_users import (
     CHANGES_PER_PAGE,
     CLIENTS_REMEMBERED_MAX,
@@ -58,6 +61,20 @@ async def test_many_edits_come_back_in_their_order_and_under_their_ids(phone: Lo
     assert [change.change_id for change in phone.get_pending_changes()] == made
     assert len(phone.list_documents("notes")) == len(made)
     assert phone.view(lambda reader: set(reader.settings())) - settings == {"users"}
+
+
+async def test_of_an_emptied_collection_nothing_is_shown_to_another_user(phone: LocalStore) -> None:
+    """The row stood only for the sake of an edit; its base copy is of a document that is nowhere else any more."""
+    phone.put_document("notes", "a", {"server": 1}, VersionVector({"server": 1}))
+    edit = canonical({"ann": 1})
+    await phone.commit(lambda engine: record_save(engine, Minted("c", "t"), ("notes", "a"), edit, merge=True))
+    await phone.commit(lambda engine: drop_clean_rows(engine, "notes", but=(), upto=2))
+    assert phone.get_document("notes", "a") == ({"server": 1, "ann": 1}, VersionVector({"server": 1, "phone": 1}))
+    await handed_to(phone, "phone.b", "bob", before="ann")
+    assert phone.list_documents("notes") == []
+    await handed_to(phone, "phone", "ann", before="bob")
+    assert [change.data for change in phone.get_pending_changes()] == [{"ann": 1}]
+    assert [document for _, document, _ in phone.list_documents("notes")] == [{"ann": 1}]
 
 
 async def test_what_comes_back_stands_in_front_of_what_its_user_has_made_since(phone: LocalStore) -> None:

@@ -158,7 +158,7 @@ def test_a_store_that_is_damaged_where_everything_begins_is_refused_and_nothing_
 
 def test_what_can_not_be_salvaged_is_said_before_anything_is_done(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
-    with pytest.raises(StorageError, match="there is no SQLite store"):
+    with pytest.raises(StorageError, match="there is no store"):
         salvage_store(path, tmp_path / "new.db")
     fill(path, KEY)
     with pytest.raises(EncryptionError):

@@ -83,6 +83,29 @@ def test_a_document_that_has_moved_on_is_not_sent_for_an_edit(device: Any, serve
     assert (wire.fields, decode(bytes(wire.delta))) == ([], {"n": 2})  # type: ignore[arg-type]
 
 
+def test_the_length_of_the_document_is_recorded_with_an_edit_of_plain_fields(device: Any) -> None:
+    """In bytes, not characters; only updates need it."""
+    device.save("a", {"n": 1, "text": "é"})
+    device.save("a", {"n": 2}, merge=True)
+    device.save("a", {"text": TEXT})
+    device.delete("a")
+    lengths = [change.document_bytes for change in device.batch(100).changes]
+    assert lengths == [0, len(encode({"n": 2, "text": "é"})), len(encode({"text": TEXT})), 0]
+
+
+def test_fields_go_by_the_recorded_length_whatever_the_document_is_now(device: Any, server: Any) -> None:
+    """What came meanwhile made it shorter; the document is not read for it."""
+    device.save("a", {"n": 1, "text": TEXT})
+    device.push_all()
+    device.save("a", {"n": 2, "text": TEXT})
+    device.pull(server.whole("a", {"n": 1}, {"phone": 1, "laptop": 1}))
+    (form,) = device.batch(100, policy=DeltaPolicy(0.5)).forms
+    assert (decode_change(form.text).fields, len(encode({"n": 1}))) == ([], 7)
+    assert form.full_bytes - form.sent_bytes == len(encode({"n": 2, "text": TEXT})) + len(
+        ',"document":,"fields":["n"]'
+    ) - len(',"delta":{"n":2}')
+
+
 VALUES = st.recursive(
     st.none() | st.integers(0, 3) | st.sampled_from(["", "é", "long"]),
     lambda inner: st.dictionaries(st.sampled_from("xyz"), inner, max_size=3),

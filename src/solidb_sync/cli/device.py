@@ -12,6 +12,7 @@ from solidb_sync.client.transport.http_transport import HttpClient
 from solidb_sync.client.transport.transport import Transport, TransportAnswer
 from solidb_sync.errors import ConnectionError, StorageError
 from solidb_sync.storage.local_store import LocalStore
+from solidb_sync.storage.store_path import PathUse, checked_path
 from solidb_sync.storage.stored_engine import engine_for, stored_engine
 
 
@@ -51,6 +52,7 @@ def _place(settings: Settings) -> tuple[str, str]:
 def existing_store(settings: Settings) -> tuple[str, str]:
     """Return path and device id of the store, or raise `StorageError` when there is none yet."""
     path, device_id = _place(settings)
+    path = checked_path(path, PathUse.READ, name="store")
     if stored_engine(path) is None:
         raise StorageError(f"{path}: there is no store; `solidb-sync init`, a first `put` or a first `sync` makes one")
     return path, device_id

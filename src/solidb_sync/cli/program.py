@@ -12,6 +12,7 @@ from solidb_sync.cli.care import backup, salvage, verify
 from solidb_sync.cli.conflicts import conflicts
 from solidb_sync.cli.convert import convert
 from solidb_sync.cli.demo.command import demo
+from solidb_sync.cli.doctor.command import doctor
 from solidb_sync.cli.documents import delete, get, pending, put
 from solidb_sync.cli.index import index
 from solidb_sync.cli.init import init
@@ -48,6 +49,7 @@ for command in (
     explain,
     index,
     convert,
+    doctor,
     verify,
     backup,
     salvage,

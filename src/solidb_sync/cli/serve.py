@@ -14,8 +14,15 @@ from solidb_sync.cli.output import EXIT_DONE, Output
 from solidb_sync.cli.settings import Settings, server_settings
 from solidb_sync.clock import SystemClock
 from solidb_sync.errors import ConfigError, SoliDBError
+from solidb_sync.model.attachment import LENGTH_MAX
 from solidb_sync.protocol.addresses import PORT_DEFAULT
-from solidb_sync.server.config import RETENTION_DAYS_DEFAULT, RETENTION_DAYS_MAX, ServerConfig
+from solidb_sync.protocol.attachments import ATTACHMENT_BYTES_DEFAULT
+from solidb_sync.server.config import (
+    ATTACHMENTS_TOTAL_BYTES_DEFAULT,
+    RETENTION_DAYS_DEFAULT,
+    RETENTION_DAYS_MAX,
+    ServerConfig,
+)
 from solidb_sync.server.storage.sqlite.server_backend import open_key_store
 
 PORT_MAX = 65_535
@@ -38,6 +45,18 @@ SERVER_PACKAGES = ("starlette", "uvicorn")
     "--retention-days",
     type=click.FloatRange(0, RETENTION_DAYS_MAX),
     help="How long deletions are remembered (SOLIDB_RETENTION_DAYS), default 30; devices away for longer fetch anew.",
+)
+@click.option(
+    "--attachment-bytes-max",
+    type=click.IntRange(0, LENGTH_MAX),
+    metavar="BYTES",
+    help="The most bytes of one attachment (SOLIDB_ATTACHMENT_BYTES_MAX), default 1 GiB; 0 takes only empty ones.",
+)
+@click.option(
+    "--attachments-total-bytes-max",
+    type=click.IntRange(0, LENGTH_MAX),
+    metavar="BYTES",
+    help="The most bytes of all attachments of a database (SOLIDB_ATTACHMENTS_TOTAL_BYTES_MAX), default 64 GiB.",
 )
 @click.option(
     "--log-level",
@@ -73,6 +92,8 @@ def _serve(settings: Settings, output: Output) -> None:
         port=settings.whole_number("port", PORT_DEFAULT),
         admin_key=settings.secret("api_key") or "",
         retention_days=settings.number("retention_days", RETENTION_DAYS_DEFAULT),
+        attachment_bytes_max=settings.whole_number("attachment_bytes_max", ATTACHMENT_BYTES_DEFAULT),
+        attachments_total_bytes_max=settings.whole_number("attachments_total_bytes_max", ATTACHMENTS_TOTAL_BYTES_DEFAULT),
     )
 
     def announce(url: str) -> None:

@@ -18,11 +18,13 @@ from solidb_sync.errors import ConfigError
 
 FILE_NAME = "solidb.toml"
 SERVER_TABLE = "server"
+WHOLE_NUMBER_DIGITS_MAX = 16
 SECRET_BYTES_MAX = 64 * 1024
 ENCRYPTION_KEY = "encryption_key"
 SECRET_NAMES = ("api_key", ENCRYPTION_KEY)
 CLIENT_NAMES = ("url", "database", "store", "device_id", "api_key_file", "encryption_key_file", "allow_plain_http")
-SERVER_NAMES = ("data", "host", "port", "api_key_file", "retention_days", "log_level")
+BYTES_NAMES = ("attachment_bytes_max", "attachments_total_bytes_max")
+SERVER_NAMES = ("data", "host", "port", "api_key_file", "retention_days", "log_level", *BYTES_NAMES)
 NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
 
 
@@ -54,7 +56,7 @@ class Settings:
         text = self.find(name)
         if text is None:
             return default
-        if not text.isascii() or not text.isdigit() or len(text) > 9:
+        if not text.isascii() or not text.isdigit() or len(text) > WHOLE_NUMBER_DIGITS_MAX:
             raise ConfigError(f"{name}: expected a whole number, found {text!r}")
         return int(text)
 

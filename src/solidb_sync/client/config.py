@@ -26,7 +26,8 @@ class SyncConfig:
     `collections`: which to sync, empty is all. `conflict_strategy`: how conflicts are decided where nothing else was set.
     `delta_threshold`: share of the whole above which a whole document is sent. `max_pending_changes`: None is no limit; a
     save beyond it raises `StorageFullError`. `attachments`: "eager" fetches the bytes of what documents name as they come,
-    "on_demand" when somebody opens them.
+    "on_demand" when somebody opens them. `conflicts_kept_max`: how many decided conflicts `cleanup()` leaves in the log.
+    `cleanup_interval_secs`: seconds between two `cleanup()`s while it syncs by itself, None to leave them to the app.
     """
 
     database: str | None = None
@@ -42,6 +43,8 @@ class SyncConfig:
     delta_threshold: float = 0.5
     storage_limit_bytes: int | None = None
     max_pending_changes: int | None = None
+    conflicts_kept_max: int = 10_000
+    cleanup_interval_secs: float | None = 3600
     attachments: str = "eager"
 
     def __post_init__(self) -> None:
@@ -49,6 +52,8 @@ class SyncConfig:
         if self.database is not None and (problem := name_problem(self.database)):
             raise ConfigError(f"database: {problem}")
         check_interval("sync_interval_secs", self.sync_interval_secs)
+        if self.cleanup_interval_secs is not None:
+            check_interval("cleanup_interval_secs", self.cleanup_interval_secs)
         _check_integer("batch_size", self.batch_size, 1, CHANGES_PER_BATCH_MAX)
         _check_integer("max_retries", self.max_retries, 0, RETRIES_MAX)
         _check_number("delta_threshold", self.delta_threshold, 0, 1)
@@ -58,6 +63,7 @@ class SyncConfig:
         for name in ("storage_limit_bytes", "max_pending_changes"):
             if getattr(self, name) is not None:
                 _check_integer(name, getattr(self, name), 1, 2**62)
+        _check_integer("conflicts_kept_max", self.conflicts_kept_max, 0, 2**62)
         if self.attachments not in ATTACHMENT_POLICIES:
             raise ConfigError(f"attachments: expected one of {', '.join(ATTACHMENT_POLICIES)}, found {self.attachments!r}")
         if not isinstance(self.conflict_strategy, ConflictStrategy):
@@ -76,7 +82,7 @@ def _names(collections: Iterable[str]) -> tuple[str, ...]:
 
 
 def check_interval(name: str, seconds: object) -> None:
-    """Raise `ConfigError` unless this can be the time between two rounds."""
+    """Raise `ConfigError` unless this can be the time between two rounds, or two cleanups."""
     _check_number(name, seconds, INTERVAL_SECONDS_MIN, INTERVAL_SECONDS_MAX)
 
 

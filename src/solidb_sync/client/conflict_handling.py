@@ -1,6 +1,7 @@
 """Have open conflicts decided by the app: by the function of a `custom` strategy, or by the callbacks of `on_conflict`.
 
-It happens after the commit that logged them, beside the rounds, one conflict after the other. What raises, takes too long or
+It happens beside the rounds, one conflict after the other, when the other side has been fetched: a decision is made over the
+document as the server has it, or it would meet the same conflict again. What raises, takes too long or
 returns something else than a decision leaves its conflict open, is logged, and holds up nothing but the conflicts behind it,
 for a bounded time. Each conflict is offered once in the life of a manager; open ones are offered again after a restart.
 """
@@ -11,6 +12,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from solidb_sync.client.author import Author
@@ -23,8 +25,9 @@ from solidb_sync.errors import InvalidDocumentError, SoliDBError
 from solidb_sync.json_value import JsonDocument, canonical, decode, encode
 from solidb_sync.reconcile.resolution import MERGE, Choice
 from solidb_sync.reconcile.strategy import Strategy
+from solidb_sync.storage.conflict_log import has_arrived
 from solidb_sync.storage.edits import Minted
-from solidb_sync.storage.engine import StorageEngine
+from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.hybrid_stamps import next_device_stamp
 from solidb_sync.storage.local_store import LocalStore
 from solidb_sync.storage.records import StoredConflict
@@ -62,6 +65,7 @@ class ConflictHandling:
         self._callbacks: list[ConflictCallback] = []
         self._waiting: deque[Conflict] = deque()
         self._offered: set[str] = set()
+        self._early: dict[str, StoredConflict] = {}
         self._task: asyncio.Task[None] | None = None
 
     def add_callback(self, callback: ConflictCallback) -> Callable[[], None]:
@@ -75,9 +79,15 @@ class ConflictHandling:
         return remove
 
     def offer(self, conflicts: Iterable[StoredConflict]) -> None:
-        """Offer conflicts that were just logged, and those that were open before and nobody has been asked about."""
-        for stored in conflicts:
-            if stored.id not in self._offered and self._has_a_judge(stored):
+        """Offer conflicts that were just logged, and those that were open before and nobody has been asked about.
+
+        One whose other side has not been fetched waits for a later call; there is one after every answer.
+        """
+        asked = {**self._early, **{stored.id: stored for stored in conflicts}}
+        wanted = [stored for stored in asked.values() if stored.id not in self._offered and self._has_a_judge(stored)]
+        self._early = self._store.view(partial(_not_arrived, conflicts=wanted)) if wanted else {}
+        for stored in wanted:
+            if stored.id not in self._early:
                 self._offered.add(stored.id)
                 self._waiting.append(public_conflict(stored))
         if self._waiting and (self._task is None or self._task.done()):
@@ -165,6 +175,10 @@ class ConflictHandling:
             self._states.look_at([(resolved.conflict.collection, resolved.conflict.key)])
             self._saved()
         return resolved
+
+
+def _not_arrived(reader: EngineReader, conflicts: list[StoredConflict]) -> dict[str, StoredConflict]:
+    return {stored.id: stored for stored in conflicts if not has_arrived(reader, stored)}
 
 
 def _choice(answer: Any) -> Choice | None:

@@ -77,13 +77,20 @@ class ServerCalls:
         reset: bool = False,
         known: Sequence[str] = (),
         settings: ClientSettings | None = None,
+        again: bool = False,
     ) -> RegisterAnswer:
-        """Tell the server this device's settings; None leaves those it has.
+        """Tell the server this device's settings, `again` when nothing else was told since; None leaves those it has.
 
         With `reset` ask for a new incarnation in place of `actor`, and which of the `known` change ids it has applied.
         """
         request = RegisterRequest(
-            client_id=client_id, protocol=PROTOCOL, actor=actor, reset=reset, known=list(known), settings=settings
+            client_id=client_id,
+            protocol=PROTOCOL,
+            actor=actor,
+            reset=reset,
+            known=list(known),
+            settings=settings,
+            again=again,
         )
         path = endpoints.path_for(endpoints.CLIENTS, self.database)
         answer = await self._post(path, encode_message(request))

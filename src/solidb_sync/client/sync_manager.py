@@ -26,6 +26,7 @@ from solidb_sync.client.manager.quarantine import QuarantineMethods
 from solidb_sync.client.manager.queries import QueryMethods
 from solidb_sync.client.manager.replicated_fields import ReplicatedFieldMethods
 from solidb_sync.client.manager.space import SpaceMethods
+from solidb_sync.client.periodic_cleanup import clean_up_for_ever
 from solidb_sync.client.transport.transport import Transport
 from solidb_sync.errors import ConfigError
 from solidb_sync.storage.local_store import LocalStore
@@ -85,6 +86,9 @@ class SyncManager(
         if self._config.auto_sync:
             self._tasks.append(asyncio.create_task(self._loop.run(), name="sync rounds"))
             self._tasks.append(asyncio.create_task(self._lane.run(), name="sync attachments"))
+            if self._config.cleanup_interval_secs is not None:
+                cleaning = clean_up_for_ever(self.cleanup, interval_seconds=self._config.cleanup_interval_secs)
+                self._tasks.append(asyncio.create_task(cleaning, name="cleanup"))
             self._listen()
         return self._commands
 

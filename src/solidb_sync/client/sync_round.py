@@ -39,7 +39,7 @@ from solidb_sync.client.server_calls import ServerCalls
 from solidb_sync.client.sync_events import SyncEventKind, SyncEvents
 from solidb_sync.client.sync_states import SyncStates
 from solidb_sync.client.too_large import is_undividable, set_too_large_aside
-from solidb_sync.client.wanted_settings import WantedSettings, wanted_settings
+from solidb_sync.client.wanted_settings import WantedSettings, has_registered, note_registered, wanted_settings
 from solidb_sync.errors import ProtocolError, ResyncRequiredError, ServerError, StorageError
 from solidb_sync.protocol.client_settings import DEFAULT_SETTINGS
 from solidb_sync.protocol.limits import KNOWN_IDS_MAX, PROTOCOL, PULL_CHANGES_DEFAULT
@@ -467,7 +467,11 @@ class SyncRound:
         self._registrations += 1
         if self._registrations > REGISTRATIONS_PER_ROUND_MAX:
             raise ProtocolError(f"the server did not take the settings it was told {REGISTRATIONS_PER_ROUND_MAX} times")
-        await self._server.register(self._store.client_id, settings=self._wanted.settings)
+        wanted = self._wanted
+        again = self._store.view(lambda reader: has_registered(reader, wanted))
+        await self._server.register(self._store.client_id, settings=wanted.settings, again=again)
+        if not again:
+            await self._store.commit(lambda engine: note_registered(engine, wanted))
 
     async def _begin_incarnation(self) -> None:
         """Go on under a new actor: this store's history and the server's have parted (restored or copied store)."""

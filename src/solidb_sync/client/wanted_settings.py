@@ -14,13 +14,15 @@ from solidb_sync.json_value import decode, encode
 from solidb_sync.model.delta_policy import DeltaPolicy
 from solidb_sync.protocol.client_settings import settings_hash, settings_text
 from solidb_sync.protocol.messages import ClientSettings
-from solidb_sync.storage.engine import EngineReader
+from solidb_sync.storage.engine import EngineReader, StorageEngine
 
 STRATEGY_SETTING = "strategy:"
 """The settings of a store whose name begins so hold the strategy of the collection named behind it."""
 WHOLE_SETTING = "whole:"
 """The same for collections whose documents are sent whole, instead of their changed fields."""
 THRESHOLD_SETTING = "delta_threshold"
+REGISTERED_SETTING = "registered"
+"""The setting of a store that holds the client id and the hash of the settings it has registered last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +53,17 @@ def wanted_settings(reader: EngineReader, config: SyncConfig) -> WantedSettings:
         filters=wanted_filters(reader, wanted_scope(reader, config.collections)),
     )
     return WantedSettings(settings, settings_hash(settings_text(settings)))
+
+
+def has_registered(reader: EngineReader, wanted: WantedSettings) -> bool:
+    """Return whether this store has registered these settings, and no others since: then another goes by its name."""
+    return reader.setting(REGISTERED_SETTING) == _registered(reader, wanted)
+
+
+def note_registered(engine: StorageEngine, wanted: WantedSettings) -> None:
+    """Note which settings this store has registered."""
+    engine.put_setting(REGISTERED_SETTING, _registered(engine, wanted))
+
+
+def _registered(reader: EngineReader, wanted: WantedSettings) -> str:
+    return encode([reader.replica().client_id, wanted.hash]).decode()

@@ -349,7 +349,7 @@ class RegisterRequest(Struct, omit_defaults=True):
 
     `reset` asks for a new incarnation in place of `actor`, which is fenced: a request of it that comes late has no effect.
     `known` are pending change ids; the answer says which of them were applied already. `settings` take the place of those
-    the server has; without them those stay.
+    the server has; without them those stay. `again`: this device has registered them before, and no others since.
     """
 
     client_id: str
@@ -358,6 +358,7 @@ class RegisterRequest(Struct, omit_defaults=True):
     reset: bool = False
     known: list[str] = []
     settings: ClientSettings | None = None
+    again: bool = False
 
 
 class RegisterAnswer(Struct):

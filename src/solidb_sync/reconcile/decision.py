@@ -52,6 +52,8 @@ class Edit:
     document: JsonDocument | None = None
     delta: Delta | None = None
     stamp: str = ""
+    closes: bool = False
+    """True for an edit by which somebody decides a conflict that is open."""
     only_closes: bool = False
     """True for an edit that writes nothing: it closes a conflict in favour of what is there."""
 
@@ -76,7 +78,8 @@ class Clash:
 
     `present` is the version that was there, `arrived` the document with the whole edit (None: deleted). `paths` are those
     both wrote and `written` all that the edit wrote; both are empty when the whole document is at stake. `lost` are the
-    paths at which the arriving edit is not in the document now, when `winner` is BOTH.
+    paths at which the arriving edit is not in the document now, when `winner` is BOTH. `merged` are those it wrote beside
+    the ones that were left open.
     """
 
     present: Version
@@ -85,6 +88,7 @@ class Clash:
     paths: tuple[Path, ...] = ()
     written: tuple[Path, ...] = ()
     lost: tuple[Path, ...] = ()
+    merged: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,15 @@ class _Meeting:
     seq: int
     knows_all: bool
     law: Law
+
+    @property
+    def knows_writes(self) -> bool:
+        """True when the author had seen all that is in the document.
+
+        That is enough for an edit that closes a conflict: what it had not seen was overruled or is open itself. Two that
+        decide at once would otherwise be in conflict with each other for ever, and neither decision taken.
+        """
+        return self.knows_all or (self.edit.closes and self.current.dots.latest_unseen(self.edit.base) is None)
 
     def side(self, side: Side) -> Side:
         """Return whose side is taken of the whole document, with the stamps compared."""
@@ -159,7 +172,7 @@ def _first_version(edit: Edit, seq: int, trusted_base: VersionVector) -> Decisio
 
 def _deleted(meeting: _Meeting) -> Decision:
     current = meeting.current
-    if meeting.knows_all or current.document is None:
+    if meeting.knows_writes or current.document is None:
         return _replaced(meeting, None, clash=None)
     side = meeting.side(meeting.law.deletion_of_edited)
     if side is Side.ARRIVING:
@@ -171,7 +184,7 @@ def _revived(meeting: _Meeting) -> Decision | None:
     current, edit = meeting.current, meeting.edit
     if edit.document is None:
         return None
-    if meeting.knows_all:
+    if meeting.knows_writes:
         return _replaced(meeting, edit.document, clash=None)
     side = meeting.side(meeting.law.edit_of_deleted)
     if side is Side.ARRIVING:
@@ -227,6 +240,7 @@ def _held_back(meeting: _Meeting, document: JsonDocument, written: Delta, clash:
     kept = written.without(set(clash.paths))
     if not kept:
         return _left_as_it_is(meeting, clash)
+    clash = replace(clash, merged=tuple(kept.paths()))
     dots = _dots_after(meeting.current.dots, list(kept.paths()), meeting)
     after, _ = lay_over(document, kept, meeting.edit.document)
     return Decision(Version(after, meeting.vector, dots), is_fast_forward=False, clash=clash)

@@ -19,12 +19,15 @@ class Side:
     written: tuple[str, ...]
 
 
-def joined(older: Side, newer: Side) -> Side:
-    """Return the newer side with what the older one wrote, except where the newer one wrote as well."""
+def joined(older: Side, newer: Side, merged: tuple[str, ...] = ()) -> Side:
+    """Return the newer side with what the older one wrote, except where the newer edit wrote as well.
+
+    `merged`: where that did so beside its side of the conflict.
+    """
     if newer.document is None or not newer.written or older.document is None or not older.written:
         return Side(newer.document, ())
     document, written = newer.document, list(newer.written)
-    newer_paths = [parse_path(text) for text in newer.written]
+    newer_paths = [parse_path(text) for text in (*newer.written, *merged)]
     for text in older.written:
         path = parse_path(text)
         if any(paths_overlap(path, other) for other in newer_paths):

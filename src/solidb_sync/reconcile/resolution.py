@@ -80,7 +80,7 @@ def taken_back(overruled: Side, current: JsonDocument | None) -> JsonDocument | 
 def undone(sides: Sides, current: JsonDocument | None) -> JsonDocument | None:
     """Return the document with the side brought back that a strategy has overruled, or somebody who left all as it was."""
     match sides.winner:
-        case "remote":
+        case "remote" | "merged":  # what was merged into the very document that was there overruled the arriving edit
             return _with_side(current, sides.local)
         case "both" if current is not None:
             won = tuple(path for path in sides.remote.written if path not in sides.lost)

@@ -67,7 +67,7 @@ def apply_changes(session: WriteSession, call: SyncCall, now_ms: int) -> PushOut
         changes = proposed_changes(call.changes.wires, call.client_id)
     else:
         changes = call.changes
-    working = WorkingSet(session, head, actor, now_ms, stored=call.stored)
+    working = WorkingSet(session, head, actor, now_ms, stored=call.stored, settings_hash=call.named_settings)
     working.load(changes)
     replica = replica_reset(call, actor, begins_with_known=_begins_with_known(working, call, changes))
     if replica is None and actor.is_fenced and not all(change.id in working.known for change in changes):
@@ -77,16 +77,27 @@ def apply_changes(session: WriteSession, call: SyncCall, now_ms: int) -> PushOut
             _skipped(changes), replica=replica, highest=actor.highest, newest=head.newest, pushes=actor.pushes
         )
     outcome = _apply_in_order(working, changes, call.acknowledged)
-    outcome.conflicts += session.conflicts_of(
-        [result.change_id for result in outcome.results if result.original == "conflict"]
-    )
     working.finish(call.client_id)
+    outcome.conflicts = _conflicts_in_order(session, outcome)
     outcome.highest, outcome.newest, outcome.pushes = working.highest, working.newest, working.pushes
     outcome.newest_before = head.newest
     outcome.is_news = working.newest > head.newest
     if outcome.is_news:
         take_into_views(session, call.client_id, after=head.newest)
     return outcome
+
+
+def _conflicts_in_order(session: WriteSession, outcome: PushOutcome) -> list[ConflictRecord]:
+    """Return the conflicts of a push as they stand after it, those met in an earlier sending too, in the order of changes.
+
+    A later one about the same document takes the place of an earlier one: in another order, its device would take the
+    wrong one for open.
+    """
+    again = [result.change_id for result in outcome.results if result.original == "conflict"]
+    if not again:
+        return outcome.conflicts
+    known = {record.change_id: record for record in [*outcome.conflicts, *session.conflicts_of(again)]}
+    return [known[result.change_id] for result in outcome.results if result.change_id in known]
 
 
 def _apply_plain(
@@ -99,7 +110,7 @@ def _apply_plain(
         or replica_reset(call, actor)
         or session.unsettled(call.actor)
         or not dropped_since(session, call.stored).isdisjoint(batch.collections)
-        or StrategyChoice.of(session, call.client_id).goes_by_stamps(batch.collections)
+        or StrategyChoice.of(session, call.client_id, call.named_settings).goes_by_stamps(batch.collections)
     ):
         return None
     if not session.add_new_documents(batch.text, batch.collections, actor=call.actor, newest=head.newest, now_ms=now_ms):
@@ -273,7 +284,7 @@ def _record(working: WorkingSet, verdict: Verdict, outcome: PushOutcome) -> None
     if change.resolves and status in APPLIED_STATUSES:
         working.resolve_conflicts(change, verdict.seq)
     if verdict.conflict is not None:
-        outcome.conflicts.append(working.add_conflict(verdict.conflict))
+        outcome.conflicts.append(working.add_conflict(verdict.conflict, verdict.merged))
     if "applied" in (status, verdict.original) and verdict.dot.actor == working.actor:
         first, last = outcome.reported
         counter = verdict.dot.counter

@@ -15,8 +15,9 @@ from solidb_sync.protocol.limits import SETTINGS_BYTES_MAX, SETTINGS_ENTRIES_MAX
 from solidb_sync.protocol.messages import ClientSettings
 from solidb_sync.protocol.names import name_problem
 from solidb_sync.reconcile.strategy import STRATEGY_NAMES
+from solidb_sync.server.live_copies import settings_named
 from solidb_sync.server.refusals import bad_request, filter_refused, too_large
-from solidb_sync.server.storage.backend import ReadSession, WriteSession
+from solidb_sync.server.storage.backend import ReadSession
 from solidb_sync.server.storage.records import StoredSettings
 from solidb_sync.server.sync_request import SyncCall
 
@@ -57,23 +58,20 @@ def _check_strategy(field: str, strategy: str) -> None:
 
 def must_register(session: ReadSession, call: SyncCall) -> bool:
     """Return whether a device names other settings than the server holds of it."""
-    return bool(call.protocol) and session.settings(call.client_id).hash != call.settings
-
-
-def save_settings(session: WriteSession, client_id: str, settings: StoredSettings) -> None:
-    """Keep the settings of a device."""
-    if session.settings(client_id) != settings:
-        session.save_settings(client_id, settings)
+    return bool(call.protocol) and settings_named(session, call.client_id, call.settings) is None
 
 
 def delta_policy(session: ReadSession, call: SyncCall) -> DeltaPolicy:
     """Return when a device wants fields, and when whole documents; by hand, whatever is shorter."""
     if not call.protocol:
         return DeltaPolicy(1.0)
-    settings = settings_of(session, call.client_id) if call.settings else DEFAULT_SETTINGS
+    settings = settings_of(session, call.client_id, call.named_settings)
     return DeltaPolicy(settings.delta_threshold, frozenset(settings.whole))
 
 
-def settings_of(session: ReadSession, client_id: str) -> ClientSettings:
-    """Return the settings a device has registered with."""
-    return parse_settings(session.settings(client_id).text)
+def settings_of(session: ReadSession, client_id: str, settings_hash: str | None) -> ClientSettings:
+    """Return the settings that a request goes by, by their hash; without one, or one unknown, those registered last."""
+    if settings_hash == "":
+        return DEFAULT_SETTINGS
+    named = settings_named(session, client_id, settings_hash) or session.settings(client_id)
+    return parse_settings(named.text)

@@ -64,9 +64,12 @@ def _version(document: object | None, vector: object, timestamp: str) -> str:
     return encode(WireVersion(Raw(encode(document)), version_vector, timestamp)).decode()
 
 
-def taking_the_place_of(older: ConflictRecord, newer: ConflictRecord) -> ConflictRecord:
-    """Return an open conflict that also stands for an older one about the same document."""
-    side = joined(_side(older), _side(newer))
+def taking_the_place_of(older: ConflictRecord, newer: ConflictRecord, merged: tuple[str, ...]) -> ConflictRecord:
+    """Return an open conflict that also stands for an older one about the same document.
+
+    At the paths of the newer edit that were `merged` into the document, what the older one wrote is out of date.
+    """
+    side = joined(_side(older), _side(newer), merged)
     local = _versions.decode(newer.local)
     if side.document is not None:
         local = msgspec.structs.replace(local, document=Raw(encode(side.document)))

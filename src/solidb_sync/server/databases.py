@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -17,6 +19,9 @@ Result = TypeVar("Result")
 
 SMALL_READ_ENTRIES = 64
 """A read of at most this many documents is done at once, a longer one on the reader thread."""
+
+WRITTEN_AT_ONCE_MAX = 16
+"""The notes of how many databases are written side by side at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +91,12 @@ class Databases:
 
     async def write_all_notes(self) -> None:
         """Write every note that is not written yet; for the end."""
-        for name, notes in self._notes.items():
-            database = self.find(name, create=False) if notes.unwritten() else None
+        names = [name for name, notes in self._notes.items() if notes.unwritten()]
+        for first in range(0, len(names), WRITTEN_AT_ONCE_MAX):
+            await asyncio.gather(*map(self._write_notes, names[first : first + WRITTEN_AT_ONCE_MAX]))
+
+    async def _write_notes(self, name: str) -> None:
+        with contextlib.suppress(StorageError):
+            database = self.find(name, create=False)
             if database is not None:
-                try:
-                    await database.write(lambda _: None)
-                except StorageError:
-                    continue
+                await database.write(lambda _: None)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from solidb_sync.json_value import DEPTH_MAX, DOCUMENT_BYTES_MAX, decode, depth_exceeds, encode
 from solidb_sync.model.crdt.field_states import FieldProblem, states_text
+from solidb_sync.model.delta import path_text
 from solidb_sync.model.field_dots import SERVER_ACTOR
 from solidb_sync.model.hybrid_clock import clamped, stamp_text
 from solidb_sync.model.version_vector import COUNTER_MAX, Dot, VersionVector
@@ -40,6 +41,8 @@ class Verdict:
     original: str = ""
     error: ChangeError | None = None
     conflict: ConflictRecord | None = None
+    merged: tuple[str, ...] = ()
+    """What the edit wrote beside the paths of its conflict, and is in the document."""
 
 
 def judge_change(working: WorkingSet, change: ProposedChange, *, own_entry: int) -> Verdict:
@@ -114,7 +117,7 @@ def decide_change(working: WorkingSet, change: ProposedChange, dot: Dot) -> Verd
     ):
         decision = replace(decision, is_fast_forward=False)
     body = None if decision.version.document is None else encode(decision.version.document).decode()
-    error = _result_error(change, decision, body)
+    error = None if edit.only_closes else _result_error(change, decision, body)  # that makes nothing larger
     if error is not None:
         return Verdict(change, dot, "rejected", error=error)
     if change.stamp or edit.stamp:
@@ -134,7 +137,8 @@ def decide_change(working: WorkingSet, change: ProposedChange, dot: Dot) -> Verd
         client_id=working.client_id,
         times=(current_ms or working.now_ms, working.now_ms),
     )
-    return Verdict(change, dot, "conflict", seq=seq, conflict=conflict)
+    merged = tuple(path_text(path) for path in decision.clash.merged)
+    return Verdict(change, dot, "conflict", seq=seq, conflict=conflict, merged=merged)
 
 
 def _trusted(working: WorkingSet, current: Version | None, known: VersionVector) -> VersionVector:
@@ -162,11 +166,12 @@ def _edit(working: WorkingSet, change: ProposedChange, dot: Dot, strategy: Strat
     stamp = ""
     if strategy is Strategy.LAST_STAMP_WINS:
         stamp = clamped(change.stamp or stamp_text(working.now_ms), now_ms=working.now_ms)
-    only_closes = bool(change.resolves) and edit.delta is not None and not (edit.delta or change.operations)
+    closes = bool(change.resolves)
+    only_closes = closes and edit.delta is not None and not (edit.delta or change.operations)
     base = working.known_base(change.name, edit.base)
-    if base is edit.base and not (stamp or only_closes):
+    if base is edit.base and not (stamp or closes):
         return edit
-    return replace(edit, base=base, stamp=stamp, only_closes=only_closes)
+    return replace(edit, base=base, stamp=stamp, closes=closes, only_closes=only_closes)
 
 
 def _result_error(change: ProposedChange, decision: Decision, body: str | None) -> ChangeError | None:

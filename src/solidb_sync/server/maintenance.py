@@ -63,6 +63,7 @@ def maintain_portion(session: WriteSession, *, now_ms: int, retention_ms: int) -
     stable = newest if least is None else min(least, newest)
     tombstones = session.old_tombstones(upto=stable, deleted_before_ms=now_ms - retention_ms, limit=DOCUMENTS_AT_ONCE)
     session.drop_tombstones(tombstones)
+    session.forget_copies(noticed_before_ms=now_ms - retention_ms)
     after = session.compacted()
     shortened: list[Knowledge] = []
     if stable > after:

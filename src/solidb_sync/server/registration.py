@@ -8,7 +8,8 @@ from solidb_sync.clock import iso_text
 from solidb_sync.protocol.limits import CHANGE_ID_CHARACTERS_MAX, KNOWN_IDS_MAX, PROTOCOLS_SUPPORTED
 from solidb_sync.protocol.messages import RegisterAnswer, RegisterRequest
 from solidb_sync.protocol.names import actor_name
-from solidb_sync.server.client_settings import checked_settings, save_settings
+from solidb_sync.server.client_settings import checked_settings
+from solidb_sync.server.live_copies import replace_settings
 from solidb_sync.server.refusals import bad_request, too_large, unsupported_protocol
 from solidb_sync.server.storage.backend import WriteSession
 from solidb_sync.server.storage.records import ActorState
@@ -53,7 +54,9 @@ def register(session: WriteSession, request: RegisterRequest, now_ms: int) -> Re
         session.save_actor(left._replace(is_fenced=True))
     session.save_incarnation(request.client_id, incarnation)
     if settings is not None:
-        save_settings(session, request.client_id, settings)
+        if request.again and session.settings(request.client_id) != settings:
+            session.note_copies(request.client_id, now_ms)
+        replace_settings(session, request.client_id, settings)
     applied = {
         outcome.change_id: (outcome.actor, outcome.counter, outcome.seq)
         for outcome in session.outcomes(request.known)

@@ -24,6 +24,7 @@ from solidb_sync.server.application import build_app, shut_down
 from solidb_sync.server.config import ServerConfig, check_may_listen
 from solidb_sync.server.http.context import ServerContext
 from solidb_sync.server.maintenance_schedule import maintained
+from solidb_sync.server.open_files import ask_for_open_files
 from solidb_sync.server.storage.sqlite.server_backend import open_sqlite_backend
 
 GRACE_SECONDS = 3
@@ -52,6 +53,7 @@ def serve(
     Raises `ConfigError` when it may not or cannot listen there, `StorageError` when the files can't be opened.
     """
     clock = clock or SystemClock()
+    ask_for_open_files()
     backend = open_sqlite_backend(config.data_dir, clock=clock, random_bytes=random_bytes)
     try:
         check_may_listen(config, has_keys=bool(backend.api_keys()))

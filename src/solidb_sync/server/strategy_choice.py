@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from solidb_sync.protocol.client_settings import parse_settings
 from solidb_sync.protocol.messages import ClientSettings
 from solidb_sync.reconcile.strategy import Strategy
+from solidb_sync.server.client_settings import settings_of
 from solidb_sync.server.storage.backend import ReadSession
 
 
@@ -19,9 +19,9 @@ class StrategyChoice:
     settings: ClientSettings
 
     @classmethod
-    def of(cls, session: ReadSession, client_id: str) -> StrategyChoice:
-        """Read what holds for a client."""
-        return cls(session.policies(), parse_settings(session.settings(client_id).text))
+    def of(cls, session: ReadSession, client_id: str, settings_hash: str | None = None) -> StrategyChoice:
+        """Read what holds for a client by the settings of this hash, or those it registered last."""
+        return cls(session.policies(), settings_of(session, client_id, settings_hash))
 
     def of_collection(self, collection: str) -> Strategy:
         """Return the strategy for a collection."""

@@ -69,6 +69,11 @@ class SyncCall:
     view_base: ViewBase | None
 
     @property
+    def named_settings(self) -> str | None:
+        """The hash of the settings it goes by, None for a request by hand: those that its client registered last."""
+        return self.settings if self.protocol else None
+
+    @property
     def deltas_since(self) -> int:
         """The sequence that deltas are relative to, 0 for whole documents; by hand nobody knows better than the cursor."""
         if self.is_full:

@@ -45,7 +45,11 @@ async def sync_round(
             doorbell.ring(database.name, news, call.client_id, commit)
             if database.backend.reads_in_threads:
                 await asyncio.sleep(0)  # the listeners go first: the author's answer can wait for their few bytes
-    standing = await database.read(lambda session: _standing(session, call))
+    limit = call.limit if can_pull else 0
+    is_inline = not database.backend.reads_in_threads
+    standing, query, plain = await database.read(
+        lambda session: _stand_and_pull(session, call, outcome, limit=limit, is_inline=is_inline)
+    )
     head, replica = standing.head, outcome.replica or standing.replica
     if outcome.must_register or standing.must_register:
         return _asking_to_register(call, head, clock)
@@ -53,23 +57,11 @@ async def sync_round(
         outcome.highest, outcome.pushes = standing.actor.highest, standing.actor.pushes
     if replica is not None:
         return _answer(call, head, Page([], call.cursor, False, head.newest), outcome, replica, clock)
-    query = PullQuery(
-        cursor=call.cursor,
-        limit=call.limit if can_pull else 0,
-        collections=call.collections,
-        echo=NO_ECHO if standing.has_resets else Echo(call.actor, call.acknowledged, *outcome.reported),
-        since=call.deltas_since,
-        excluded=call.excluded,
-        wants_both=not call.protocol,
-        policy=standing.policy,
-        has_resets=standing.has_resets,
-    )
-    if standing.views is not None and query.limit:
-        pulled = await pull_selected(database, standing.views, query, caught_up=call.caught_up)
+    if plain is not None:
+        pulled, (resolved, resets) = Pulled(plain[0]), plain[1]
     else:
-        is_small = standing.is_small or not query.limit
-        pulled = Pulled(await _page(database, call.client_id, query, head, is_small=is_small))
-    resolved, resets = await _events(database, call, pulled.page.cursor)
+        pulled = await _pull(database, call, query, standing, clock.now_ms())
+        resolved, resets = await _read_events(database, call, pulled.page.cursor)
     database.notes.note(call)
     await database.write_notes_when_due()
     answer = _answer(call, head, pulled.page, outcome, None, clock)
@@ -78,16 +70,52 @@ async def sync_round(
     return answer
 
 
-async def _events(database: Database, call: SyncCall, upto: int) -> tuple[list[str], list[str] | UnsetType]:
-    """Return the conflicts settled, and the collections reset, in the stretch of the log which a device's page is about."""
+_Events = tuple[list[str], list[str] | UnsetType]
+"""The conflicts settled, and the collections reset, in the stretch of the log which a device's page is about."""
+
+
+def _stand_and_pull(
+    session: ReadSession, call: SyncCall, outcome: PushOutcome, *, limit: int, is_inline: bool
+) -> tuple[_Standing, PullQuery, tuple[Page, _Events] | None]:
+    """Return where a device stands and what it asks for; and the page at once, on the same snapshot, where it is plain.
+
+    It is not when the answer has none, when it goes by views, or when it is long and can be read beside the event loop.
+    """
+    standing = _standing(session, call)
+    query = _query(call, standing, outcome, limit)
+    has_page = not (outcome.must_register or standing.must_register or outcome.replica or standing.replica)
+    is_plain = not limit or (standing.views is None and (standing.is_small or is_inline))
+    if not (has_page and is_plain):
+        return standing, query, None
+    page = collect_changes(session, query)
+    return standing, query, (page, _events(session, call, page.cursor))
+
+
+def _query(call: SyncCall, standing: _Standing, outcome: PushOutcome, limit: int) -> PullQuery:
+    return PullQuery(
+        cursor=call.cursor,
+        limit=limit,
+        collections=call.collections,
+        echo=NO_ECHO if standing.has_resets else Echo(call.actor, call.acknowledged, *outcome.reported),
+        since=call.deltas_since,
+        excluded=call.excluded,
+        wants_both=not call.protocol,
+        policy=standing.policy,
+        has_resets=standing.has_resets,
+    )
+
+
+def _events(session: ReadSession, call: SyncCall, upto: int) -> _Events:
     if upto <= call.cursor:
         return [], UNSET
+    settled = session.settled_since(call.client_id, after=call.cursor, upto=upto)
+    return [conflict_id(change_id) for change_id in settled], resets_for(session, call, upto)
 
-    def read(session: ReadSession) -> tuple[list[str], list[str] | UnsetType]:
-        settled = session.settled_since(call.client_id, after=call.cursor, upto=upto)
-        return [conflict_id(change_id) for change_id in settled], resets_for(session, call, upto)
 
-    return await database.read(read)
+async def _read_events(database: Database, call: SyncCall, upto: int) -> _Events:
+    if upto <= call.cursor:
+        return [], UNSET
+    return await database.read(lambda session: _events(session, call, upto))
 
 
 async def _news(database: Database, outcome: PushOutcome, doorbell: Doorbell, clock: Clock) -> News:
@@ -98,15 +126,17 @@ async def _news(database: Database, outcome: PushOutcome, doorbell: Doorbell, cl
     return await database.read(lambda session: news_page(session, outcome.newest_before, clock.now_ms()))
 
 
-async def _page(database: Database, client_id: str, query: PullQuery, head: Head, *, is_small: bool) -> Page:
-    if is_small or not database.backend.reads_in_threads:
-        return await database.read(lambda session: collect_changes(session, query), is_small=is_small)
-    return await database.ahead.page(
-        client_id,
+async def _pull(database: Database, call: SyncCall, query: PullQuery, standing: _Standing, now_ms: int) -> Pulled:
+    """Read what goes by views, or is long, beside whatever else the server does."""
+    if standing.views is not None:
+        return await pull_selected(database, standing.views, query, caught_up=call.caught_up, now_ms=now_ms)
+    page = await database.ahead.page(
+        call.client_id,
         query,
-        newest=head.newest,
+        newest=standing.head.newest,
         read=lambda wanted: database.read(lambda session: collect_changes(session, wanted), is_small=False),
     )
+    return Pulled(page)
 
 
 class _Standing(NamedTuple):

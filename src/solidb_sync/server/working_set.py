@@ -45,7 +45,16 @@ HELD_BYTES_MAX = 16 * 1024 * 1024
 class WorkingSet:
     """The state of one push."""
 
-    def __init__(self, session: WriteSession, head: Head, actor: ActorState, now_ms: int, *, stored: int = 0) -> None:
+    def __init__(
+        self,
+        session: WriteSession,
+        head: Head,
+        actor: ActorState,
+        now_ms: int,
+        *,
+        stored: int = 0,
+        settings_hash: str | None = None,
+    ) -> None:
         self._session = session
         self._head = head
         self._began_with = actor
@@ -81,6 +90,7 @@ class WorkingSet:
         self._stamp = head.stamp
         self._open: dict[DocumentName, ConflictRecord] = {}
         self._stored = stored
+        self._settings_hash = settings_hash
         self._dropped: set[str] | None = None
         self._resets: dict[str, int] | None = None
         self._overruled: set[DocumentName] | None = None
@@ -200,20 +210,23 @@ class WorkingSet:
     def strategy(self, collection: str) -> Strategy:
         """Return the strategy by which this client's conflicts in a collection are decided."""
         if self._strategies is None:
-            self._strategies = StrategyChoice.of(self._session, self.client_id)
+            self._strategies = StrategyChoice.of(self._session, self.client_id, self._settings_hash)
         return self._strategies.of_collection(collection)
 
     def note_stamp(self, stamp: str) -> None:
         """Remember the latest stamp, so that devices can go on from it."""
         self._stamp = max(self._stamp, stamp)
 
-    def add_conflict(self, conflict: ConflictRecord) -> ConflictRecord:
-        """Take a conflict into the log, an open one in the place of an older one; returns it as it was taken."""
+    def add_conflict(self, conflict: ConflictRecord, merged: tuple[str, ...] = ()) -> ConflictRecord:
+        """Take a conflict into the log, an open one in the place of an older one; returns it as it was taken.
+
+        `merged` are the paths that its edit wrote and the document took.
+        """
         name = conflict.collection, conflict.key
         if conflict.status == PENDING:
             older = self._open.get(name) or self._session.open_conflict(self.client_id, name)
             if older is not None:
-                conflict = taking_the_place_of(older, conflict)
+                conflict = taking_the_place_of(older, conflict, merged)
                 self._settle_conflict(SettledConflict(conflict.seq, REPLACED, older.change_id))
             self._open[name] = conflict
         self.writes.conflicts.append(conflict)

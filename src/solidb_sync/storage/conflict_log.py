@@ -18,7 +18,7 @@ from solidb_sync.protocol.messages import WireConflict, WireVersion
 from solidb_sync.reconcile.joined_sides import Side
 from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.overlay import base_states, fold
-from solidb_sync.storage.records import StoredConflict
+from solidb_sync.storage.records import StoredChange, StoredConflict
 from solidb_sync.storage.text_forms import decode_change
 
 AUTO_RESOLVED, PENDING, RESOLVED, REPLACED, UNDONE = "auto_resolved", "pending", "resolved", "replaced", "undone"
@@ -29,6 +29,14 @@ _versions = msgspec.json.Decoder(WireVersion)
 def is_own(conflict: StoredConflict) -> bool:
     """Return whether an entry is of the user who is signed in; others' have their client id and a slash in the status."""
     return "/" not in conflict.status
+
+
+def has_arrived(reader: EngineReader, conflict: StoredConflict) -> bool:
+    """Return whether the document is here as the server has it since a conflict; it may come in a later answer.
+
+    Until then this device shows the document without the other side, and a decision would be made over the wrong one.
+    """
+    return all(change.change_id != conflict.change_id for change in reader.changes_of(conflict.collection, conflict.key))
 
 
 def record_conflicts(engine: StorageEngine, conflicts: list[WireConflict], stamp: str) -> list[StoredConflict]:
@@ -58,6 +66,22 @@ def close_conflicts(engine: StorageEngine, ids: Iterable[str]) -> None:
         stored = engine.conflict(known)
         if stored is not None and stored.status == PENDING:
             engine.put_conflict(replace(stored, status=RESOLVED))
+
+
+def reopen_conflicts(engine: StorageEngine, dropped: Iterable[StoredChange]) -> None:
+    """Open the conflicts again that these changes were to settle: they were refused and are given up, so nothing has.
+
+    Where a newer one is open about the document, that stands for both at the server.
+    """
+    for change in dropped:
+        if '"resolves"' not in change.wire:
+            continue
+        for known in decode_change(change.wire).resolves:
+            stored = engine.conflict(known)
+            if stored is not None and stored.status == RESOLVED:
+                place = stored.collection, stored.key
+                is_replaced = any((other.collection, other.key) == place for other in engine.open_conflicts())
+                engine.put_conflict(replace(stored, status=REPLACED if is_replaced else PENDING, winner="", lost="[]"))
 
 
 def _stored(engine: EngineReader, conflict: WireConflict, stamp: str, older: StoredConflict | None) -> StoredConflict:

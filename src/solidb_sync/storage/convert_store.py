@@ -36,6 +36,7 @@ from solidb_sync.storage.sqlite.sealed_location import location_of_new
 from solidb_sync.storage.sqlite.sqlite_engine import SqliteEngine
 from solidb_sync.storage.store_content import differences
 from solidb_sync.storage.store_lock import StoreLock
+from solidb_sync.storage.store_path import PathUse, checked_path
 from solidb_sync.storage.stored_engine import stored_engine
 
 FILE_ENGINES = ("sqlite", "rocksdb")
@@ -53,13 +54,17 @@ class Converted:
     records: int
 
 
-def convert_store(source: str, target: str, engine: str, *, clock: Clock | None = None) -> Converted:
+def convert_store(
+    source: str | os.PathLike[str], target: str | os.PathLike[str], engine: str, *, clock: Clock | None = None
+) -> Converted:
     """Move the store at `source` into a new one at `target`; nobody may have either open.
 
     Raises `StoreLockedError` when a process has it open, `StorageError` when there is no store or the target exists,
     `StorageCorruptError` when the copy is not the same; the old store is then as it was. An encrypted store is refused
     (`EncryptionError`): it would come out readable.
     """
+    source = checked_path(source, PathUse.READ, name="source")
+    target = checked_path(target, PathUse.WRITE, name="target")
     device_id = _checked(source, target, engine)
     lock = StoreLock(source + ".lock")
     try:

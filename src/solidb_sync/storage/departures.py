@@ -15,6 +15,7 @@ from solidb_sync.protocol.messages import ServerChange
 from solidb_sync.storage.edits import DocumentChanged
 from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.outbox import is_included
+from solidb_sync.storage.overlay import rebuild
 from solidb_sync.storage.records import ChangeState, Mark
 from solidb_sync.storage.text_forms import parse_vector
 
@@ -34,6 +35,20 @@ def drop_row(engine: StorageEngine, collection: str, key: str) -> None:
     engine.drop_base(collection, key)
     for mark in (Mark.LEAVING, Mark.DOUBTED, Mark.EVICTED, Mark.EMPTIED):
         engine.unmark(mark, collection, key)
+
+
+def show_without(engine: StorageEngine, place: Place) -> None:
+    """Show a document as it is without changes that were dropped. One that was only ever here is gone, and so is one that
+    went from the server with its whole collection, unless there are other edits of it to send.
+    """
+    left = engine.changes_of(*place)
+    if engine.is_marked(Mark.EMPTIED, *place) and all(change.state is ChangeState.HELD for change in left):
+        engine.drop_changes(change.id for change in left)  # the server has nothing any more of what it took
+        drop_row(engine, *place)
+    elif engine.base(*place) is None and not left:
+        engine.drop_row(*place)
+    else:
+        rebuild(engine, *place)
 
 
 def take_away(engine: StorageEngine, change: ServerChange) -> None:

@@ -12,6 +12,7 @@ from solidb_sync.model.attachment import MARKER
 from solidb_sync.model.crdt.field_states import Operations
 from solidb_sync.model.delta import diff
 from solidb_sync.protocol.messages import WireChange
+from solidb_sync.storage.conflict_log import reopen_conflicts
 from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.field_edits import Ground, Plan, ground, plan_operations, plan_save
 from solidb_sync.storage.known_versions import base_seq
@@ -83,7 +84,9 @@ def record_delete(engine: StorageEngine, minted: Minted, place: tuple[str, str])
     under = without_refused(engine, place, refused) if refused else row
     change = WireChange(collection, key, "delete")
     fact = _record(engine, minted, under, change, _Sides(decode(row.body), None, None))
-    engine.drop_changes(taken.id for taken in refused)
+    _take_over(engine, refused)
+    if refused and engine.has_states():
+        rebuild(engine, *place)
     return fact
 
 
@@ -121,7 +124,7 @@ def _save_over_fields(
     on = ground(engine, place, row, refused)
     fact = _record_plan(engine, minted, on, plan_save(engine, on, wanted, minted.stamp), before)
     if refused:
-        engine.drop_changes(taken.id for taken in refused)
+        _take_over(engine, refused)
         rebuild(engine, *place)
     return fact
 
@@ -145,39 +148,53 @@ def record_target(
     """Make a document what it is to be (None: deleted), settling conflicts with it.
 
     With nothing to settle, an edit that changes nothing is not recorded. Otherwise it is, because it says that the conflict
-    is closed; nothing is told of it then, and None returned.
+    is closed; nothing is told of it then, and None returned. What the server refused before is taken over, as by a save.
     """
-    collection, key = place
-    row = engine.row(collection, key)
+    row, refused = engine.row(*place), engine.rejected_of(*place)
     before: JsonDocument | None = None if row is None or row.body is None else decode(row.body)
-    if target is not None and before is not None and engine.states(*place) is not None:
-        plan = plan_save(engine, ground(engine, place, row, []), target, minted.stamp)
+    if target is not None and engine.states(*place) is not None:
+        on = ground(engine, place, row, refused)
+        plan = plan_save(engine, on, target, minted.stamp)
         if plan.change is not None:
             plan.change.resolves = resolves
-            return _record_plan(engine, minted, ground(engine, place, row, []), plan, before)
-        target = before
-    if target is None or before is None:
-        change = _whole_change(place, before, target)
-    elif delta := diff(before, target):
-        check_size(len(encode(target)), "document")
-        values, unset = delta_fields(delta)
-        change = WireChange(collection, key, "update", delta=values, unset=unset)
-    else:
-        change = None
-    if change is None and not resolves:
-        return None
-    change = change or WireChange(collection, key, "update", delta=msgspec.Raw(b"{}"))
-    change.resolves = resolves
+            fact = _record_plan(engine, minted, on, plan, before)
+            if refused:
+                _take_over(engine, refused)
+                rebuild(engine, *place)
+            return fact
+        target = on.document
+    under = without_refused(engine, place, refused) if refused else row
+    change = _target_change(place, under, target)
     body = None if target is None else encode(target).decode()
-    fact = _record(engine, minted, row, change, _Sides(before, target, body))
-    return fact if before != target else None
+    if change is not None or resolves:
+        change = change or WireChange(*place, "update", delta=msgspec.Raw(b"{}"))
+        change.resolves = resolves
+        fact = _record(engine, minted, under, change, _Sides(before, target, body))
+        _take_over(engine, refused)
+        if refused and engine.has_states():
+            rebuild(engine, *place)
+        return fact if before != target else None
+    if refused:
+        _take_over(engine, refused)
+        rebuild(engine, *place)
+    if before == target:
+        return None
+    return DocumentChanged(*place, target, before, "{}" if under is None else under.vector, "local")
 
 
-def _whole_change(place: tuple[str, str], before: JsonDocument | None, target: JsonDocument | None) -> WireChange | None:
-    """Return the change that creates or deletes a document, None when it is deleted already."""
-    if target is not None:
-        return WireChange(*place, "insert", document=msgspec.Raw(encode(target)))
-    return None if before is None else WireChange(*place, "delete")
+def _target_change(place: tuple[str, str], under: StoredRow | None, target: JsonDocument | None) -> WireChange | None:
+    """Return the change that makes a document what it is to be, None when it is that."""
+    current: JsonDocument | None = None if under is None or under.body is None else decode(under.body)
+    if current is None:
+        return None if target is None else WireChange(*place, "insert", document=msgspec.Raw(encode(target)))
+    if target is None:
+        return WireChange(*place, "delete")
+    delta = diff(current, target)
+    if not delta:
+        return None
+    check_size(len(encode(target)), "document")
+    values, unset = delta_fields(delta)
+    return WireChange(*place, "update", delta=values, unset=unset)
 
 
 def _save_over_refused(
@@ -204,12 +221,18 @@ def _save_over_refused(
         values, unset = delta_fields(delta)
         change = WireChange(collection, key, "update", delta=values, unset=unset)
     else:
-        engine.drop_changes(taken.id for taken in refused)
+        _take_over(engine, refused)
         rebuild(engine, collection, key)
         return DocumentChanged(collection, key, after, before, under.vector, "local")
     fact = _record(engine, minted, under, change, _Sides(before, after, text.decode()))
-    engine.drop_changes(taken.id for taken in refused)
+    _take_over(engine, refused)
     return fact
+
+
+def _take_over(engine: StorageEngine, refused: list[StoredChange]) -> None:
+    """Forget refused changes whose place a new edit has taken; a decision among them is to be made anew."""
+    engine.drop_changes(taken.id for taken in refused)
+    reopen_conflicts(engine, refused)
 
 
 class _Sides(Struct, frozen=True):
@@ -239,11 +262,17 @@ def _record(
     engine.put_row(collection, key, StoredRow(sides.body, vector, minted.stamp))
     if sides.body is not None and MARKER in sides.body:
         engine.mark(Mark.ATTACHED, collection, key)
-    engine.add_change(pending_change(change, dot.actor))
+    engine.add_change(pending_change(change, dot.actor, document_bytes=_bytes_left(change, sides.body)))
     return DocumentChanged(collection, key, sides.after, sides.before, vector, "local")
 
 
-def pending_change(change: WireChange, actor: str) -> StoredChange:
+def _bytes_left(change: WireChange, body: str | None) -> int:
+    if body is None or change.operation != "update" or change.crdt is not msgspec.UNSET:
+        return 0
+    return len(body) if body.isascii() else len(body.encode())
+
+
+def pending_change(change: WireChange, actor: str, *, document_bytes: int = 0) -> StoredChange:
     """Return the record of a change that waits to be sent."""
     return StoredChange(
         id=0,
@@ -257,6 +286,7 @@ def pending_change(change: WireChange, actor: str) -> StoredChange:
         needs_full=False,
         wire=encode_change(change),
         reason="",
+        document_bytes=document_bytes,
     )
 
 

@@ -246,6 +246,9 @@ class StorageEngine(EngineReader, Transactions, Protocol):
     def put_conflict(self, conflict: StoredConflict) -> None:
         """Add to the conflict log, or replace the entry with this id."""
 
+    def drop_conflicts(self, ids: Iterable[str]) -> None:
+        """Take entries out of the conflict log; one that is not there is no error."""
+
     def put_setting(self, name: str, value: str | None) -> None:
         """Set a durable setting, JSON text; None forgets it."""
 

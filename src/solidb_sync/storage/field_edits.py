@@ -17,6 +17,7 @@ from solidb_sync.json_value import JsonDocument, decode, encode
 from solidb_sync.model.crdt.authorship import Authorship
 from solidb_sync.model.crdt.bounded_counter import BoundedCounterOperation
 from solidb_sync.model.crdt.field_states import (
+    NO_STATES,
     FieldProblem,
     FieldStates,
     Operations,
@@ -37,6 +38,7 @@ from solidb_sync.protocol.messages import WireChange
 from solidb_sync.storage.engine import EngineReader
 from solidb_sync.storage.overlay import base_states, fold
 from solidb_sync.storage.records import StoredChange, StoredRow
+from solidb_sync.storage.refused_fields import NO_REFUSED_FIELDS, RefusedFields, refused_fields
 from solidb_sync.storage.text_forms import delta_fields, vector_text
 
 Place = tuple[str, str]
@@ -48,6 +50,8 @@ class Ground(Struct, frozen=True):
     place: Place
     row: StoredRow | None
     states: FieldStates
+    refused: RefusedFields = NO_REFUSED_FIELDS
+    """What refused changes had made of replicated fields, which a save takes over."""
 
     @property
     def document(self) -> JsonDocument | None:
@@ -77,10 +81,13 @@ def ground(engine: EngineReader, place: Place, row: StoredRow | None, refused: l
     base = engine.base(*place)
     kept = [change for change in engine.changes_of(*place) if change not in refused]
     document, vector, stamp, states = fold(base, kept, base_states(engine, *place))
+    known = engine.states(*place) if engine.has_states() else None
+    shown = NO_STATES if known is None else read_states(known.visible)
+    fields = refused_fields(shown, states, document)
     if base is None and not kept:
-        return Ground(place, None, states)
+        return Ground(place, None, states, fields)
     body = None if document is None else encode(document).decode()
-    return Ground(place, StoredRow(body, vector_text(vector), stamp), states)
+    return Ground(place, StoredRow(body, vector_text(vector), stamp), states, fields)
 
 
 def plan_operations(engine: EngineReader, on: Ground, operations: Operations, stamp: str) -> Plan:
@@ -95,23 +102,27 @@ def plan_operations(engine: EngineReader, on: Ground, operations: Operations, st
 
 
 def plan_save(engine: EngineReader, on: Ground, wanted: JsonDocument, stamp: str) -> Plan:
-    """Return the plan of a plain save that leaves `wanted`; replicated fields that it leaves out stay. Raises the same."""
-    before = on.begun
-    separated = separate(diff(before, wanted), before, on.states)
-    translated = translate(separated.wanted, on.states)
+    """Return the plan of a plain save that leaves `wanted`; replicated fields that it leaves out stay. Raises the same.
+
+    So what refused operations had made of a field goes out as operations again, once, and not as a plain value.
+    """
+    before = with_shown_values(on.begun, on.refused.begun)
+    fields = {**on.states, **on.refused.begun}
+    separated = separate(diff(before, on.refused.kept_in(wanted)), before, fields)
+    translated = translate(separated.wanted, fields)
     for path in (*separated.buried, *translated.problems):
         why = translated.problems.get(path, "the save leaves no place for a field of its own type")
         _refuse(on.place, FieldProblem("CrdtTypeError", path, why))
     plain = apply_delta(before, separated.delta)
+    operations = {**on.refused.empty, **translated.operations}
+    change = WireChange(*on.place, "crdt")
     if on.document is None:
-        document = apply_delta(plain, Delta(removed=tuple(on.states)))
+        document = apply_delta(plain, Delta(removed=tuple(fields)))
         change = WireChange(*on.place, "insert", document=msgspec.Raw(encode(document)))
-        return _planned(engine, on, change, plain, translated.operations, stamp)
-    if separated.delta:
+    elif separated.delta:
         values, unset = delta_fields(separated.delta)
         change = WireChange(*on.place, "update", delta=values, unset=unset)
-        return _planned(engine, on, change, plain, translated.operations, stamp)
-    return _planned(engine, on, WireChange(*on.place, "crdt"), plain, translated.operations, stamp)
+    return _planned(engine, on, change, plain, operations, stamp)
 
 
 def _planned(

@@ -147,13 +147,16 @@ def _cursor(engine: StorageEngine, collection: str | None) -> int:
 
 
 def _move_cursor(engine: StorageEngine, page: Page) -> None:
+    replica = engine.replica()
+    # The rest of a transaction comes with a page, though it may lie beyond the page's end.
+    horizon = max(page.cursor, replica.horizon, *(change.seq for change in page.changes))
     if page.collection is not None:
         engine.put_backfill(page.collection, page.cursor)
+        if horizon > replica.horizon:
+            engine.save_replica(replace(replica, horizon=horizon))
         return
-    replica = engine.replica()
     caught_up = page.cursor if page.is_last else replica.caught_up
     if (page.cursor, caught_up) != (replica.cursor, replica.caught_up):
-        horizon = max(page.cursor, replica.horizon)
         stable = stable_at(engine, page.cursor)
         moved = replace(replica, cursor=page.cursor, caught_up=caught_up, horizon=horizon, stable=stable)
         engine.save_replica(moved)

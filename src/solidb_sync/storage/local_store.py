@@ -51,6 +51,7 @@ from solidb_sync.storage.sqlite.sealed_location import check_encryption_key
 from solidb_sync.storage.sqlite.sqlite_reads import SqliteReads
 from solidb_sync.storage.store_encryption import SCANS_AT_ONCE_MAX, StoreEncryption
 from solidb_sync.storage.store_lock import StoreLock
+from solidb_sync.storage.store_path import PathUse, checked_path
 from solidb_sync.storage.stored_engine import ENGINES, check_engine, stored_engine
 from solidb_sync.storage.subscriptions import checked_subscription
 from solidb_sync.storage.text_forms import (
@@ -126,13 +127,13 @@ class LocalStore(StoreEncryption):
         if engine == "memory":
             memory = open_memory_engine(device_id, random_bytes)
             return cls(memory, path=":memory:", committer=MemoryCommitter(memory), clock=clock, random_bytes=random_bytes)
-        _check_path(os.fspath(path), engine)
-        check_engine(os.fspath(path), engine)
+        place = checked_path(path, PathUse.OPEN)
+        check_engine(place, engine)
         if read_only:
-            return cls.open_for_reading(path, device_id, encryption_key=encryption_key)
-        check_is_here(os.fspath(path))
+            return cls.open_for_reading(place, device_id, encryption_key=encryption_key)
+        check_is_here(place)
         unlocking = Unlocking(random_bytes, encryption_key)
-        return cls._open_engine(engine, os.fspath(path), device_id, durability, clock, unlocking)
+        return cls._open_engine(engine, place, device_id, durability, clock, unlocking)
 
     @classmethod
     def _open_engine(
@@ -157,10 +158,10 @@ class LocalStore(StoreEncryption):
     ) -> Self:
         """Open a store for reading only, while another process may have it open; what that one commits is seen.
 
-        Raises `StorageError` when there is none, or it belongs to another device or version; every write raises
-        `StoreLockedError`.
+        Raises `StorageError` when there is none, or it belongs to another device or version, `ConfigError` for what can be
+        no path; every write raises `StoreLockedError`.
         """
-        place = os.fspath(path)
+        place = checked_path(path, PathUse.READ)
         match stored_engine(place):
             case "rocksdb":
                 engine: EngineReader = open_rocksdb_for_reading(place, device_id)
@@ -439,8 +440,11 @@ class LocalStore(StoreEncryption):
         return self.scan(verify_records)
 
     def backup(self, path: str | os.PathLike[str]) -> None:
-        """Write a consistent copy to a new place while the store is in use: of the same engine, in SQLite for `memory`."""
-        target = os.fspath(path)
+        """Write a consistent copy to a new place while the store is in use: of the same engine, in SQLite for `memory`.
+
+        Raises `ConfigError` for what can be no path, `StorageError` when something is there or it can't be written.
+        """
+        target = checked_path(path, PathUse.WRITE)
         self.scan(
             lambda reader: (
                 reader.backup(target) if isinstance(reader, SqliteReads | RocksdbReads) else copy_to_sqlite(reader, target)
@@ -486,10 +490,3 @@ def _check_arguments(device_id: str, engine: str, durability: str, encryption_ke
         raise EncryptionError(
             f"encryption_key: only the engine 'sqlite' encrypts, not {engine!r}; nothing was opened or created"
         )
-
-
-def _check_path(path: str, engine: str) -> None:
-    """Refuse what SQLite takes for no file at all, but a lock beside it would be one."""
-    if path in ("", ":memory:"):
-        use = "a store that keeps nothing is engine='memory'"
-        raise ConfigError(f"path: {path!r} names no file for the engine {engine!r}; {use}")

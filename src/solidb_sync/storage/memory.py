@@ -460,6 +460,19 @@ class MemoryEngine(MemoryBlobs):
         """Add to the conflict log."""
         self._set(self._conflicts, conflict.id, conflict)
 
+    def drop_conflicts(self, ids: Iterable[str]) -> None:
+        """Take entries out of the conflict log."""
+        before = dict(self._conflicts)
+        for conflict_id in ids:
+            self._set(self._conflicts, conflict_id, MISSING)
+        assert self._undo is not None
+        self._undo.append(lambda: self._set_conflicts(before))
+
+    def _set_conflicts(self, conflicts: dict[str, StoredConflict]) -> None:
+        """Put the log back in its order, which entries put back one by one would not have."""
+        self._conflicts.clear()
+        self._conflicts.update(conflicts)
+
     def put_setting(self, name: str, value: str | None) -> None:
         """Set a durable setting."""
         self._set(self._settings, name, MISSING if value is None else value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from solidb_sync.errors import ConfigError, StorageError
 from solidb_sync.protocol.names import name_problem
 from solidb_sync.storage.memory import MemoryEngine
 from solidb_sync.storage.records import Replica
+from solidb_sync.storage.refusals import cause
 from solidb_sync.storage.rocksdb.rocksdb_engine import RocksdbEngine
 from solidb_sync.storage.rocksdb.store_directory import read_label
 from solidb_sync.storage.sqlite.connection import (
@@ -76,7 +78,7 @@ def open_sqlite_engine(
     location: FileLocation, device_id: str, *, unlocking: Unlocking, durability: str = "full"
 ) -> OpenedEngine:
     """Open or create the store in a file; a store of another device, key or of a newer format is refused unmodified."""
-    lock = None
+    lock, engine = None, None
     random_bytes = unlocking.random_bytes
     if location.vfs is None:
         create_private_file(location.path)
@@ -86,6 +88,9 @@ def open_sqlite_engine(
         engine = SqliteEngine(new or _checked_location(location, device_id, unlocking), durability=durability)
         _claim(engine, device_id, random_bytes, location.path)
     except BaseException as problem:
+        if engine is not None:
+            with suppress(apsw.Error):
+                engine.close()
         if lock is not None:
             lock.release()
         if isinstance(problem, apsw.Error):
@@ -121,7 +126,11 @@ def stored_device_id(path: str, encryption_key: UserKey | None = None) -> str | 
     if os.path.isdir(path):
         label = read_label(path)
         return None if label is None else label.device_id
-    if not os.path.exists(path) or is_empty(Place(path, None)):
+    if not os.path.exists(path):
+        return None
+    if not os.access(path, os.R_OK):  # or it would be taken for an empty one
+        raise StorageError(f"{path}: cannot be opened: {cause(path)}")
+    if is_empty(Place(path, None)):
         return None
     location = location_of_old(FileLocation(path), encryption_key, os.urandom)
     check_is_settled(location)

@@ -18,10 +18,11 @@ from msgspec import Struct, field, json
 from msgspec.structs import replace
 
 from solidb_sync.model.version_vector import Dot
+from solidb_sync.storage.departures import show_without
 from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.new_dots import readdress
 from solidb_sync.storage.outbox import Applied
-from solidb_sync.storage.overlay import keep_base_apart, rebuild, show_without
+from solidb_sync.storage.overlay import keep_base_apart, rebuild
 from solidb_sync.storage.records import ChangeState, StoredChange
 from solidb_sync.storage.text_forms import decode_change, encode_change
 

@@ -71,14 +71,6 @@ def rebuild(engine: StorageEngine, collection: str, key: str) -> None:
     engine.put_row(collection, key, StoredRow(body, vector_text(vector), stamp))
 
 
-def show_without(engine: StorageEngine, place: tuple[str, str]) -> None:
-    """Show a document as it is without changes that were dropped; one that was only ever here is gone."""
-    if engine.base(*place) is None and not engine.has_changes_of(*place):
-        engine.drop_row(*place)
-    else:
-        rebuild(engine, *place)
-
-
 def _show_base(engine: StorageEngine, collection: str, key: str, base: StoredBase) -> None:
     engine.put_row(collection, key, StoredRow(None if base.is_deleted else base.body, base.vector, base.stamp))
     engine.drop_base(collection, key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from solidb_sync.errors import StorageError
+from solidb_sync.storage.refusals import refusal
 
 
 def create_private_directory(path: str) -> None:
@@ -13,7 +13,7 @@ def create_private_directory(path: str) -> None:
     try:
         _make_directories(Path(path).resolve())
     except OSError as problem:
-        raise StorageError(f"{path}: cannot be created: {problem.strerror}") from problem
+        raise refusal(problem, path, "cannot be created") from problem
 
 
 def create_private_file(path: str) -> None:
@@ -23,7 +23,7 @@ def create_private_file(path: str) -> None:
         _make_directories(directory)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     except OSError as problem:
-        raise StorageError(f"{path}: cannot be created: {problem.strerror}") from problem
+        raise refusal(problem, path, "cannot be opened for writing") from problem
     flush_directory(str(directory))
 
 
@@ -45,7 +45,7 @@ def replace_private_file(path: str, content: bytes) -> None:
             os.close(handle)
         os.replace(new, path)
     except OSError as problem:
-        raise StorageError(f"{path}: cannot be written: {problem.strerror}") from problem
+        raise refusal(problem, path, "cannot be written") from problem
     flush_directory(str(Path(path).resolve().parent))
 
 

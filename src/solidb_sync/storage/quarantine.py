@@ -16,13 +16,13 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from solidb_sync.json_value import decode
-from solidb_sync.storage.departures import drop_row
+from solidb_sync.storage.conflict_log import reopen_conflicts
+from solidb_sync.storage.departures import show_without
 from solidb_sync.storage.dependants import dependants
 from solidb_sync.storage.edits import DocumentChanged
 from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.new_dots import readdress
-from solidb_sync.storage.overlay import show_without
-from solidb_sync.storage.records import ChangeState, Mark, StoredChange, StoredRow
+from solidb_sync.storage.records import ChangeState, StoredChange, StoredRow
 from solidb_sync.storage.text_forms import decode_change, encode_change
 
 Place = tuple[str, str]
@@ -55,23 +55,15 @@ def discard_rejected(engine: StorageEngine, number: int) -> list[DocumentChanged
     places = list(dict.fromkeys((change.collection, change.key) for change in group))
     before = {place: engine.row(*place) for place in places}
     engine.drop_changes(change.id for change in group)
+    reopen_conflicts(engine, group)
     for place in places:
-        _show_without(engine, place)
+        show_without(engine, place)
     return [fact for place in places if (fact := _fact(place, before[place], engine.row(*place))) is not None]
 
 
 def _refused(engine: EngineReader, number: int) -> StoredChange | None:
     found = engine.changes(state=ChangeState.REJECTED, after=number - 1, limit=1)
     return found[0] if found and found[0].id == number else None
-
-
-def _show_without(engine: StorageEngine, place: Place) -> None:
-    left = engine.changes_of(*place)
-    if engine.is_marked(Mark.EMPTIED, *place) and all(change.state is ChangeState.HELD for change in left):
-        engine.drop_changes(change.id for change in left)
-        drop_row(engine, *place)  # the server has it no more, nor what it took of it
-    else:
-        show_without(engine, place)
 
 
 def _fact(place: Place, before: StoredRow | None, after: StoredRow | None) -> DocumentChanged | None:

@@ -76,7 +76,8 @@ class StoredStates(Struct, frozen=True, gc=False):
 class StoredChange(Struct, frozen=True, gc=False):
     """One change of this device. `wire` is its JSON as it is sent, without the full copy that `needs_full` asks for.
 
-    `answered`: the sequence of its outcome, for one the server has taken; 0 when that is not known.
+    `answered`: the sequence of its outcome, for one the server has taken; 0 when that is not known. `document_bytes`: the
+    length of the document as an update of plain fields left it; 0 for other changes, and when it is not known.
     """
 
     id: int
@@ -91,6 +92,7 @@ class StoredChange(Struct, frozen=True, gc=False):
     wire: str
     reason: str
     answered: int = 0
+    document_bytes: int = 0
 
 
 class BlobState(IntEnum):

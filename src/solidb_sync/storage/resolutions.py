@@ -21,7 +21,16 @@ from solidb_sync.reconcile.resolution import (
     taken_back,
     undone,
 )
-from solidb_sync.storage.conflict_log import AUTO_RESOLVED, PENDING, RESOLVED, UNDONE, document_of, is_own, written_side
+from solidb_sync.storage.conflict_log import (
+    AUTO_RESOLVED,
+    PENDING,
+    RESOLVED,
+    UNDONE,
+    document_of,
+    has_arrived,
+    is_own,
+    written_side,
+)
 from solidb_sync.storage.edits import DocumentChanged, Minted, record_target
 from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.records import StoredConflict
@@ -38,16 +47,20 @@ class Resolved:
 
 
 def record_resolution(engine: StorageEngine, minted: Minted, conflict_id: str, choice: Choice) -> Resolved | None:
-    """Decide a conflict; None, with no effect, when it is not one any more that can be decided."""
+    """Decide a conflict; None, with no effect, when it is not one any more that can be decided.
+
+    Raises `SyncError` while the other side has not been fetched.
+    """
     conflict = engine.conflict(conflict_id)
     if conflict is None or conflict.status not in (PENDING, AUTO_RESOLVED):
         return None
+    _check_arrived(engine, conflict)
     current = _current(engine, conflict)
     target = decided(sides_of(conflict), choice, current)
     resolves = [conflict.id] if conflict.status == PENDING else []
     fact = record_target(engine, minted, (conflict.collection, conflict.key), target, resolves)
     winner = WINNERS.get(choice.kind, "merged")
-    conflict = replace(conflict, status=RESOLVED, winner=winner, lost=_lost(overruled_by(target, current)))
+    conflict = replace(conflict, status=RESOLVED, winner=winner, lost=_lost(overruled_by(target, current), target))
     engine.put_conflict(conflict)
     return Resolved(conflict, fact)
 
@@ -56,19 +69,30 @@ def record_undo(engine: StorageEngine, minted: Minted, conflict_id: str) -> Reso
     """Bring back what the decision has overwritten and keep what was written elsewhere since.
 
     Of a strategy's decision, and of one that left the document as it was, that is the overruled side, at the paths the
-    conflict was about. Raises `SyncError` for an open conflict.
+    conflict was about. Raises `SyncError` for an open conflict, and while the other side has not been fetched.
     """
     conflict = engine.conflict(conflict_id)
     if conflict is None or not is_own(conflict):
         raise SyncError(f"there is no conflict {conflict_id!r} in the log")
     if conflict.status not in (AUTO_RESOLVED, RESOLVED) or not conflict.winner:
         raise SyncError(f"conflict {conflict_id!r} is {conflict.status}: there is no decision to take back")
+    _check_arrived(engine, conflict)
     overruled, current = _overruled(conflict), _current(engine, conflict)
     target = undone(sides_of(conflict), current) if overruled is None else taken_back(overruled, current)
     fact = record_target(engine, minted, (conflict.collection, conflict.key), target, [])
-    conflict = replace(conflict, status=UNDONE)
-    engine.put_conflict(conflict)
-    return Resolved(conflict, fact)
+    known = engine.conflict(conflict_id)
+    if known is None or known.status != PENDING:  # otherwise the decision was refused, and is given up now: it is open again
+        known = replace(conflict, status=UNDONE)
+        engine.put_conflict(known)
+    return Resolved(known, fact)
+
+
+def _check_arrived(engine: EngineReader, conflict: StoredConflict) -> None:
+    if not has_arrived(engine, conflict):
+        raise SyncError(
+            f"{conflict.collection}/{conflict.key}: the other side of the conflict has not been fetched yet; "
+            "sync first, then decide"
+        )
 
 
 def sides_of(conflict: StoredConflict) -> Sides:
@@ -78,9 +102,9 @@ def sides_of(conflict: StoredConflict) -> Sides:
     return Sides(written_side(conflict), remote, conflict.winner, tuple(lost) if isinstance(lost, list) else ())
 
 
-def _lost(overruled: Side) -> str:
+def _lost(overruled: Side, target: JsonDocument | None) -> str:
     """Return the form in which a decision keeps what it overwrote; one that changes nothing keeps nothing."""
-    if not overruled.written:
+    if not overruled.written and (overruled.document is None) == (target is None):
         return "[]"
     return encode({"before": overruled.document, "paths": overruled.written}).decode()
 

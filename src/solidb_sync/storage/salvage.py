@@ -5,28 +5,39 @@ sync it fetches everything again, so documents that were lost here but are at th
 ever. An unsent document whose queued change was lost, but which itself can be read, is queued again. What is neither here
 nor at the server is gone, and the report names as much of it as can be told.
 
-Of SQLite stores only: their pages are checked one by one, and what lies in a sound page is right. A file whose first pages
-are damaged, the list of tables or of collections, can't be salvaged; for that there are backups.
+The pages of SQLite and the blocks of RocksDB are checked one by one, and what lies in a sound one is right. Of a SQLite file
+whose first page is lost, the list of tables, everything is saved but documents without unsent edits (`lost_first_page`).
 """
 
 from __future__ import annotations
 
 import os
-from contextlib import closing
+from collections.abc import Callable
+from contextlib import closing, suppress
 from dataclasses import dataclass
 
 import apsw
 
-from solidb_sync.errors import StorageCorruptError, StorageError
+from solidb_sync.errors import EncryptionError, StorageCorruptError, StorageError
+from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.new_store import give_name, remove_store
 from solidb_sync.storage.private_files import create_private_file
-from solidb_sync.storage.salvaging import Salvaging
+from solidb_sync.storage.records import Replica
+from solidb_sync.storage.rocksdb.opening import open_engine
+from solidb_sync.storage.rocksdb.salvage_reads import RocksdbSalvageReads
+from solidb_sync.storage.rocksdb.sound_parts import open_sound_parts
+from solidb_sync.storage.rocksdb.store_directory import data_directory, read_label
+from solidb_sync.storage.salvaging import DamagedStore, Salvaging
 from solidb_sync.storage.sqlite.connection import FileLocation, open_connection, storage_error
+from solidb_sync.storage.sqlite.lost_first_page import open_without_lists
 from solidb_sync.storage.sqlite.migrate import check_format, migrations_of
 from solidb_sync.storage.sqlite.salvage_reads import SalvageReads
+from solidb_sync.storage.sqlite.sealed.key_wrapping import UserKey
 from solidb_sync.storage.sqlite.sealed_location import check_is_settled, location_of_new, location_of_old
 from solidb_sync.storage.sqlite.sqlite_engine import MIGRATIONS, SqliteEngine
+from solidb_sync.storage.sqlite.statements import READ_COLLECTIONS
 from solidb_sync.storage.store_lock import StoreLock
+from solidb_sync.storage.store_path import PathUse, checked_path
 from solidb_sync.storage.text_forms import RandomBytes
 
 
@@ -61,39 +72,88 @@ def salvage_store(
     `EncryptionError` for a wrong key, and `StorageCorruptError` when too much is damaged to begin; nothing is written then.
     Cut off, it is simply run again.
     """
-    source, target = os.fspath(source), os.fspath(target)
-    if not os.path.isfile(source):
-        raise StorageError(f"{source}: there is no SQLite store")
+    source = checked_path(source, PathUse.READ, name="source")
+    target = checked_path(target, PathUse.WRITE, name="target")
+    salvage = _ENGINES["rocksdb" if os.path.isdir(source) else "sqlite"]
+    if not os.path.exists(salvage.sign(source)):
+        raise StorageError(f"{source}: there is no store")
     if os.path.exists(target):
         raise StorageError(f"{target}: exists already; what is salvaged goes into a new store")
+    part = f"{target}.salvaging"
     lock = StoreLock(source + ".lock")
     try:
-        with closing(_open(source, encryption_key)) as reader:
-            salvage = Salvaging(reader, random_bytes)
-            replica = salvage.replica(device_id)
-            part = f"{target}.salvaging"
-            remove_store(part)
-            create_private_file(part)
-            new = location_of_new(FileLocation(part), encryption_key, random_bytes, with_seals=True)
-            with closing(SqliteEngine(new or FileLocation(part))) as engine:
-                salvage.into(engine, replica)
-            give_name(part, target, again="salvage it again")
+        remove_store(part)
+        remove_store(_copy_of(part))
+        with closing(salvage.open(source, encryption_key, part)) as reader:
+            salvaging = Salvaging(reader, random_bytes)
+            replica = salvaging.replica(device_id)
+            with closing(salvage.make(part, replica, encryption_key, random_bytes)) as engine:
+                salvaging.into(engine, replica)
+        give_name(part, target, again="salvage it again")
     except apsw.Error as problem:
         raise storage_error(problem, source) from problem
     finally:
+        remove_store(_copy_of(part))
         lock.release()
-    return SalvageReport(target, lost=tuple(salvage.lost), **salvage.counts)
+    return SalvageReport(target, lost=tuple(salvaging.lost), **salvaging.counts)
 
 
-def _open(path: str, key: str | bytes | None) -> SalvageReads:
+def _copy_of(part: str) -> str:
+    """Return where a copy is that is read instead of the damaged store."""
+    return f"{part}.reading"
+
+
+def _open_sqlite(path: str, key: UserKey | None, part: str) -> SalvageReads:
     location = location_of_old(FileLocation(path), key, os.urandom)
     check_is_settled(location)
     try:
         connection = open_connection(location, read_only=True)
         found = check_format(connection, migrations_of(MIGRATIONS), path)
-    except apsw.Error as problem:
-        raise StorageCorruptError(f"{path}: its first page can't be read, nothing can be salvaged: {problem}") from problem
+        if found:
+            connection.execute(READ_COLLECTIONS).fetchall()
+    except (apsw.Error, StorageCorruptError):
+        return _open_without_lists(location)
     if found < len(migrations_of(MIGRATIONS)):
         connection.close()
         raise StorageError(f"{path}: written in format {found} by an older version; salvage it with that one")
     return SalvageReads(connection, location)
+
+
+def _open_without_lists(location: FileLocation) -> SalvageReads:
+    try:
+        return open_without_lists(location, migrations_of(MIGRATIONS))
+    except apsw.Error as problem:
+        raise storage_error(problem, location.path) from problem
+
+
+def _make_sqlite(part: str, replica: Replica, key: UserKey | None, random_bytes: RandomBytes) -> StorageEngine:
+    create_private_file(part)
+    new = location_of_new(FileLocation(part), key, random_bytes, with_seals=True)
+    return SqliteEngine(new or FileLocation(part))
+
+
+def _open_rocksdb(path: str, key: UserKey | None, part: str) -> RocksdbSalvageReads:
+    if key is not None:
+        raise EncryptionError(f"{path}: a key was given, but a store of the engine 'rocksdb' is never encrypted")
+    with suppress(StorageCorruptError):  # a damaged label says nothing; one of a newer format is refused
+        read_label(path)
+    return RocksdbSalvageReads(open_sound_parts(data_directory(path), _copy_of(part), path))
+
+
+def _make_rocksdb(part: str, replica: Replica, key: UserKey | None, random_bytes: RandomBytes) -> StorageEngine:
+    return open_engine(part, replica, "full")
+
+
+@dataclass(frozen=True, slots=True)
+class _Engine:
+    """How stores of one engine are salvaged: what shows that there is one, how it is read, how a new one is made."""
+
+    sign: Callable[[str], str]
+    open: Callable[[str, UserKey | None, str], DamagedStore]
+    make: Callable[[str, Replica, UserKey | None, RandomBytes], StorageEngine]
+
+
+_ENGINES = {
+    "sqlite": _Engine(lambda path: path, _open_sqlite, _make_sqlite),
+    "rocksdb": _Engine(data_directory, _open_rocksdb, _make_rocksdb),
+}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -16,11 +16,10 @@ from solidb_sync.model.version_vector import VersionVector
 from solidb_sync.protocol.messages import WireChange
 from solidb_sync.storage.attachments import read_chunk
 from solidb_sync.storage.edits import pending_change
+from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.opening import new_replica
 from solidb_sync.storage.overlay import rebuild
-from solidb_sync.storage.records import Mark, Replica, StoredBase, StoredBlob, StoredRow
-from solidb_sync.storage.sqlite.salvage_reads import SalvageReads
-from solidb_sync.storage.sqlite.sqlite_engine import SqliteEngine
+from solidb_sync.storage.records import Mark, Replica, StoredBase, StoredBlob, StoredChange, StoredRow
 from solidb_sync.storage.text_forms import RandomBytes, decode_change, new_id, parse_vector, vector_text
 from solidb_sync.storage.verify import DAMAGE, check_base, check_change, check_row, check_states
 
@@ -29,11 +28,24 @@ Place = tuple[str, str]
 Result = TypeVar("Result")
 
 
+class DamagedStore(EngineReader, Protocol):
+    """A reader that passes over what can't be read, and says of each table what that came to."""
+
+    def readable_rows(self, collection: str, report: Callable[[str], None]) -> Iterator[tuple[str, StoredRow]]:
+        """Yield the rows of a collection that can be read."""
+
+    def readable_changes(self, report: Callable[[str], None]) -> Iterator[StoredChange]:
+        """Yield the changes of this device that can be read, oldest first."""
+
+    def unreadable(self) -> list[str]:
+        """Return what else was passed over."""
+
+
 @dataclass(slots=True)
 class Salvaging:
     """One salvage: what it has found, and what it has not."""
 
-    reader: SalvageReads
+    reader: DamagedStore
     random_bytes: RandomBytes
     lost: list[str] = field(default_factory=list)
     counts: dict[str, int] = field(
@@ -59,7 +71,7 @@ class Salvaging:
             self.lost.append("the record of the store itself: it goes on as a new store of the device")
             return new_replica(device_id, self.random_bytes)
 
-    def into(self, engine: SqliteEngine, replica: Replica) -> None:
+    def into(self, engine: StorageEngine, replica: Replica) -> None:
         """Copy everything that can be read."""
         engine.begin()
         engine.save_replica(replace(replica, last_change=0))
@@ -81,6 +93,7 @@ class Salvaging:
             self._lay_together(engine, place, replica)
         self._books(engine)
         self._attachments(engine)
+        self.lost += self.reader.unreadable()
         fresh = engine.replica()
         engine.save_replica(
             replace(
@@ -100,7 +113,7 @@ class Salvaging:
         engine.commit()
 
     def _collection(
-        self, engine: SqliteEngine, collection: str, kept: dict[tuple[str, str], set[int]], replica: Replica
+        self, engine: StorageEngine, collection: str, kept: dict[tuple[str, str], set[int]], replica: Replica
     ) -> None:
         rows = self._sound(
             f"documents of {collection}",
@@ -124,7 +137,7 @@ class Salvaging:
             if base is not None:
                 engine.put_base(*place, base)
 
-    def _lay_together(self, engine: SqliteEngine, place: Place, replica: Replica) -> None:
+    def _lay_together(self, engine: StorageEngine, place: Place, replica: Replica) -> None:
         """See to it that a document with changes shows what it showed, as far as anything of it is left."""
         row, base = engine.row(*place), engine.base(*place)
         if row is None and base is None and decode_change(engine.changes_of(*place)[0].wire).operation != "insert":
@@ -137,7 +150,7 @@ class Salvaging:
     def _was_unsent(self, row: StoredRow, replica: Replica) -> bool:
         return self.knows_what_was_sent and parse_vector(row.vector).counter(replica.actor) > replica.settled
 
-    def _queue_again(self, engine: SqliteEngine, place: tuple[str, str], row: StoredRow, replica: Replica) -> None:
+    def _queue_again(self, engine: StorageEngine, place: tuple[str, str], row: StoredRow, replica: Replica) -> None:
         """Queue the document as it is: which of its fields were not sent is lost with the change."""
         change = WireChange(*place, "delete", id=new_id(0, self.random_bytes), timestamp=row.stamp)
         if row.body is not None:
@@ -148,7 +161,7 @@ class Salvaging:
         engine.add_change(pending_change(change, dot.actor))
         self.counts["queued_again"] += 1
 
-    def _books(self, engine: SqliteEngine) -> None:
+    def _books(self, engine: StorageEngine) -> None:
         """Copy the small tables; each is read as a whole."""
         for name, read, put in (
             ("subscriptions", self.reader.subscriptions, engine.put_subscription),
@@ -159,7 +172,7 @@ class Salvaging:
             for record in self._try(name, read) or ():  # type: ignore[attr-defined]
                 put(record)
 
-    def _attachments(self, engine: SqliteEngine) -> None:
+    def _attachments(self, engine: StorageEngine) -> None:
         for blob in self._try("attachments", self.reader.blobs) or ():
             found = self._try(f"attachment {blob.name}", partial(self._chunks, blob))
             if found is None:
@@ -177,15 +190,15 @@ class Salvaging:
     def _sound(
         self,
         name: str,
-        read: Callable[[Callable[[int], None]], Iterator[Result]],
+        read: Callable[[Callable[[str], None]], Iterator[Result]],
         check: Callable[[Result], None],
         label: Callable[[Result], str],
     ) -> Iterable[Result]:
         """Yield the records that can be read and hold together; notes what is lost."""
 
-        def report(count: int) -> None:
-            if count:
-                self.lost.append(f"{name}: up to {count} in pages that can't be read")
+        def report(lost: str) -> None:
+            if lost:
+                self.lost.append(f"{name}: {lost}")
 
         for record in read(report):
             try:
@@ -204,7 +217,7 @@ class Salvaging:
             return None
         return found
 
-    def _count(self, engine: SqliteEngine, name: str) -> None:
+    def _count(self, engine: StorageEngine, name: str) -> None:
         self.counts[name] += 1
         self.left -= 1
         if self.left == 0:

@@ -1,12 +1,14 @@
 """A change as it is sent: as it was recorded, with the whole document beside it, or with the document in place of its delta.
 
 What an edit means does not depend on its form. A delta goes alone while it is short; where the policy says so, and
-whenever the server has asked, the whole document goes along, so that the server need not ask for it.
+whenever the server has asked, the whole document goes along, so that the server need not ask for it. How long the document
+was is recorded with an edit of plain fields: for one whose fields go alone, the document is not read again.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -36,21 +38,25 @@ class SentForm(NamedTuple):
 
 def sent_forms(engine: EngineReader, page: list[StoredChange], policy: DeltaPolicy) -> list[SentForm]:
     """Return pending changes as they are sent under a policy."""
-    are_all = any(map(_needs_document, page)) and _are_all(engine, page)
-    if not are_all:
-        return [sent_form(engine, change, policy) for change in page]
+    known = [_form_without_document(change, policy) for change in page]
+    unknown = [change for change, form in zip(page, known, strict=True) if form is None]
+    found = iter(_forms_with_documents(engine, page, unknown, policy))
+    return [next(found) if form is None else form for form in known]
+
+
+def _forms_with_documents(
+    engine: EngineReader, page: list[StoredChange], unknown: list[StoredChange], policy: DeltaPolicy
+) -> Iterator[SentForm]:
+    """Yield the forms of those changes of a page that want their documents read, which is done many at a time."""
+    if not unknown or not _are_all(engine, page):
+        yield from (sent_form(engine, change, policy) for change in unknown)
+        return
     counts = Counter((change.collection, change.key) for change in page)
-    forms: list[SentForm] = []
-    for begin in range(0, len(page), ROWS_AT_ONCE_MAX):
-        part = page[begin : begin + ROWS_AT_ONCE_MAX]
-        alone = [change for change in part if counts[change.collection, change.key] == 1 and _needs_document(change)]
-        rows = rows_at(engine, [(change.collection, change.key) for change in alone])
-        forms += [sent_form(engine, change, policy, only=rows.get((change.collection, change.key))) for change in part]
-    return forms
-
-
-def _needs_document(change: StoredChange) -> bool:
-    return change.needs_full or _UPDATE in change.wire
+    for begin in range(0, len(unknown), ROWS_AT_ONCE_MAX):
+        part = unknown[begin : begin + ROWS_AT_ONCE_MAX]
+        alone = [place for change in part if counts[place := (change.collection, change.key)] == 1]
+        rows = rows_at(engine, alone)
+        yield from (sent_form(engine, change, policy, only=rows.get((change.collection, change.key))) for change in part)
 
 
 def _are_all(engine: EngineReader, page: list[StoredChange]) -> bool:
@@ -61,10 +67,23 @@ def _are_all(engine: EngineReader, page: list[StoredChange]) -> bool:
 
 def sent_form(engine: EngineReader, change: StoredChange, policy: DeltaPolicy, *, only: StoredRow | None = None) -> SentForm:
     """Return a pending change as it is sent under a policy; `only`: its document's row, when it is the only change there."""
+    form = _form_without_document(change, policy)
+    if form is not None:
+        return form
+    wire = decode_change(change.wire)
+    document = _document_with(engine, change, wire, only)
     if change.needs_full:
-        wire = decode_change(change.wire)
-        wire.document = msgspec.Raw(_document_with(engine, change, wire, only))
+        wire.document = msgspec.Raw(document)
         return _in_full(encode_change(wire))
+    if _sends_fields(change, wire, policy, len(document)) or not _holds(document, wire):
+        return _as_fields(change, wire, len(document))
+    return _in_full(_with_document(wire, document))
+
+
+def _form_without_document(change: StoredChange, policy: DeltaPolicy) -> SentForm | None:
+    """Return the form of a change for which its document need not be read, None for others."""
+    if change.needs_full:
+        return None
     if _UPDATE not in change.wire:
         return _in_full(change.wire)
     wire = decode_change(change.wire)
@@ -72,13 +91,19 @@ def sent_form(engine: EngineReader, change: StoredChange, policy: DeltaPolicy, *
         return _in_full(change.wire)
     if wire.resolves and not wire_delta(wire):
         return _in_full(change.wire)  # it closes a conflict and writes nothing
-    document = _document_with(engine, change, wire, only)
+    if change.document_bytes and _sends_fields(change, wire, policy, change.document_bytes):
+        return _as_fields(change, wire, change.document_bytes)
+    return None
+
+
+def _sends_fields(change: StoredChange, wire: WireChange, policy: DeltaPolicy, document_bytes: int) -> bool:
     delta_bytes = _delta_bytes(wire) + len(encode(wire.unset))
-    sends_fields = policy.sends_fields(change.collection, delta_bytes=delta_bytes, document_bytes=len(document))
-    if sends_fields or not _holds(document, wire):
-        size = _bytes_of(change.wire)
-        return SentForm(change.wire, size, size + _bytes_more_in_full(wire, document))
-    return _in_full(_with_document(wire, document))
+    return policy.sends_fields(change.collection, delta_bytes=delta_bytes, document_bytes=document_bytes)
+
+
+def _as_fields(change: StoredChange, wire: WireChange, document_bytes: int) -> SentForm:
+    size = _bytes_of(change.wire)
+    return SentForm(change.wire, size, size + _bytes_more_in_full(wire, document_bytes))
 
 
 def as_recorded(change: StoredChange) -> SentForm:
@@ -101,9 +126,9 @@ def _with_document(wire: WireChange, document: bytes) -> str:
     return encode_change(whole)
 
 
-def _bytes_more_in_full(wire: WireChange, document: bytes) -> int:
+def _bytes_more_in_full(wire: WireChange, document_bytes: int) -> int:
     """Return by how much `_with_document` makes an update longer, without making it."""
-    more = len(b',"document":') + len(document)
+    more = len(b',"document":') + document_bytes
     if wire.delta is UNSET:
         return more
     paths = _paths(wire)

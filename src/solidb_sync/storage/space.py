@@ -14,6 +14,9 @@ from solidb_sync.storage.records import Mark
 from solidb_sync.storage.sqlite import space as sqlite_space
 from solidb_sync.storage.sqlite.sqlite_reads import SqliteReads
 
+PAGES_AT_ONCE_MAX = 1_000
+"""How many pages a commit gives back to the file system: saves wait for no more than that."""
+
 
 @dataclass(frozen=True, slots=True)
 class CollectionUsage:
@@ -72,10 +75,12 @@ def used_bytes(reader: EngineReader) -> int:
     return sum(_measure(reader).values())
 
 
-def give_back(engine: StorageEngine) -> None:
-    """Let the file shrink by the pages it has no use for; a RocksDB store does so by itself."""
-    if isinstance(engine, SqliteReads):
-        sqlite_space.give_back(engine.connection)
+def give_back(engine: StorageEngine) -> bool:
+    """Let the file shrink by pages it has no use for, at most `PAGES_AT_ONCE_MAX`; returns whether there are more.
+
+    A RocksDB store does so by itself.
+    """
+    return isinstance(engine, SqliteReads) and sqlite_space.give_back(engine.connection, pages_max=PAGES_AT_ONCE_MAX)
 
 
 def _collections(reader: EngineReader) -> dict[str, CollectionUsage]:

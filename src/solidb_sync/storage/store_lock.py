@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
-from solidb_sync.errors import StorageError, StoreLockedError
+from solidb_sync.errors import StoreLockedError
+from solidb_sync.storage.refusals import refusal
+
+NUMBER_BYTES_MAX = 20
 
 
 class StoreLock:
@@ -17,18 +21,19 @@ class StoreLock:
         try:
             self._handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as problem:
-            raise StorageError(f"{path}: cannot be opened: {problem.strerror}") from problem
+            raise refusal(problem, path, "cannot be opened for writing") from problem
         try:
             _lock(self._handle)
         except OSError as problem:
-            holder = os.read(self._handle, 20).decode("ascii", "replace").strip()
+            holder = os.read(self._handle, NUMBER_BYTES_MAX).decode("ascii", "replace").strip()
             os.close(self._handle)
             raise StoreLockedError(
                 f"{Path(path).with_suffix('')}: process {holder or 'unknown'} has it open for writing; "
                 "close it there first, or open another store"
             ) from problem
-        os.ftruncate(self._handle, 0)
-        os.pwrite(self._handle, str(os.getpid()).encode(), 0)
+        with suppress(OSError):  # a full disk: others are told of no number then, but the lock holds
+            os.ftruncate(self._handle, 0)
+            os.pwrite(self._handle, str(os.getpid()).encode(), 0)
 
     def release(self) -> None:
         """Give the lock back, also when a forked process holds a copy of its handle; harmless to repeat."""
@@ -43,6 +48,25 @@ class StoreLock:
             self._handle = -1
 
 
+def lock_holder(path: str) -> str | None:
+    """Return which process has a store's lock, `unknown` when that can't be told, None when nobody has; writes nothing.
+
+    The lock is tried and given back at once: whoever opens the store within those microseconds is refused.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    except OSError as problem:
+        raise refusal(problem, path, "cannot be read") from problem
+    try:
+        if not _is_taken(handle):
+            return None
+        return os.read(handle, NUMBER_BYTES_MAX).decode("ascii", "replace").strip() or "unknown"
+    finally:
+        os.close(handle)
+
+
 if sys.platform == "win32":
     import msvcrt
 
@@ -54,6 +78,14 @@ if sys.platform == "win32":
     def _unlock(handle: int) -> None:
         os.lseek(handle, 1_000, os.SEEK_SET)
         msvcrt.locking(handle, msvcrt.LK_UNLCK, 1)
+
+    def _is_taken(handle: int) -> bool:
+        try:
+            _lock(handle)
+        except OSError:
+            return True
+        _unlock(handle)
+        return False
 else:
     import fcntl
 
@@ -62,3 +94,11 @@ else:
 
     def _unlock(handle: int) -> None:
         fcntl.flock(handle, fcntl.LOCK_UN)
+
+    def _is_taken(handle: int) -> bool:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        fcntl.flock(handle, fcntl.LOCK_UN)
+        return False

@@ -6,17 +6,24 @@ import os
 from pathlib import Path
 
 from solidb_sync.errors import StorageError
+from solidb_sync.storage.refusals import refusal
 from solidb_sync.storage.rocksdb.store_directory import LABEL
 
 ENGINES = ("sqlite", "rocksdb", "memory")
 
 
 def stored_engine(path: str) -> str | None:
-    """Return the engine of the store at a path, None when there is none yet; changes nothing."""
+    """Return the engine of the store at a path, None when there is none yet; changes nothing.
+
+    Raises `StorageError` when the system does not let one look.
+    """
     place = Path(path)
-    if place.is_dir():
-        return "rocksdb" if (place / LABEL).exists() else None
-    return "sqlite" if place.exists() and os.path.getsize(path) > 0 else None
+    try:
+        if place.is_dir():
+            return "rocksdb" if (place / LABEL).exists() else None
+        return "sqlite" if place.exists() and os.path.getsize(path) > 0 else None
+    except OSError as problem:
+        raise refusal(problem, path, "cannot be looked into") from problem
 
 
 def engine_for(path: str) -> str:

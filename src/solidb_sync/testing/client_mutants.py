@@ -15,14 +15,14 @@ from solidb_sync.client.manager import syncing
 from solidb_sync.client.server_calls import ServerCalls
 from solidb_sync.errors import ConnectionError
 from solidb_sync.model.delta import MissingParentError
-from solidb_sync.model.version_vector import Dot
+from solidb_sync.model.version_vector import Dot, VersionVector
 from solidb_sync.protocol.messages import ChangeResult, SyncAnswer
-from solidb_sync.storage import edits, inbox, outbox
+from solidb_sync.storage import edits, inbox, outbox, overlay
 from solidb_sync.storage.overlay import rebuild
 from solidb_sync.storage.records import ChangeState, StoredRow
 from solidb_sync.storage.sqlite import connection
 from solidb_sync.storage.sqlite.sqlite_engine import SqliteEngine
-from solidb_sync.storage.text_forms import decode_change, encode_change
+from solidb_sync.storage.text_forms import decode_change, encode_change, parse_vector
 from solidb_sync.testing.planter import Mutant, Planter
 
 
@@ -116,8 +116,8 @@ def base_without_own_edits(patch: Planter) -> None:
     """A change does not say that it was made on top of the device's own earlier edits."""
     original = edits.pending_change
 
-    def pending(change: Any, actor: str) -> Any:
-        stored = original(change, actor)
+    def pending(change: Any, actor: str, **options: Any) -> Any:
+        stored = original(change, actor, **options)
         wire = decode_change(stored.wire)
         wire.base_version.pop(actor, None)
         return msgspec.structs.replace(stored, wire=encode_change(wire))
@@ -208,6 +208,22 @@ def edit_not_with_its_row(patch: Planter) -> None:
     patch.setattr(SqliteEngine, "add_change", add_change)
 
 
+class _Blind(VersionVector):
+    """A vector that never tells that an edit is in it."""
+
+    __slots__ = ()
+
+    def covers(self, dot: Dot) -> bool:
+        """Return False."""
+        return False
+
+
+def included_edits_laid_over_again(patch: Planter) -> None:
+    """An own edit that the base copy includes already, because a pull overtook its answer, is laid over it once more."""
+    original = parse_vector
+    patch.setattr(overlay, "parse_vector", lambda text: _Blind(original(text)))
+
+
 CLIENT_MUTANTS: tuple[Mutant, ...] = (
     forget_acknowledged,
     cursor_before_rows,
@@ -223,3 +239,6 @@ CLIENT_MUTANTS: tuple[Mutant, ...] = (
     counters_from_the_outbox,
     edit_not_with_its_row,
 )
+
+RARE_CLIENT_MUTANTS: tuple[Mutant, ...] = (included_edits_laid_over_again,)
+"""What takes many kinds of trouble together to be met."""

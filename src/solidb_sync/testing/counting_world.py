@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -27,8 +26,20 @@ from solidb_sync.storage.committer import InlineCommitter
 from solidb_sync.storage.local_store import LocalStore
 from solidb_sync.storage.records import ChangeState, StoredStates
 from solidb_sync.storage.sqlite.connection import FileLocation
+from solidb_sync.testing.counted_refusals import (
+    SHARE_OF_WORLDS,
+    Account,
+    delete,
+    edit_large,
+    edit_over,
+    edit_small,
+    let_all_go,
+    lower_the_limit,
+    retry,
+)
 from solidb_sync.testing.crashable_files import CrashableFiles, Snapshot
 from solidb_sync.testing.faulty_network import Faults, FaultyNetwork, NetworkError, Request, Send, asgi_send
+from solidb_sync.testing.planter import Planter
 from solidb_sync.testing.virtual_loop import VirtualClock, VirtualClockLoop, run
 
 STEPS = 60
@@ -40,17 +51,12 @@ HEADERS = (("x-api-key", ADMIN_KEY),)
 FAULTS = Faults(lose_request=0.2, lose_answer=0.2, duplicate=0.2, delay_max_seconds=2.0)
 BOUNDED_ORIGIN = 6
 DEVICES_MAX = 6
+WEIGHTS = [8, 2, 6, 6, 4, 6, 3, 12, 3, 2, 2, 1, 1]
+WEIGHTS_WITH_REFUSALS = [14, 3, 6, 5, 3, 0, 4, 16, 2, 2, 1, 1, 1, 7, 5, 3, 2]
+"""The steps of a world by their numbers. Refusals and bounded counters meet elsewhere: what is taken over of a change that
+spent rights of somebody else is what is shown, and not what was asked for."""
 CLONED = 0.3
 """How often a backup becomes a second device instead of the first one again."""
-
-
-@dataclass(slots=True)
-class Account:
-    """What was done, by change id: increments, what became of the bounded counter, elements of the set that only grows."""
-
-    counts: dict[str, int] = field(default_factory=dict)
-    bounded: dict[str, int] = field(default_factory=dict)
-    elements: dict[str, str] = field(default_factory=dict)
 
 
 class Link:
@@ -90,6 +96,8 @@ class Link:
 
 class CountingDevice:
     """One device; `done` are the change ids of its calls that its store still knows of."""
+
+    place = PLACE
 
     def __init__(self, world: CountingWorld, device_id: str, files: CrashableFiles, done: set[str]) -> None:
         self.world = world
@@ -148,7 +156,7 @@ class CountingWorld:
     """Everything that one seed makes."""
 
     def __init__(self, seed: int, loop: VirtualClockLoop) -> None:
-        self.chance = random.Random(f"counting {seed}")  # noqa: S311
+        self.chance = random.Random(f"counting {seed}")
         self.loop = loop
         self.account = Account()
         self.all_files = [CrashableFiles(f"count-{seed}-server", self.chance)]
@@ -165,6 +173,11 @@ class CountingWorld:
         self.seed = seed
         self.devices = [self._new_device(f"d{number}") for number in range(self.chance.randint(2, 4))]
         self.snapshots: list[tuple[CountingDevice, Snapshot, set[str]]] = []
+        self._planter = Planter()
+        self._weights = WEIGHTS
+        if random.Random(f"counting refusals {seed}").random() < SHARE_OF_WORLDS:
+            self._weights = WEIGHTS_WITH_REFUSALS
+            lower_the_limit(self._planter)
 
     def _new_device(self, device_id: str) -> CountingDevice:
         files = CrashableFiles(f"count-{self.seed}-{len(self.all_files)}", self.chance)
@@ -173,6 +186,7 @@ class CountingWorld:
 
     def close(self) -> None:
         """Take the file systems back from SQLite."""
+        self._planter.put_back()
         for files in self.all_files:
             files.close()
 
@@ -186,7 +200,7 @@ class CountingWorld:
             await self._step(self.chance.choice(self.devices))
         self.network.heal()
         await self.network.settle()
-        await self.in_step(self.devices)
+        await let_all_go(self.devices, lambda: self.in_step(self.devices))
         await first.manager.crdt_increment(*PLACE, "n", 0)
         await first.manager.save_document(*PLACE, {"end": True})
         await self.in_step(self.devices)
@@ -203,7 +217,7 @@ class CountingWorld:
     async def _step(self, device: CountingDevice) -> None:
         manager, chance, account = device.manager, self.chance, self.account
         number = chance.randint(0, 4)
-        match chance.choices(range(13), [8, 2, 6, 6, 4, 6, 3, 12, 3, 2, 2, 1, 1])[0]:
+        match chance.choices(range(len(weights := self._weights)), weights)[0]:
             case 0:
                 await device.noting(account.counts, number, lambda: manager.crdt_increment(*PLACE, "n", number))
             case 1:
@@ -211,7 +225,9 @@ class CountingWorld:
             case 2:
                 element = [number, device.device_id]
                 text = element_text(element)
-                await device.noting(account.elements, text, lambda: manager.crdt_add_to_set(*PLACE, "g", element))
+                await device.noting(
+                    account.elements, frozenset({text}), lambda: manager.crdt_add_to_set(*PLACE, "g", element)
+                )
             case 3:
                 await manager.crdt_map_put(*PLACE, "m", str(number), [number, device.device_id])
                 await manager.crdt_orset_add(*PLACE, "s", number)
@@ -222,7 +238,7 @@ class CountingWorld:
                 await self._take(device, number)
             case 6:
                 await manager.crdt_set(*PLACE, "r", [number, device.device_id])
-                await manager.save_document(*PLACE, {"plain": number})
+                await edit_over(device, account, lambda: manager.save_document(*PLACE, {"plain": number}))
             case 7:
                 await manager.sync_now()
             case 8:
@@ -232,9 +248,17 @@ class CountingWorld:
             case 10:
                 device.kill()
             case 11:
-                await manager.delete_document(*PLACE)
-            case _:
+                await delete(device)
+            case 12:
                 await manager.full_resync()
+            case 13:
+                await edit_large(device, account)
+            case 14:
+                await edit_small(device, account)
+            case 15:
+                await retry(device, account)
+            case _:
+                await device.discard_refused()
 
     async def _take(self, device: CountingDevice, amount: int) -> None:
         manager, account = device.manager, self.account
@@ -270,7 +294,7 @@ class CountingWorld:
         assert states.base == states.visible, "nothing is on its way"
         total = sum(amount for change, amount in self.account.counts.items() if change in taken)
         assert document["n"] == total, f"31 counter conservation: {document['n']} shown, {total} counted"
-        elements = {text for change, text in self.account.elements.items() if change in taken}
+        elements = {text for change, texts in self.account.elements.items() if change in taken for text in texts}
         assert {element_text(element) for element in document.get("g", [])} == elements, "H3: nothing is ever lost of a set"
         left = BOUNDED_ORIGIN + sum(amount for change, amount in self.account.bounded.items() if change in taken)
         assert document["b"] == left >= 0, f"the bounded counter shows {document['b']}, {left} are left"

@@ -53,7 +53,7 @@ _FIRST_LOCK_IN_THE_WAY = {
 Operation = tuple[int, bytes | None]
 """A write (offset, bytes), or a truncate (new size, None)."""
 
-Undo = tuple[int, int, bytes]
+Undo = tuple[int, int, bytes | bytearray]
 """What takes an operation back: the size of the file before, and where which bytes were in the place of the new ones."""
 
 
@@ -112,10 +112,10 @@ class CrashableFiles:
         """End the running life and replace the whole set of files by the snapshot's, synced."""
         self._begin_life(_Disk(snapshot.files, self.total_bytes_max))
 
-    def clone(self, name: str) -> "CrashableFiles":
+    def clone(self, name: str) -> Self:
         """Return an independent copy of the device, as a snapshot restored under another name."""
-        rng = random.Random(self._rng.getrandbits(64))  # noqa: S311
-        other = CrashableFiles(name, rng, total_bytes_max=self.total_bytes_max)
+        rng = random.Random(self._rng.getrandbits(64))
+        other = type(self)(name, rng, total_bytes_max=self.total_bytes_max)
         other.restore(self.snapshot())
         return other
 
@@ -258,17 +258,18 @@ class _StoredFile:
             self.undoing.append((size, size, b""))
             content += written
         else:
-            self.undoing.append((size, offset, bytes(content[offset : offset + len(written)])))
-            _apply(content, (offset, written))
-        self._keep((offset, written))
+            self.undoing.append((size, offset, content[offset : offset + len(written)]))
+            if offset > size:
+                content.extend(bytes(offset - size))
+            content[offset : offset + len(written)] = written
+        self.pending.append((offset, written))
+        if len(self.pending) > PENDING_OPERATIONS_MAX:
+            self.sync()
 
     def truncate(self, new_size: int) -> None:
-        self.undoing.append((len(self.content), new_size, bytes(self.content[new_size:])))
+        self.undoing.append((len(self.content), new_size, self.content[new_size:]))
         _apply(self.content, (new_size, None))
-        self._keep((new_size, None))
-
-    def _keep(self, operation: Operation) -> None:
-        self.pending.append(operation)
+        self.pending.append((new_size, None))
         if len(self.pending) > PENDING_OPERATIONS_MAX:
             self.sync()
 

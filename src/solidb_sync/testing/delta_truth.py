@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from solidb_sync.protocol.messages import ClientSettings
 from solidb_sync.testing.invariants import broken
 from solidb_sync.testing.model_judgement import Body
 from solidb_sync.testing.model_oracle import Ledger, Place, Version, parse_path
@@ -34,9 +35,9 @@ class DeltaRule:
         return fields < document + slack and fields <= self.threshold * document + slack
 
 
-def read_rule(settings: Mapping[str, Any]) -> DeltaRule:
-    """Return the rule that a device has registered with."""
-    return DeltaRule(settings.get("delta_threshold", 0.5), settings.get("whole", ()))
+def read_rule(settings: ClientSettings) -> DeltaRule:
+    """Return the rule that a device goes by."""
+    return DeltaRule(settings.delta_threshold, settings.whole)
 
 
 def check_economy(asked: Mapping[str, Any], told: Mapping[str, Any], rule: DeltaRule, ledger: Ledger) -> None:

@@ -6,7 +6,7 @@ edits that it no longer keeps. Which version of each document that is, the ledge
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -15,6 +15,7 @@ import msgspec
 from solidb_sync.storage.engine import EngineReader
 from solidb_sync.storage.records import ChangeState, StoredBase, StoredChange, StoredRow
 from solidb_sync.testing.invariants import broken
+from solidb_sync.testing.model_conflicts import change_of
 from solidb_sync.testing.model_fields import plain
 from solidb_sync.testing.model_judgement import Body, Write
 from solidb_sync.testing.model_oracle import (
@@ -43,9 +44,10 @@ class DeviceView:
     """The collections that are catching up with a cursor of their own."""
     caught_up: int = 0
     """The cursor at which nothing was left to pull, when that was last so."""
+    open_conflicts: Sequence[str] = ()
 
 
-def read_view(reader: EngineReader, collections: Sequence[str]) -> DeviceView:
+def read_view(reader: EngineReader, collections: Sequence[str], *, with_conflicts: bool = False) -> DeviceView:
     """Return what a store says now."""
     replica = reader.replica()
     backfills = reader.backfills()
@@ -61,6 +63,7 @@ def read_view(reader: EngineReader, collections: Sequence[str]) -> DeviceView:
         {(name, key): base for name, key, base in reader.bases()},
         frozenset(backfills),
         replica.caught_up,
+        [change_of(conflict.id) for conflict in reader.open_conflicts()] if with_conflicts else (),
     )
 
 
@@ -125,8 +128,11 @@ class DeviceTruth:
         self._take_in_cursor(view, ledger)
         self._take_in_edits(view, ledger)
         self._take_in_refusals(view, ledger)
+        self._check_open_conflicts(view, ledger)
         places = {*view.rows, *view.bases, *self.held, *(edit.place for edit in self.kept.values())}
-        looked_at = [place for place in sorted(places) if self._check_place(place, view, ledger)]
+        looked_at = sorted(self._changed(places, view))
+        for place in looked_at:
+            self._check_place(place, view, ledger)
         self._take_in_joined(view)
         if looked_at and ledger.transactions:
             in_step = [place for place in places if self._is_in_step(place[0], view)]
@@ -164,7 +170,10 @@ class DeviceTruth:
         self.cursor = view.cursor
         for place in ledger.versions:
             scanned = None if place[0] in self.selections else view.scanned[place[0]]
-            if scanned is not None and ledger.newest_version(place).seq <= scanned:
+            if scanned is None:
+                continue
+            newest, known = ledger.newest_version(place).seq, self.held.get(place)
+            if newest <= scanned and (known is None or known.seq < newest):
                 self._advance(place, scanned, ledger)
 
     def _advance(self, place: Place, seq: int, ledger: Ledger) -> None:
@@ -200,31 +209,49 @@ class DeviceTruth:
         self._renamed[before.id] = change.change_id
         return frozenset(self._renamed.get(known, known) for known in before.knew)
 
+    def _check_open_conflicts(self, view: DeviceView, ledger: Ledger) -> None:
+        """25 conflict closure: what was decided here, or was seen to be decided, is open no more."""
+        for change_id in view.open_conflicts:
+            settled_at = ledger.conflicts.settled_at.get(change_id)
+            if settled_at is not None and settled_at <= view.cursor:
+                broken("25 conflict closure", f"{self.device}: {change_id} is open, it was settled at {settled_at}")
+            deciding = [edit.id for edit in self.kept.values() if change_id in map(change_of, edit.write.settles)]
+            if deciding:
+                broken("25 conflict closure", f"{self.device}: {change_id} is open again, {deciding} decides it")
+
     def screen(self, place: Place) -> frozenset[str]:
         """Return the edits that the document on this device's screen includes."""
         own = {edit.id for edit in self.kept.values() if edit.place == place}
         version = self.held.get(place)
         return frozenset(own) if version is None else version.ids | own
 
-    def _check_place(self, place: Place, view: DeviceView, ledger: Ledger) -> bool:
-        """Check a document that is not as it was at the last look; returns whether that is so."""
+    def _changed(self, places: Iterable[Place], view: DeviceView) -> list[Place]:
+        """Return the documents that are not as they were at the last look."""
+        edits: dict[Place, list[StoredChange]] = {}
+        for change in view.changes:
+            edits.setdefault((change.collection, change.key), []).append(change)
+        changed = []
+        for place in places:
+            known = (edits.get(place), view.rows.get(place), view.bases.get(place), self.held.get(place))
+            if self._checked.get(place) != known:
+                self._checked[place] = known
+                changed.append(place)
+        return changed
+
+    def _check_place(self, place: Place, view: DeviceView, ledger: Ledger) -> None:
+        """Check a document that is not as it was at the last look."""
         mine = [change for change in view.changes if (change.collection, change.key) == place]
         row = view.rows.get(place)
         base = view.bases.get(place)
-        known = (mine, row, base, self.held.get(place))
-        if self._checked.get(place) == known:
-            return False
-        self._checked[place] = known
         held = self._checked_base(place, view, base if mine else _as_base(row), ledger)
         if not mine:
             if base is not None:
                 broken("21 convergence", f"{self.device}: {place} has a base copy and no edits")
-            return True
+            return
         over = [change for change in mine if held is None or change.change_id not in held.ids]
         writes = [self.kept[change.change_id].write for change in over]
         if not self.has_twin and not any(_was_accepted_under_another_dot(change, ledger) for change in mine):
             self._check_screen(place, row, held, writes)
-        return True
 
     def _take_in_joined(self, view: DeviceView) -> None:
         """Note how far a collection is that has just caught up: until all have caught up, it is ahead of the others."""

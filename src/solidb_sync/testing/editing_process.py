@@ -39,7 +39,7 @@ class EditingDevice:
     def __init__(self, manager: SyncManager, device_id: str) -> None:
         self._manager = manager
         self._device_id = device_id
-        self._rng = random.Random(device_id)  # noqa: S311
+        self._rng = random.Random(device_id)
         self._edits_left = 0
         self._made = 0
         self._counted = 0

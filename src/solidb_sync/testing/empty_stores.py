@@ -22,7 +22,7 @@ SERVER_FILES = {"server.sqlite": "server", "db-1.sqlite": "database"}
 @cache
 def empty_store() -> Snapshot:
     """Return a disk with a plain store that belongs to no device yet."""
-    with CrashableFiles("empty store", random.Random(0)) as files:  # noqa: S311
+    with CrashableFiles("empty store", random.Random(0)) as files:
         SqliteEngine(FileLocation(STORE_PATH, vfs=files.name, is_exclusive=True)).close()
         return files.snapshot()
 
@@ -30,7 +30,7 @@ def empty_store() -> Snapshot:
 @cache
 def empty_server() -> Snapshot:
     """Return a disk with a server that knows no database, and the file of the first one it will make."""
-    with CrashableFiles("empty server", random.Random(0)) as files:  # noqa: S311
+    with CrashableFiles("empty server", random.Random(0)) as files:
         for path, kind in SERVER_FILES.items():
             open_database_file(FileLocation(path, vfs=files.name, is_exclusive=True), kind).close()
         return files.snapshot()

@@ -199,7 +199,7 @@ class EngineConformance(TransactionsConformance):
 
     def test_a_change_reads_back_as_it_was_added_under_the_id_it_got(self) -> None:
         """The `id` of what is given does not count."""
-        added = StoredChange(99, "notes", "k", ChangeState.HELD, "c1", "phone~2", 7, "t1", True, '{"é":1.0}', "why")
+        added = StoredChange(99, "notes", "k", ChangeState.HELD, "c1", "phone~2", 7, "t1", True, '{"é":1.0}', "why", 8, 9)
         with self.opened() as engine, transaction(engine):
             number = engine.add_change(added)
             assert engine.changes(state=None) == [replace(added, id=number)]
@@ -238,7 +238,7 @@ class EngineConformance(TransactionsConformance):
             first, second = (engine.add_change(change(name)) for name in ("c1", "c2"))
             newer = replace(
                 change("c1"), id=first, state=ChangeState.REJECTED, actor="phone~1", counter=9, needs_full=True, wire="{}",
-                reason="no",
+                reason="no", answered=5, document_bytes=7,
             )  # fmt: skip
             engine.replace_change(newer)
             engine.replace_change(replace(newer, id=second + 1))
@@ -366,6 +366,23 @@ class EngineConformance(TransactionsConformance):
             assert engine.open_conflicts() == [first, second]
             engine.put_conflict(conflict("x", "resolved"))
             assert engine.open_conflicts() == [second]
+
+    def test_entries_leave_the_conflict_log_and_come_back_in_order_when_that_is_taken_back(self) -> None:
+        """One that is open too; those that stay keep their order, and a new one goes behind them."""
+        entries = [conflict("x"), conflict("a", "pending"), conflict("m")]
+        with self.opened() as engine:
+            with transaction(engine):
+                for entry in entries:
+                    engine.put_conflict(entry)
+            engine.begin()
+            engine.drop_conflicts(["x", "a", "nobody"])
+            assert (engine.conflicts(), engine.open_conflicts(), engine.conflict("x")) == ([entries[2]], [], None)
+            engine.rollback()
+            assert engine.conflicts() == entries
+            with transaction(engine):
+                engine.drop_conflicts(["a"])
+                engine.put_conflict(conflict("a"))
+            assert engine.conflicts() == [entries[0], entries[2], conflict("a")]
 
     def test_a_setting_is_found_again_by_its_name_until_it_is_forgotten(self) -> None:
         """By name, in the order of names."""

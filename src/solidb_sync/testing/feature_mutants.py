@@ -16,9 +16,12 @@ from solidb_sync.server import apply_changes, collect_changes, judge_change, pro
 from solidb_sync.server.views import selected_changes
 from solidb_sync.server.working_set import WorkingSet
 from solidb_sync.storage import sent_form
+from solidb_sync.testing.client_mutants import RARE_CLIENT_MUTANTS
+from solidb_sync.testing.decision_mutants import DECISION_MUTANTS, REFUSED_DECISION_MUTANTS
 from solidb_sync.testing.planter import Mutant, Planter
 from solidb_sync.testing.reset_mutants import RESET_MUTANTS
 from solidb_sync.testing.sealing_mutants import SEALING_MUTANTS
+from solidb_sync.testing.simulated_world import FEATURES
 from solidb_sync.testing.status_mutants import FILTERED_STATUS_MUTANTS, REFUSED_STATUS_MUTANTS, STATUS_MUTANTS
 
 
@@ -156,4 +159,7 @@ FEATURE_MUTANTS: tuple[tuple[frozenset[str], tuple[Mutant, ...]], ...] = (
     (frozenset({"strategies"}), STRATEGY_MUTANTS),
     (frozenset({"fields"}), FIELD_MUTANTS),
     (frozenset({"filters"}), FILTER_MUTANTS),
+    (frozenset({"decisions"}), DECISION_MUTANTS),
+    (frozenset({"decisions", "resets", "rejections"}), REFUSED_DECISION_MUTANTS),
+    (FEATURES, RARE_CLIENT_MUTANTS),
 )

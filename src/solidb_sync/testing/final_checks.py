@@ -36,6 +36,8 @@ async def check_everything(world: World) -> None:
         _check_equal(device, documents)
     conflicts = await world.server.conflicts(sorted(world.ledger.outcomes))
     check_conflict_log(world.ledger, conflicts)
+    if world.weather.has_decisions:
+        _check_nothing_is_open(world)
     check_provenance(world.ledger, {record.change_id for record in conflicts})
     await _check_replay(world)
 
@@ -77,6 +79,14 @@ def _check_selected(device: SimulatedDevice, rows: Documents, documents: Documen
     differing = sorted(place for place in live if rows[place] != documents[place])
     if differing:
         broken("21 convergence", f"{device.name} ends with {rows}, the server with {documents}; {differing} differ")
+
+
+def _check_nothing_is_open(world: World) -> None:
+    """25 conflict closure: what people have decided is open nowhere; what is open, some device shows."""
+    for device in world.devices:
+        is_open, shown = world.ledger.conflicts.open_of(device.device_id), device.view().open_conflicts
+        if shown or is_open:
+            broken("25 conflict closure", f"{device.name} ends with {shown} open, the server with {sorted(is_open)}")
 
 
 def _check_opacity(world: World, device: SimulatedDevice) -> None:

@@ -112,7 +112,7 @@ async def tell(story: Story, *, server: str, api_key: str, directory: Path, seed
 async def _device(
     name: str, story: Story, server: str, api_key: str, directory: Path, seed: int
 ) -> AsyncIterator[FlakyDevice]:
-    rng = random.Random(seed)  # noqa: S311
+    rng = random.Random(seed)
     async with FaultyProxy(server, rng, story.faults) as proxy:
         settings = (str(story.timeout_ms), str(story.interval_seconds))
         arguments = (str(directory / f"{name}.db"), name, proxy.address, *settings)

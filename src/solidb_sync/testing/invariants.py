@@ -15,7 +15,7 @@ from solidb_sync.server.conflict_records import DECIDED
 from solidb_sync.server.storage.records import ConflictRecord, StoredDocument
 from solidb_sync.server.storage.records import Outcome as StoredOutcome
 from solidb_sync.testing.model_fields import STAMPED, FieldsTruth, plain
-from solidb_sync.testing.model_judgement import WHOLE, Path
+from solidb_sync.testing.model_judgement import WHOLE, Path, at
 from solidb_sync.testing.model_oracle import ACCEPTED, Ledger, Outcome, Place, Version, parse_path
 
 LARGE = "large"
@@ -191,7 +191,10 @@ def check_provenance(ledger: Ledger, logged: set[str]) -> None:
 
 
 def check_conflict_log(ledger: Ledger, logged: Iterable[ConflictRecord]) -> None:
-    """25 conflict closure: every conflict is in the log once, with its winner and the paths both sides wrote."""
+    """25 conflict closure: every conflict is in the log once, with its winner and the paths both sides wrote.
+
+    One that was left to people is open until an accepted edit settles it, or a newer one stands for it.
+    """
     records = {record.change_id: record for record in logged}
     for change_id, judgement in ledger.judgements.items():
         record = records.pop(change_id, None)
@@ -210,8 +213,30 @@ def check_conflict_log(ledger: Ledger, logged: Iterable[ConflictRecord]) -> None
                 f"{change_id}: the log says {record.winner!r} won over {sorted(paths)}, it should be {judgement.winner!r} "
                 f"over {sorted(judgement.overlap)}",
             )
+        _check_sides(ledger, record)
+        status = ledger.conflicts.status.get(change_id, DECIDED)
+        if record.status != status:
+            broken("25 conflict closure", f"{change_id} is {record.status} in the log, it should be {status}")
     if records:
         broken("9 no false conflict", f"in the log of conflicts, and never accepted: {sorted(records)}")
+
+
+def _check_sides(ledger: Ledger, record: ConflictRecord) -> None:
+    """1 no lost acknowledged write: the log has what the edit wrote, and the document that it met."""
+    place, write = (record.collection, record.key), ledger.sent[record.change_id]
+    local, remote = (plain(_decode(side).get("document")) for side in (record.local, record.remote))
+    met = ledger.version_before(place, record.change_id).body
+    if remote != met:
+        broken("1 no lost acknowledged write", f"{record.change_id}: the log says it met {remote} at {place}, it met {met}")
+    if write.operation == "delete":
+        if local is not None:
+            broken("1 no lost acknowledged write", f"{record.change_id} deleted {place}, the log says it wrote {local}")
+        return
+    for path, value in write.values.items():
+        if local is None or at(local, path) != value:
+            broken(
+                "1 no lost acknowledged write", f"{record.change_id} wrote {path}={value!r} at {place}; logged is {local}"
+            )
 
 
 def _is_in(version: Version, path: Path, value: object) -> bool:

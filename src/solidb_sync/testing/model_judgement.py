@@ -31,6 +31,13 @@ class Write:
     is_in_transaction: bool = False
     operations: Operations = field(default_factory=dict)
     """What it does to replicated fields; the rest of the edit has nothing of them."""
+    settles: Sequence[str] = ()
+    """The open conflicts that it decides."""
+
+    @property
+    def only_settles(self) -> bool:
+        """Whether it writes nothing: a decision that leaves the document as it is."""
+        return bool(self.settles) and self.operation == "update" and not (self.values or self.unset or self.operations)
 
     def paths(self) -> list[Path]:
         """Return every path written; the empty one is the whole document."""
@@ -64,10 +71,17 @@ class Judgement:
 def judge(held: Held, change_id: str, write: Write, knew: frozenset[str], strategy: str) -> Judgement:
     """Return what becomes of an edit whose author had seen the edits `knew` of this document."""
     knows_all = held.ids <= knew
+    if write.only_settles:
+        return Judgement("applied" if knows_all else "merged", held.body, held.writers)
+    knows_writes = knows_all or (bool(write.settles) and knew.issuperset(held.writers.values()))
+    if write.operation == "delete" and knows_writes:
+        return Judgement("applied" if knows_all else "merged", None, {WHOLE: change_id})
     if write.operation == "delete":
         return _judge_delete(held, change_id, strategy, knows_all=knows_all)
+    if held.body is None and knows_writes:
+        return Judgement("applied" if knows_all else "merged", write.document or {}, {WHOLE: change_id})
     if held.body is None:
-        return _judge_whole(held, change_id, write, strategy, knows_all=knows_all)
+        return _judge_whole(held, change_id, write, strategy)
     body, written = _written(held.body, write, knows_all=knows_all)
     overlap = () if knows_all else _overlap(held, write, body, written, knew)
     if not overlap:
@@ -98,10 +112,8 @@ def _judge_delete(held: Held, change_id: str, strategy: str, *, knows_all: bool)
     return _overruled(held, "first_write_wins" if strategy.startswith("merge_fields") else strategy, (WHOLE,))
 
 
-def _judge_whole(held: Held, change_id: str, write: Write, strategy: str, *, knows_all: bool) -> Judgement:
-    """Judge an edit of a document that is deleted, or was never there."""
-    if knows_all:
-        return Judgement("applied", write.document or {}, {WHOLE: change_id})
+def _judge_whole(held: Held, change_id: str, write: Write, strategy: str) -> Judgement:
+    """Judge an edit of a document that is deleted, or was never there, by somebody who did not know that."""
     if strategy.startswith(("last_write_wins", "merge_fields")):
         return Judgement("conflict", write.document or {}, {WHOLE: change_id}, "local", (WHOLE,))
     return _overruled(held, strategy, (WHOLE,))

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from solidb_sync.testing.model_conflicts import ConflictsTruth
 from solidb_sync.testing.model_fields import FIELD_NAMES, FieldsTruth, plain
 from solidb_sync.testing.model_judgement import Body, Held, Judgement, Path, Write, judge, laid_over
 
@@ -89,7 +90,7 @@ class Ledger:
     fields: dict[Place, FieldsTruth] = field(default_factory=dict)
     """The replicated fields of every document that has any."""
     strategies: dict[str, Strategies] = field(default_factory=dict)
-    """What each device has registered with, by client id."""
+    """What the request that brought a change asked for, by the change's id."""
     transactions: dict[str, list[Edit]] = field(default_factory=dict)
     """The edits that were made together, by transaction."""
     transactions_of: dict[Place, list[str]] = field(default_factory=dict)
@@ -98,6 +99,7 @@ class Ledger:
     """When each collection was last emptied or dropped."""
     drops: dict[str, int] = field(default_factory=dict)
     """When each collection was last dropped."""
+    conflicts: ConflictsTruth = field(default_factory=ConflictsTruth)
     newest: int = 0
     highest_cursor: int = 0
     """The highest cursor that any answer gave out."""
@@ -113,9 +115,13 @@ class Ledger:
         """Add the version that an accepted change makes of its document; returns what should become of it."""
         before = self.newest_version(place)
         held = Held(before.body, before.writers, before.ids)
-        strategy = self.strategies.get(outcome.actor.split("~")[0], Strategies()).of(place[0])
+        client = outcome.actor.split("~")[0]
+        strategy = self.strategies.get(change_id, Strategies()).of(place[0])
         judgement = judge(held, change_id, self.sent[change_id], self.edits[change_id].knew, strategy)
         self.judgements[change_id] = judgement
+        self.conflicts.settle(self.sent[change_id].settles, place, outcome.seq)
+        if judgement.status == "conflict" and not judgement.winner:
+            self.conflicts.leave_open(change_id, client, place)
         if self.sent[change_id].operations:
             operations, knew = self.sent[change_id].operations, self.edits[change_id].knew
             self.fields.setdefault(place, FieldsTruth()).take(change_id, operations, knew)
@@ -158,6 +164,12 @@ class Ledger:
         found = self.versions.get(place)
         return found[-1] if found else NO_VERSION
 
+    def version_before(self, place: Place, change_id: str) -> Version:
+        """Return the version of a document that an accepted edit met."""
+        versions = self.versions[place]
+        found = next(number for number, version in enumerate(versions) if version.change_id == change_id)
+        return versions[found - 1] if found else NO_VERSION
+
     def version_at(self, place: Place, seq: int) -> Version:
         """Return the version of a document that a reader of everything up to `seq` has."""
         for version in reversed(self.versions.get(place, ())):
@@ -198,6 +210,7 @@ def read_write(change: Mapping[str, Any]) -> Write:
         [path for path in map(parse_path, change.get("unset", ())) if path[0] not in FIELD_NAMES],
         bool(change.get("transaction")),
         change.get("crdt") or {},
+        change.get("resolves", ()),
     )
 
 
@@ -210,13 +223,14 @@ def parse_path(text: str) -> Path:
 
 def shown(base: Version, writes: Sequence[Write]) -> Body | None:
     """Return what a device should show: a version of the server's with its own writes over it, oldest first."""
-    body = base.body
+    body = last = base.body
     for write in writes:
         match write.operation:
             case "delete":
                 body = None
             case "insert":
                 body = {**(body or {}), **(write.document or {})}
-            case _:
-                body, _ = laid_over(body or {}, write, whole=None)
+            case _ if not write.only_settles:  # beside a refused deletion it goes on from what was deleted
+                body, _ = laid_over(body or last or {}, write, whole=None)
+        last = body if body is not None else last
     return body

@@ -20,6 +20,7 @@ from solidb_sync.testing.feature_mutants import FEATURE_MUTANTS
 from solidb_sync.testing.planter import Mutant, Planter
 from solidb_sync.testing.server_mutants import SERVER_MUTANTS
 from solidb_sync.testing.simulation import simulate
+from solidb_sync.testing.single_thread import leave_out_locks
 
 _ALL = (*CLIENT_MUTANTS, *SERVER_MUTANTS, *chain.from_iterable(mutants for _, mutants in FEATURE_MUTANTS))
 
@@ -75,4 +76,5 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
+    leave_out_locks()
     sys.exit(main())

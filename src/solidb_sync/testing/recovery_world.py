@@ -136,7 +136,7 @@ class RecoveryWorld:
 
     def __init__(self, seed: int, loop: VirtualClockLoop) -> None:
         self.seed = seed
-        self.chance = random.Random(f"recovery {seed}")  # noqa: S311
+        self.chance = random.Random(f"recovery {seed}")
         self.loop = loop
         self.network = FaultyNetwork(loop, self.chance, FAULTS)
         self.server = RestorableServer(seed, loop, self.chance)

@@ -13,13 +13,10 @@ from solidb_sync.client.config import SyncConfig
 from solidb_sync.client.results import SyncResult
 from solidb_sync.client.sync_manager import SyncManager
 from solidb_sync.errors import StorageError
-from solidb_sync.storage.local_store import LocalStore
-from solidb_sync.storage.sqlite.connection import FileLocation
-from solidb_sync.testing.crashable_files import CrashableFiles, Snapshot
 from solidb_sync.testing.device_truth import DeviceTruth, DeviceView, read_view
-from solidb_sync.testing.empty_stores import STORE_PATH
 from solidb_sync.testing.faulty_network import FaultyNetwork
 from solidb_sync.testing.model_oracle import Ledger
+from solidb_sync.testing.simulated_disks import DeviceDisk
 from solidb_sync.testing.simulated_server import SimulatedServer
 from solidb_sync.testing.simulated_transport import DeviceLife, SimulatedTransport
 from solidb_sync.testing.virtual_loop import NumberedTask, VirtualClock
@@ -35,7 +32,7 @@ _LIFE: ContextVar[DeviceLife | None] = ContextVar("life", default=None)
 class DeviceSnapshot:
     """A backup of a device, and what was true of it then."""
 
-    files: Snapshot
+    files: Any
     truth: DeviceTruth
 
 
@@ -47,7 +44,7 @@ class SimulatedDevice:
         name: str,
         device_id: str,
         *,
-        files: CrashableFiles,
+        files: DeviceDisk,
         network: FaultyNetwork,
         server: SimulatedServer,
         ledger: Ledger,
@@ -58,6 +55,7 @@ class SimulatedDevice:
         is_in_background: bool = False,
         configured: tuple[str, ...] = (),
         key: bytes | None = None,
+        has_decisions: bool = False,
     ) -> None:
         self.name = name
         self.device_id = device_id
@@ -69,6 +67,7 @@ class SimulatedDevice:
         self.key = key
         """What the store is sealed with, None for one that anybody can read."""
         self.clock = clock
+        self.has_decisions = has_decisions
         self._server = server
         self._ledger = ledger
         self._findings = findings
@@ -79,20 +78,12 @@ class SimulatedDevice:
         self.life = DeviceLife(self.observe, self.files)
         self._context = Context()
         self._context.run(_LIFE.set, self.life)
-        location = FileLocation(STORE_PATH, vfs=self.files.name, is_exclusive=True)
-        self.store = LocalStore.open_at(
-            location,
-            self.device_id,
-            clock=self.clock,
-            random_bytes=self._rng.randbytes,
-            encryption_key=self.key,
-            seals_new_stores=self.key is not None,
-        )
+        self.store = self.files.open_store(self.device_id, clock=self.clock, random_bytes=self._rng.randbytes, key=self.key)
         self.config = SyncConfig(
             batch_size=self._rng.randint(1, 5), auto_sync=self.is_in_background, collections=self.configured
         )
         self.transport = SimulatedTransport(self.life, self.network, self._server)
-        jitter = random.Random(self._rng.random())  # noqa: S311
+        jitter = random.Random(self._rng.random())
         self.manager = SyncManager(self.store, self.transport, self.config, random_source=jitter)
         self._writes_seen = -1
         self.observe()
@@ -116,7 +107,7 @@ class SimulatedDevice:
 
     def view(self) -> DeviceView:
         """Return what the store says now."""
-        return self.store.view(lambda reader: read_view(reader, COLLECTIONS))
+        return self.store.view(lambda reader: read_view(reader, COLLECTIONS, with_conflicts=self.has_decisions))
 
     async def sync(self, *, dies_after_points: int = 0) -> SyncResult | None:
         """Run a round to its end; None when the program died on the way."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,17 +17,19 @@ from typing import Any
 import msgspec
 
 from solidb_sync.protocol import endpoints
+from solidb_sync.protocol.client_settings import DEFAULT_SETTINGS, settings_hash, settings_text
+from solidb_sync.protocol.messages import ClientSettings, RegisterRequest
 from solidb_sync.server.application import build_app
 from solidb_sync.server.config import ServerConfig
 from solidb_sync.server.live.doorbell import Doorbell
-from solidb_sync.server.storage.backend import DatabaseBackend, ReadSession
+from solidb_sync.server.storage.backend import DatabaseBackend, ReadSession, WriteSession
 from solidb_sync.server.storage.records import ConflictRecord, Echo, StoredDocument
 from solidb_sync.server.storage.records import Outcome as StoredOutcome
 from solidb_sync.server.storage.sqlite.server_backend import SqliteServerBackend
 from solidb_sync.storage.committer import InlineCommitter
 from solidb_sync.storage.sqlite.connection import FileLocation
 from solidb_sync.testing.crashable_files import CrashableFiles
-from solidb_sync.testing.delta_truth import DeltaRule, check_economy, read_rule
+from solidb_sync.testing.delta_truth import check_economy, read_rule
 from solidb_sync.testing.faulty_network import Answer, NetworkError, Request, asgi_send
 from solidb_sync.testing.invariants import FINAL, ServerInvariants, broken
 from solidb_sync.testing.model_oracle import Ledger, Place, Strategies, read_write
@@ -69,7 +71,8 @@ class SimulatedServer:
         self._trace = trace
         self._findings = findings
         self._invariants = ServerInvariants(ledger)
-        self._rules: dict[str, DeltaRule] = {}
+        self._settings: dict[str, ClientSettings] = {"": DEFAULT_SETTINGS}
+        """All settings that were ever registered, by the hash that a request names them by."""
         self._places: dict[str, Place] = {}
         self._in_doubt: set[str] = set()
         self._checked_upto = 0
@@ -86,10 +89,9 @@ class SimulatedServer:
         app = build_app(config, self._backend, self.clock, random_bytes=self._rng.randbytes)
         self.doorbell = app.state.context.doorbell
         self._send = asgi_send(app)
+        self._checked_upto = 0
         await self._look_at(sorted({*self._in_doubt, *self._ledger.outcomes}))
         self._in_doubt.clear()
-        self._checked_upto = 0
-        await self._check_documents()
 
     def crash(self, *, with_power: bool) -> None:
         """End the program, or the machine under it."""
@@ -139,21 +141,26 @@ class SimulatedServer:
         """Take in what a device has registered with."""
         if answer.status != 200 or request.method != "POST" or request.path != CLIENTS_PATH:
             return
-        asked = _decode(request.body)
-        settings = asked.get("settings")
+        settings = msgspec.json.decode(request.body, type=RegisterRequest).settings
         if settings is not None:
-            self._rules[asked["client_id"]] = read_rule(settings)
-            self._ledger.strategies[asked["client_id"]] = Strategies(
-                settings.get("default_strategy", "last_write_wins"), settings.get("strategies", {})
-            )
+            self._settings[settings_hash(settings_text(settings))] = settings
+
+    def _asked_by(self, asked: Mapping[str, Any]) -> ClientSettings:
+        """Return the settings that a request names; where they are not known, nothing was done by it."""
+        return self._settings.get(asked.get("settings", ""), DEFAULT_SETTINGS)
+
+    def _note_sent(self, asked: Mapping[str, Any], change: dict[str, Any]) -> None:
+        settings = self._asked_by(asked)
+        self._ledger.sent[change["id"]] = read_write(change)
+        self._ledger.strategies[change["id"]] = Strategies(settings.default_strategy, settings.strategies)
 
     def _note_unanswered(self, request: Request) -> None:
         """Remember the changes whose outcome only the server's tables will tell."""
-        _, changes = self._read_changes(request) or ({}, [])
+        asked, changes = self._read_changes(request) or ({}, [])
         for change in changes:
             outcome = self._ledger.outcomes.get(change["id"])
             if outcome is None or outcome.status not in FINAL:
-                self._ledger.sent[change["id"]] = read_write(change)
+                self._note_sent(asked, change)
             self._in_doubt.add(change["id"])
 
     async def _note(self, request: Request, answer: Answer) -> None:
@@ -172,12 +179,11 @@ class SimulatedServer:
             return
         for change, result in zip(changes, told["results"], strict=True):
             if result["status"] != "duplicate":
-                self._ledger.sent[change["id"]] = read_write(change)
+                self._note_sent(asked, change)
         if ids:
             await self._look_at(ids)
-            await self._check_documents()
         check_answered_together(changes, told["results"])
-        check_economy(asked, told, self._rules.get(asked["client_id"], DeltaRule()), self._ledger)
+        check_economy(asked, told, read_rule(self._asked_by(asked)), self._ledger)
         self._invariants.check_answer(asked, told)
         if told["server_changes"] and not ids:
             self.pages.setdefault(asked["client_id"], []).append(answer)
@@ -194,13 +200,13 @@ class SimulatedServer:
             self._ledger.reset(reset.collection, reset.seq, is_dropped=bool(reset.is_dropped))
 
     async def _look_at(self, ids: list[str]) -> None:
-        """Tell the ledger what the server's tables say of these changes."""
-        found: list[StoredOutcome] = await self._database().write(lambda session: session.outcomes(ids))
-        self._invariants.check_outcomes(ids, found, self._places)
+        """Tell the ledger what the server's tables say of these changes; compare what is new since the last look with it."""
 
-    async def _check_documents(self) -> None:
-        """Compare what changed since the last look with what the ledger says it should be."""
-        documents = await self.documents(self._checked_upto)
+        def read(session: WriteSession) -> tuple[list[StoredOutcome], dict[Place, StoredDocument]]:
+            return session.outcomes(ids), stored_documents(session, self._checked_upto)
+
+        found, documents = await self._database().write(read)
+        self._invariants.check_outcomes(ids, found, self._places)
         self._invariants.check_documents(documents)
         self._checked_upto = max([self._checked_upto, *(stored.seq for stored in documents.values())])
 
@@ -242,9 +248,9 @@ def _digest(body: bytes) -> str:
 
 
 @contextmanager
-def quiet_server_log() -> Iterator[None]:
+def quiet_log() -> Iterator[None]:
     """Let injected disk failures pass without a line each on the screen."""
-    logger = logging.getLogger("solidb_sync.server")
+    logger = logging.getLogger("solidb_sync")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
     try:

@@ -10,6 +10,7 @@ import random
 from typing import TYPE_CHECKING
 
 from solidb_sync.testing.simulated_conflicts import ConflictSteps
+from solidb_sync.testing.simulated_decisions import DecisionSteps
 from solidb_sync.testing.simulated_deltas import DeltaSteps
 from solidb_sync.testing.simulated_device import SimulatedDevice
 from solidb_sync.testing.simulated_edits import Choices, Edits
@@ -35,6 +36,7 @@ class Steps:
         weather = world.weather
         edits = Edits(rng, has_rejections=weather.document_bytes_max is not None, has_filters=weather.has_filters)
         self._status = StatusSteps(world, edits, rng)
+        self._decisions = DecisionSteps(world, edits, rng)
         self._choices: Choices = {
             **edits.choices(),
             "sync": (22, sync),
@@ -48,6 +50,7 @@ class Steps:
             **DeltaSteps(world, rng).choices(),
             **ResetSteps(world, rng).choices(),
             **self._status.choices(),
+            **self._decisions.choices(),
         }
         self._names = list(self._choices)
         self._weights = [weight for weight, _ in self._choices.values()]
@@ -65,6 +68,8 @@ class Steps:
             for device in self._world.devices[:DEVICES_ASKED_ABOUT_MAX]:
                 await self._status.see_what_waits(device)
             await self._world.sync_until_quiet()
+        if self._world.weather.has_decisions:
+            await self._decisions.decide_all()
 
     async def _sync_on_the_side(self, device: SimulatedDevice) -> object:
         device.in_own_task(device.manager.sync_now())

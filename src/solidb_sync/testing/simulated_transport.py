@@ -13,8 +13,8 @@ from urllib.parse import urlencode
 from solidb_sync.client.transport.transport import TransportAnswer
 from solidb_sync.errors import ConnectionError
 from solidb_sync.protocol import endpoints
-from solidb_sync.testing.crashable_files import CrashableFiles
 from solidb_sync.testing.faulty_network import Answer, FaultyNetwork, NetworkError, Request
+from solidb_sync.testing.simulated_disks import DeviceDisk
 from solidb_sync.testing.simulated_server import DATABASE, HEADERS, SimulatedServer
 from solidb_sync.testing.status_truth import Exchange
 
@@ -22,7 +22,7 @@ from solidb_sync.testing.status_truth import Exchange
 class DeviceLife:
     """One life of a device's program: until it crashes."""
 
-    def __init__(self, observe: Callable[[], None], files: CrashableFiles) -> None:
+    def __init__(self, observe: Callable[[], None], files: DeviceDisk) -> None:
         self.observe = observe
         self.files = files
         self.is_over = False

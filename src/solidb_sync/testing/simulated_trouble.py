@@ -40,11 +40,12 @@ class Trouble:
     def choices(self) -> Choices:
         """Return these steps with their weights."""
         weather = self._world.weather
+        has_files = self._world.engine == "sqlite"
         return {
             "crash": (3, self._crash),
             "crash in a round": (3, self._crash_in_round),
-            "crash in a commit": (3 if weather.has_disk_faults else 0, self._crash_in_commit),
-            "power loss": (2 if weather.has_power_losses else 0, self._power_loss),
+            "crash in a commit": (3 if weather.has_disk_faults and has_files else 0, self._crash_in_commit),
+            "power loss": (2 if weather.has_power_losses and has_files else 0, self._power_loss),
             "partition": (2, self._partition),
             "server restart": (2, self._server_restart),
             "server disk fault": (2 if weather.has_disk_faults else 0, self._server_disk_fault),
@@ -82,9 +83,10 @@ class Trouble:
 
     async def _crash_in_commit(self, device: SimulatedDevice) -> object:
         """Let the disk fail in the middle of a commit, and the machine with it."""
-        with_power = self._break_disk(device.files, writes_max=12)
+        files = _files_of(device)
+        with_power = self._break_disk(files, writes_max=12)
         work = self._save_blindly(device) if self._rng.random() < 0.5 else device.sync()
-        return await _failing(work, device.files), await self._crash(device, with_power=with_power)
+        return await _failing(work, files), await self._crash(device, with_power=with_power)
 
     async def _save_blindly(self, device: SimulatedDevice) -> None:
         await self._edits.local(
@@ -93,17 +95,18 @@ class Trouble:
 
     async def _power_loss(self, device: SimulatedDevice) -> object:
         """Let the power go at any one operation of a device's disk: in an edit, in a round, or while it starts."""
+        files = _files_of(device)
         match self._rng.randrange(4):
             case 0:
-                device.files.lose_power_after(self._rng.randint(1, OPERATIONS_OF_A_SAVE))
-                problem = await _failing(self._edits.transaction(device), device.files)
+                files.lose_power_after(self._rng.randint(1, OPERATIONS_OF_A_SAVE))
+                problem = await _failing(self._edits.transaction(device), files)
             case 1:
                 await device.crash(with_power=False)
-                device.files.lose_power_after(self._rng.randint(1, OPERATIONS_OF_A_START))
-                problem = await _failing(device.start(), device.files)
+                files.lose_power_after(self._rng.randint(1, OPERATIONS_OF_A_START))
+                problem = await _failing(device.start(), files)
             case _:
-                device.files.lose_power_after(self._rng.randint(1, OPERATIONS_OF_A_ROUND))
-                problem = await _failing(device.sync(), device.files)
+                files.lose_power_after(self._rng.randint(1, OPERATIONS_OF_A_ROUND))
+                problem = await _failing(device.sync(), files)
         await self._crash(device, with_power=True)
         return problem
 
@@ -174,8 +177,13 @@ class Trouble:
     # backups and copies
 
     async def _snapshot(self, device: SimulatedDevice) -> object:
-        self._snapshots[device.name] = device.snapshot()
+        if self._can_be_copied(device):
+            self._snapshots[device.name] = device.snapshot()
         return None
+
+    def _can_be_copied(self, device: SimulatedDevice) -> bool:
+        """Return whether a copy is what the device is: in the middle of a resync that is so of files only."""
+        return self._world.engine == "sqlite" or not device.store.view(lambda reader: reader.replica().is_resyncing)
 
     async def _restore(self, device: SimulatedDevice) -> object:
         snapshot = self._snapshots.get(device.name)
@@ -186,7 +194,7 @@ class Trouble:
         return True
 
     async def _clone(self, device: SimulatedDevice) -> object:
-        if len(self._world.devices) >= DEVICES_MAX:
+        if len(self._world.devices) >= DEVICES_MAX or not self._can_be_copied(device):
             return None
         name = f"d{len(self._world.devices)}"
         device.observe()
@@ -194,6 +202,11 @@ class Trouble:
         device.truth.has_twin = True
         await self._world.install(name, device.device_id, files, device.truth.copy(name), device.configured)
         return name
+
+
+def _files_of(device: SimulatedDevice) -> CrashableFiles:
+    assert isinstance(device.files, CrashableFiles), "only files fail"
+    return device.files
 
 
 async def _failing(work: Awaitable[object], files: CrashableFiles) -> str:

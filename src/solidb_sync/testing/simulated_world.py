@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+import tempfile
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from pathlib import Path
 
-from solidb_sync.server import judge_change, plain_batch, proposed_change
+from solidb_sync.server import judge_change, known_edit, plain_batch, proposed_change
 from solidb_sync.storage.records import ChangeState
 from solidb_sync.testing.crashable_files import CrashableFiles, Snapshot
 from solidb_sync.testing.device_truth import DeviceTruth, DeviceView
@@ -17,6 +19,7 @@ from solidb_sync.testing.model_oracle import Ledger
 from solidb_sync.testing.planter import Planter
 from solidb_sync.testing.refused_changes import refused_ids, settle_refused
 from solidb_sync.testing.simulated_device import COLLECTIONS, SimulatedDevice
+from solidb_sync.testing.simulated_disks import DeviceDisk, MemoryDisk, RocksdbDisk, SqliteDisk
 from solidb_sync.testing.simulated_server import SimulatedServer
 from solidb_sync.testing.simulated_subscriptions import subscribe
 from solidb_sync.testing.virtual_loop import VirtualClock, VirtualClockLoop
@@ -25,7 +28,7 @@ STEPS_MIN, STEPS_MAX = 50, 130
 DEVICES = (2, 2, 2, 3, 3, 3, 4, 4, 5, 8)
 """How many devices a world begins with: few of them meet more often."""
 
-FEATURES = frozenset({"rejections", "strategies", "fields", "filters", "deltas", "status", "resets", "sealed"})
+FEATURES = frozenset({"rejections", "strategies", "fields", "filters", "deltas", "status", "resets", "sealed", "decisions"})
 """What a part of the worlds has besides what all may have."""
 
 ROUNDS_TO_QUIET_MAX = 12
@@ -54,6 +57,8 @@ class Weather:
     has_status: bool
     has_resets: bool
     has_sealed_stores: bool
+    has_decisions: bool
+    """True when people decide conflicts by hand, and take decisions back."""
     devices: int
 
 
@@ -72,7 +77,7 @@ def make_weather(rng: random.Random, feature: Callable[[str], float]) -> Weather
         truncate_request=rng.choice([0.0, 0.05]),
     )
     has_rejections = feature("rejections") < 0.3
-    has_fields = not has_rejections and feature("fields") < 0.45
+    has_fields = feature("fields") < 0.45
     return Weather(
         faults,
         has_restores=rng.random() < 0.4,
@@ -83,7 +88,6 @@ def make_weather(rng: random.Random, feature: Callable[[str], float]) -> Weather
         has_power_losses=rng.random() < 0.5,
         document_bytes_max=DOCUMENT_BYTES_FEW if has_rejections else None,
         has_strategies=feature("strategies") < 0.35,
-        # A refused operation that a save takes over becomes a plain write, which the oracle knows nothing of.
         has_fields=has_fields,
         has_filters=feature("filters") < 0.35,
         has_deltas=feature("deltas") < 0.3,
@@ -91,6 +95,7 @@ def make_weather(rng: random.Random, feature: Callable[[str], float]) -> Weather
         # Of a document that comes back after its collection was emptied, the account does not know where its counts begin.
         has_resets=not has_fields and feature("resets") < 0.35,
         has_sealed_stores=feature("sealed") < 0.1,
+        has_decisions=feature("decisions") < 0.25,
         devices=rng.choice(DEVICES),
     )
 
@@ -98,8 +103,13 @@ def make_weather(rng: random.Random, feature: Callable[[str], float]) -> Weather
 class World:
     """Everything that one seed makes."""
 
-    def __init__(self, seed: int, loop: VirtualClockLoop, features: Collection[str] = FEATURES) -> None:
+    def __init__(
+        self, seed: int, loop: VirtualClockLoop, *, features: Collection[str] = FEATURES, engine: str = "sqlite"
+    ) -> None:
         self.seed = seed
+        self.engine = engine
+        """What keeps the stores of its devices, of `ENGINES`."""
+        self._directory = tempfile.TemporaryDirectory(prefix="simulated-") if engine == "rocksdb" else None
         self.trace: list[str] = []
         self.actions_done = 0
         self.ledger = Ledger()
@@ -107,12 +117,12 @@ class World:
         """Broken promises, also those found in tasks that nobody waits for."""
         self.devices: list[SimulatedDevice] = []
         self._loop = loop
-        self.rng = random.Random(f"{seed}/steps")  # noqa: S311
+        self.rng = random.Random(f"{seed}/steps")
         self.weather = make_weather(self.rng, self._chance_of(features))
-        self._all_files: list[CrashableFiles] = []
+        self._all_files: list[DeviceDisk | CrashableFiles] = []
         self._planter = Planter()
         if self.weather.document_bytes_max is not None:
-            for module in (judge_change, plain_batch, proposed_change):
+            for module in (judge_change, known_edit, plain_batch, proposed_change):
                 self._planter.setattr(module, "DOCUMENT_BYTES_MAX", self.weather.document_bytes_max)
         self.server = SimulatedServer(
             self._new_files("server", empty_server()),
@@ -128,6 +138,8 @@ class World:
         self._planter.put_back()
         for files in self._all_files:
             files.close()
+        if self._directory is not None:
+            self._directory.cleanup()
 
     async def begin(self) -> int:
         """Start the server and the first devices; returns how many steps this world will live."""
@@ -143,31 +155,42 @@ class World:
         return lambda name: self._source(name).random() if name in features else 1.0
 
     def _source(self, name: str) -> random.Random:
-        return random.Random(f"{self.seed}/{name}")  # noqa: S311
+        return random.Random(f"{self.seed}/{name}")
 
-    def _new_files(self, name: str, content: Snapshot | None) -> CrashableFiles:
-        files = CrashableFiles(f"sim-{self.seed}-{name}", self._source(f"{name}/files"))
+    def _new_files(self, name: str, content: Snapshot | None) -> SqliteDisk:
+        files = SqliteDisk(f"sim-{self.seed}-{name}", self._source(f"{name}/files"))
         if content is not None:
             files.restore(content)
         self._all_files.append(files)
         return files
+
+    def _new_disk(self, name: str) -> DeviceDisk:
+        match self.engine:
+            case "sqlite":
+                return self._new_files(name, None if self.weather.has_sealed_stores else empty_store())
+            case "memory":
+                disk: DeviceDisk = MemoryDisk()
+            case _:
+                assert self._directory is not None
+                disk = RocksdbDisk(Path(self._directory.name) / name)
+        self._all_files.append(disk)
+        return disk
 
     async def _add_device(self) -> None:
         name = f"d{len(self.devices)}"
         configured: tuple[str, ...] = ()
         if self.weather.has_subscriptions and self.rng.random() < 0.4:
             configured = self.rng.choice([("notes",), COLLECTIONS])
-        files = self._new_files(name, None if self.weather.has_sealed_stores else empty_store())
-        await self.install(name, name, files, None, configured)
+        await self.install(name, name, self._new_disk(name), None, configured)
 
-    def clone_files(self, files: CrashableFiles, name: str) -> CrashableFiles:
+    def clone_files(self, files: DeviceDisk, name: str) -> DeviceDisk:
         """Return a copy of a device's disk."""
-        copied = files.clone(f"sim-{self.seed}-{name}")
+        copied: DeviceDisk = files.clone(f"sim-{self.seed}-{name}")
         self._all_files.append(copied)
         return copied
 
     async def install(
-        self, name: str, device_id: str, files: CrashableFiles, truth: DeviceTruth | None, configured: tuple[str, ...]
+        self, name: str, device_id: str, files: DeviceDisk, truth: DeviceTruth | None, configured: tuple[str, ...]
     ) -> None:
         """Add a device with this disk and start it."""
         device = SimulatedDevice(
@@ -183,7 +206,8 @@ class World:
             truth=truth,
             is_in_background=self.weather.has_background and self.rng.random() < 0.7,
             configured=configured,
-            key=STORE_KEY if self.weather.has_sealed_stores else None,
+            key=STORE_KEY if self.weather.has_sealed_stores and self.engine == "sqlite" else None,
+            has_decisions=self.weather.has_decisions,
         )
         self.devices.append(device)
         await device.start()

@@ -22,9 +22,11 @@ from dataclasses import dataclass, field, replace
 from itertools import islice, zip_longest
 
 from solidb_sync.testing.final_checks import check_everything
-from solidb_sync.testing.simulated_server import quiet_server_log
+from solidb_sync.testing.simulated_disks import ENGINES
+from solidb_sync.testing.simulated_server import quiet_log
 from solidb_sync.testing.simulated_steps import Steps
 from solidb_sync.testing.simulated_world import FEATURES, World
+from solidb_sync.testing.single_thread import leave_out_locks
 from solidb_sync.testing.virtual_loop import VirtualClockLoop, run
 
 ITERATIONS_MAX = 300_000
@@ -47,10 +49,12 @@ class Report:
     messages: int
     trace: tuple[str, ...]
     broken: str = ""
+    runs: int = 1
+    """How often the world was run."""
 
     @property
     def steps(self) -> int:
-        """How much happened."""
+        """How much happened in one run."""
         return self.actions + self.messages
 
 
@@ -66,28 +70,35 @@ async def live(world: World) -> None:
     await check_everything(world)
 
 
-def simulate(seed: int, features: Collection[str] = FEATURES) -> Report:
-    """Run one world from its seed to its end; `features` are what it may have."""
-    loop = VirtualClockLoop(iterations_max=ITERATIONS_MAX)
-    world = World(seed, loop, features)
-    problem = ""
-    gc.disable()  # a world is small and soon gone; looking for cycles in it costs a tenth of the time
+def simulate(seed: int, features: Collection[str] = FEATURES, engine: str = "sqlite") -> Report:
+    """Run one world from its seed to its end; `features` are what it may have, `engine` keeps the stores of its devices."""
+    gc.disable()  # a world is small and soon gone; looking for cycles in it while it lives costs a tenth of the time
     try:
-        with quiet_server_log():
+        return _run_world(seed, features, engine)
+    finally:
+        gc.collect(0)  # now that it is gone: nothing younger than this process's beginnings is looked at twice
+        gc.enable()
+
+
+def _run_world(seed: int, features: Collection[str], engine: str) -> Report:
+    loop = VirtualClockLoop(iterations_max=ITERATIONS_MAX)
+    world = World(seed, loop, features=features, engine=engine)
+    problem = ""
+    try:
+        with quiet_log():
             run(live(world), loop=loop)
     except Exception as raised:  # noqa: BLE001 - whatever it is, it is the finding
         found = world.findings[0] if world.findings else raised
         problem = str(found) if isinstance(found, AssertionError) else f"{type(found).__name__}: {found}"
     finally:
         world.close()
-        gc.enable()
     return Report(seed, world.actions_done, world.messages(), tuple(world.trace), problem)
 
 
-def simulate_twice(seed: int, features: Collection[str] = FEATURES) -> Report:
+def simulate_twice(seed: int, features: Collection[str] = FEATURES, engine: str = "sqlite") -> Report:
     """Run one world twice; that the two runs are the same to the last message is one more promise."""
-    report = simulate(seed, features)
-    again = simulate(seed, features)
+    report = replace(simulate(seed, features, engine), runs=2)
+    again = simulate(seed, features, engine)
     if report.broken or again.trace == report.trace:
         return report
     at = next(at for at, lines in enumerate(zip_longest(report.trace, again.trace)) if lines[0] != lines[1])
@@ -95,13 +106,18 @@ def simulate_twice(seed: int, features: Collection[str] = FEATURES) -> Report:
 
 
 def simulate_many(
-    seeds: Iterable[int], *, jobs: int = 1, twice_every: int = 0, features: Collection[str] = FEATURES
+    seeds: Iterable[int],
+    *,
+    jobs: int = 1,
+    twice_every: int = 0,
+    features: Collection[str] = FEATURES,
+    engine: str = "sqlite",
 ) -> Iterator[Report]:
     """Run one world after the other and yield their reports in order; with several `jobs`, in as many processes.
 
     Every so many worlds, `twice_every`, one is run twice.
     """
-    tasks = ((seed, twice_every > 0 and at % twice_every == 0, features) for at, seed in enumerate(seeds))
+    tasks = ((seed, twice_every > 0 and at % twice_every == 0, features, engine) for at, seed in enumerate(seeds))
     if jobs == 1:
         yield from map(_simulate_task, tasks)
         return
@@ -112,17 +128,18 @@ def simulate_many(
             yield from pool.imap(_simulate_task, batch)
 
 
-def _simulate_task(task: tuple[int, bool, Collection[str]]) -> Report:
-    seed, is_twice, features = task
-    return simulate_twice(seed, features) if is_twice else simulate(seed, features)
+def _simulate_task(task: tuple[int, bool, Collection[str], str]) -> Report:
+    seed, is_twice, features, engine = task
+    return simulate_twice(seed, features, engine) if is_twice else simulate(seed, features, engine)
 
 
 @dataclass(slots=True)
 class Tally:
-    """What many worlds came to."""
+    """What many worlds came to. `steps` are all that were run, `different` are those of each world's first run."""
 
     worlds: int = 0
     actions: int = 0
+    different: int = 0
     steps: int = 0
     failed: list[int] = field(default_factory=list)
     _begun: float = field(default_factory=time.perf_counter)
@@ -131,7 +148,8 @@ class Tally:
         """Count one world, and say at once when a promise was broken in it."""
         self.worlds += 1
         self.actions += report.actions
-        self.steps += report.steps
+        self.different += report.steps
+        self.steps += report.steps * report.runs
         if report.broken:
             self.failed.append(report.seed)
             _say(f"seed {report.seed}: {report.broken}")
@@ -139,8 +157,8 @@ class Tally:
     def __str__(self) -> str:
         seconds = time.perf_counter() - self._begun
         return (
-            f"{self.worlds} seeds, {len(self.failed)} failed; {self.steps} steps, {self.actions} of them actions; "
-            f"{seconds:.1f} s, {self.steps / seconds:.0f} steps a second"
+            f"{self.worlds} seeds, {len(self.failed)} failed; {self.steps} steps, {self.different} of them different, "
+            f"{self.actions} actions; {seconds:.1f} s, {self.steps / seconds:.0f} steps a second"
         )
 
 
@@ -152,19 +170,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--trace", type=int, help="run one seed and print its trace")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many processes")
     parser.add_argument("--twice-every", type=int, default=0, help="run every n-th seed twice and compare the traces")
-    parser.add_argument("--steps-min", type=int, default=0, help="fail when all seeds together come to fewer steps")
+    parser.add_argument("--steps-min", type=int, default=0, help="fail when all runs together come to fewer steps")
     parser.add_argument("--hours", type=float, help="run random seeds for so long; the failing ones are printed")
     parser.add_argument("--features", nargs="*", choices=sorted(FEATURES), help="what the worlds may have (all of them)")
+    parser.add_argument("--engine", choices=ENGINES, default="sqlite", help="what keeps the stores of the devices")
     asked = parser.parse_args(arguments)
     tally = Tally()
     features = FEATURES if asked.features is None else frozenset(asked.features)
     if asked.trace is not None:
-        report = simulate(asked.trace, features)
+        report = simulate(asked.trace, features, asked.engine)
         _say("\n".join(report.trace))
         tally.add(report)
     else:
         seeds = range(asked.first, asked.first + asked.seeds) if asked.hours is None else _random_seeds(asked.hours)
-        for report in simulate_many(seeds, jobs=asked.jobs, twice_every=asked.twice_every, features=features):
+        worlds = simulate_many(seeds, jobs=asked.jobs, twice_every=asked.twice_every, features=features, engine=asked.engine)
+        for report in worlds:
             tally.add(report)
     _say(str(tally))
     if tally.failed:
@@ -187,4 +207,5 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
+    leave_out_locks()
     sys.exit(main())

@@ -61,7 +61,8 @@ class ConflictMethods(ManagerParts):
         """Decide the open conflict of a document: by the document to keep, None to delete it, or a `ConflictResolution`.
 
         The decision is an edit on top of both sides; it is sent like any other, and closes the conflict on every device.
-        Raises `SyncError` when there is no open conflict about this document.
+        Raises `SyncError` when there is no open conflict about this document, and while its other side has not been fetched:
+        sync, and decide then.
         """
         match resolved:
             case ConflictResolution():
@@ -78,6 +79,7 @@ class ConflictMethods(ManagerParts):
     async def undo_resolution(self, id: str) -> None:
         """Take back how a conflict was decided: an edit that brings the overruled values back, where they were at stake.
 
-        Raises `SyncError` when there is no such conflict, or no decision to take back.
+        Raises `SyncError` when there is no such conflict, or no decision to take back, and while the other side has not been
+        fetched.
         """
         await self._conflicts.record(id, lambda engine, minted: record_undo(engine, minted, id))

@@ -43,6 +43,22 @@ from solidb_sync.storage.read_times import ReadTimes
 Result = TypeVar("Result")
 
 
+def _database(config: SyncConfig, client: Transport) -> str:
+    database = config.database or client.database
+    if database is None:
+        raise ConfigError("database: name it in SyncConfig(database=...) or HttpClient(..., database=...)")
+    return database
+
+
+def _check_path(config: SyncConfig, store: LocalStore) -> None:
+    path = config.local_storage_path
+    if path is not None and os.path.abspath(path) != os.path.abspath(store.path):
+        raise ConfigError(
+            f"local_storage_path: {path!r} is not {store.path!r}, where the store that was given is; "
+            "leave it out, or use SyncManager.open(config, client)"
+        )
+
+
 class ManagerParts:
     """The parts of one manager, and the few things that several facets do with them. Making one does no I/O."""
 
@@ -55,15 +71,8 @@ class ManagerParts:
         random_source: random.Random | None = None,
     ) -> None:
         self._config = config or SyncConfig()
-        database = self._config.database or client.database
-        if database is None:
-            raise ConfigError("database: name it in SyncConfig(database=...) or HttpClient(..., database=...)")
-        path = self._config.local_storage_path
-        if path is not None and os.path.abspath(path) != os.path.abspath(store.path):
-            raise ConfigError(
-                f"local_storage_path: {path!r} is not {store.path!r}, where the store that was given is; "
-                "leave it out, or use SyncManager.open(config, client)"
-            )
+        database = _database(self._config, client)
+        _check_path(self._config, store)
         self._store = store
         self._transport = client
         self._owns_store = False

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from solidb_sync.client.manager.parts import ManagerParts, check_collection
 from solidb_sync.clock import milliseconds_of
 from solidb_sync.errors import ConfigError
-from solidb_sync.storage.engine import EngineReader, StorageEngine
+from solidb_sync.storage.conflict_trimming import TRIMMED_AT_ONCE_MAX, beyond, trim
+from solidb_sync.storage.engine import EngineReader
 from solidb_sync.storage.expiry import TtlIndex, drop_ttl_index, expired, put_ttl_index, ttl_indexes
 from solidb_sync.storage.field_path import parse_field
 from solidb_sync.storage.retention import DROPPED_AT_ONCE_MAX, Candidate, SpaceFreed, candidates, leave
@@ -72,12 +74,10 @@ class SpaceMethods(ManagerParts):
             dropped = sum(candidate.size for candidate in part if candidate[1:3] in gone)
             freed = SpaceFreed(freed.documents + len(facts), freed.content_bytes + dropped)
             self._notifications.publish(facts)
-        await self._store.commit(self._tidy)
+        await self._store.commit(self._read_times.write)
+        while await self._store.commit(give_back):  # every time with fewer pages left
+            pass
         return freed
-
-    def _tidy(self, engine: StorageEngine) -> None:
-        self._read_times.write(engine)
-        give_back(engine)
 
     async def create_ttl_index(self, col: str, field: str, expire_after_secs: float) -> None:
         """Let documents of a collection leave this device so many seconds after the moment in a field; see `cleanup`.
@@ -105,10 +105,20 @@ class SpaceMethods(ManagerParts):
     async def cleanup(self) -> SpaceFreed:
         """Drop the documents whose time is over, and give unused pages back to the file system; returns what was dropped.
 
-        What is not synced stays until it is.
+        While the manager syncs by itself it also does this by itself, every `cleanup_interval_secs`.
+
+        What is not synced stays until it is. Of the conflict log the newest `conflicts_kept_max` decided ones stay, and
+        every one that is open or whose document has unsent edits.
         """
         now_ms = self._store.clock.now_ms()
+        await self._trim_conflicts(self._config.conflicts_kept_max)
         return await self._drop(await self._scan(lambda reader: expired(reader, now_ms)), "expired")
+
+    async def _trim_conflicts(self, most: int) -> None:
+        old = await self._scan(lambda reader: beyond(reader, most))
+        for start in range(0, len(old), TRIMMED_AT_ONCE_MAX):
+            part = old[start : start + TRIMMED_AT_ONCE_MAX]
+            await self._store.commit(partial(trim, ids=part))
 
 
 def _enough(found: Sequence[Candidate], *, count: int | None, content_bytes: int | None) -> list[Candidate]:

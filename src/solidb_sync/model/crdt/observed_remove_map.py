@@ -50,7 +50,7 @@ class ObservedRemoveMapOperation:
     def to_json(self) -> dict[str, Any]:
         """Return the wire form."""
         parts = {"put": dict(self.put), "remove": sorted(self.removed)}
-        return {name: part for name, part in parts.items() if part}
+        return {name: part for name, part in parts.items() if part} or {"put": {}}
 
 
 @dataclass(frozen=True, slots=True)

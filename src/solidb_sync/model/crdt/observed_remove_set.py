@@ -41,7 +41,9 @@ class ObservedRemoveSetOperation:
     def to_json(self) -> dict[str, Any]:
         """Return the wire form."""
         parts = {"add": self.added, "remove": self.removed}
-        return {name: [element_value(text) for text in sorted(texts)] for name, texts in parts.items() if texts}
+        return {name: [element_value(text) for text in sorted(texts)] for name, texts in parts.items() if texts} or {
+            "add": []
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,14 @@ OPERATIONS: Mapping[str, type[Operation]] = {
     "ormap": ObservedRemoveMapOperation,
     "bounded": BoundedCounterOperation,
 }
+EMPTY_OPERATIONS: Mapping[str, Operation] = {
+    "counter": CounterOperation(0),
+    "register": RegisterOperation(None),
+    "gset": GrowSetOperation(frozenset()),
+    "orset": ObservedRemoveSetOperation(),
+    "ormap": ObservedRemoveMapOperation(),
+    "bounded": BoundedCounterOperation(),
+}
 TITLES = {
     "counter": "a counter",
     "register": "a register",
@@ -73,6 +81,11 @@ def read_operation(fields: object) -> Operation:
     if kind is None:
         raise OperationError(f".t: expected {', '.join(OPERATIONS)}; found {str(fields.get('t'))[:40]!r}")
     return kind.from_json(fields)
+
+
+def empty_operation(state: State) -> Operation:
+    """Return the operation that makes a field of this type where nothing is, and leaves it empty."""
+    return EMPTY_OPERATIONS[type_of(state)]
 
 
 def operation_json(operation: Operation) -> dict[str, Any]:

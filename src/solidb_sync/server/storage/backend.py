@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from solidb_sync.server.storage.attachments import AttachmentReads
+from solidb_sync.server.storage.live_copies import LiveCopiesReads, LiveCopiesWrites
 from solidb_sync.server.storage.maintenance import MaintenanceWrites
 from solidb_sync.server.storage.records import (
     ActorState,
@@ -39,7 +40,7 @@ from solidb_sync.server.storage.views import ViewReads, ViewWrites
 Result = TypeVar("Result")
 
 
-class ReadSession(ViewReads, AttachmentReads, Protocol):
+class ReadSession(ViewReads, AttachmentReads, LiveCopiesReads, Protocol):
     """One consistent view of a database."""
 
     def head(self) -> Head:
@@ -147,7 +148,7 @@ class ReadSession(ViewReads, AttachmentReads, Protocol):
         """Return the settings a device has registered with, the defaults when it has none."""
 
 
-class WriteSession(ReadSession, ViewWrites, MaintenanceWrites, Protocol):
+class WriteSession(ReadSession, ViewWrites, MaintenanceWrites, LiveCopiesWrites, Protocol):
     """A view that can be written to, inside one transaction."""
 
     def outcomes(self, change_ids: Sequence[str]) -> list[Outcome]:

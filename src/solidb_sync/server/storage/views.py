@@ -75,8 +75,8 @@ class ViewWrites(ViewReads, Protocol):
     def copy_view(self, base: View, view: int, *, cursor: int) -> None:
         """Fill a new view with what a device with this cursor may hold by an older one."""
 
-    def fill_with_collection(self, view: int, collection: str, *, cursor: int) -> None:
-        """Fill a new view with what a device holds that has the whole collection up to a cursor."""
+    def fill_with_collection(self, view: int, collection: str, *, cursor: int, horizon: int) -> None:
+        """Fill a new view with what a device has that holds the collection up to a cursor, and nothing beyond a horizon."""
 
     def fill_with_own(self, view: int, collection: str, client_id: str) -> None:
         """Add the documents that the device has edited itself, unless they are in the view already."""

@@ -9,6 +9,7 @@ from solidb_sync.json_value import decode
 from solidb_sync.protocol.client_settings import parse_settings
 from solidb_sync.server.collect_changes import documents_of
 from solidb_sync.server.live.selective_bell import CHANGES_LOOKED_UP_MAX, Commit
+from solidb_sync.server.live_copies import has_copies
 from solidb_sync.server.storage.backend import ReadSession
 from solidb_sync.server.storage.records import Echo
 from solidb_sync.server.views.selection import ready_filter
@@ -35,6 +36,8 @@ def commit_of(session: ReadSession, after: int) -> Commit | None:
 
 
 def registered_filters(session: ReadSession, client_id: str) -> Mapping[str, RowFilter]:
-    """Return the filters a device has registered, by collection, ready to be used."""
+    """Return the filters a device has registered, by collection, ready to be used; none when it has live copies."""
+    if has_copies(session, client_id):
+        return {}
     filters = parse_settings(session.settings(client_id).text).filters
     return {collection: ready_filter(collection, wire) for collection, wire in filters.items()}

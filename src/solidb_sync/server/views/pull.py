@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from solidb_sync.protocol.client_settings import parse_settings
+from solidb_sync.server.client_settings import settings_of
 from solidb_sync.server.collect_changes import Page, PullQuery
 from solidb_sync.server.databases import Database
+from solidb_sync.server.live_copies import is_due
 from solidb_sync.server.storage.backend import ReadSession, WriteSession
 from solidb_sync.server.sync_request import SyncCall
 from solidb_sync.server.views.selected_changes import SelectedPage, collect_selected
@@ -36,8 +37,7 @@ class _Ready:
 
 def view_call(session: ReadSession, call: SyncCall) -> ViewCall | None:
     """Return what a request says of its views, None when its device has no filters and no views left from any."""
-    has_settings = bool(call.settings) or not call.protocol
-    filters = parse_settings(session.settings(call.client_id).text).filters if has_settings else {}
+    filters = settings_of(session, call.client_id, call.named_settings).filters
     if not filters and call.view_base is None and not session.views_of(call.client_id):
         return None
     return ViewCall(
@@ -49,14 +49,17 @@ def view_call(session: ReadSession, call: SyncCall) -> ViewCall | None:
         base=call.view_base,
         cursor=call.cursor,
         stored=call.stored,
+        horizon=call.horizon,
         is_by_hand=not call.protocol,
     )
 
 
-async def pull_selected(database: Database, call: ViewCall, query: PullQuery, *, caught_up: int) -> Pulled:
+async def pull_selected(database: Database, call: ViewCall, query: PullQuery, *, caught_up: int, now_ms: int) -> Pulled:
     """Return the next page by the views of a device; what becomes of them is durable then."""
     ready = await database.read(lambda session: _read(session, call, query, caught_up), is_small=False)
     stands, selected = ready.standing, ready.selected
+    if stands.shows_copy and await database.read(lambda session: is_due(session, call.client_id, now_ms)):
+        await database.write(lambda session: session.note_copies(call.client_id, now_ms))
     if stands.lost:
         return Pulled(_nothing(query), lost=stands.lost)
     if selected is not None and not selected.edits:

@@ -3,7 +3,7 @@
 A device names the view of each of its filtered collections. The server goes by it only if it is this device's, has the
 filter the device has registered, and forgets nothing the device may still hold; otherwise it says the view is *lost*, sends
 nothing, and the device begins a new one. No request destroys what a later one needs: a view is forgotten only when its
-device has shown that it goes by a newer one.
+device has shown that it goes by a newer one, and not even then when copies of the device live (`server/live_copies`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import msgspec
 
 from solidb_sync.filters.row_filter import RowFilter, row_filter
 from solidb_sync.protocol.messages import ViewBase, WireFilter
+from solidb_sync.server.live_copies import has_copies
 from solidb_sync.server.storage.backend import ReadSession, WriteSession
 from solidb_sync.server.storage.views import View
 
@@ -36,7 +37,7 @@ class ViewCall:
     """What a request says of its views.
 
     `asked` are the collections it pulls, None for all; `base` is set while a device catches up with a new filter, and
-    then there is one collection.
+    then there is one collection. `horizon` is the highest sequence of which the device holds something.
     """
 
     client_id: str
@@ -47,6 +48,7 @@ class ViewCall:
     base: ViewBase | None
     cursor: int
     stored: int
+    horizon: int = 0
     is_by_hand: bool = False
 
     def pulls(self, collection: str) -> bool:
@@ -72,6 +74,8 @@ class Standing:
     to_settle: list[View] = field(default_factory=list)
     to_drop: list[int] = field(default_factory=list)
     has_left: bool = False
+    shows_copy: bool = False
+    """True when the device goes by what another device, a copy of it, has had taken away or has left behind."""
 
     @property
     def needs_writing(self) -> bool:
@@ -99,6 +103,7 @@ def standing(session: ReadSession, call: ViewCall, *, is_trial: bool = False) ->
         identity = EVERYTHING if row_filter_ is None else row_filter_.identity
         number = _number(call, collection, identity, views)
         view = views.get(number or 0)
+        stands.shows_copy |= _shows_copy(call, number or 0, views)
         if number == 0 and _may_begin(call, collection, views):
             stands.to_begin.append(collection)
         elif view is None or not _is_right(view, call, collection, identity):
@@ -151,17 +156,31 @@ def _is_right(view: View, call: ViewCall, collection: str, identity: str) -> boo
     return call.is_by_hand or call.stored >= view.floor
 
 
+def _shows_copy(call: ViewCall, number: int, views: Mapping[int, View]) -> bool:
+    """Return whether a view is named that is gone, or one in ordinary use that is older than one caught up with since."""
+    if not number or call.is_by_hand:
+        return False
+    view = views.get(number)
+    if view is None:
+        return True
+    return call.base is None and any(
+        newer.number > number and newer.is_settled and newer.collection == view.collection for newer in views.values()
+    )
+
+
 def _note_upkeep(session: ReadSession, stands: Standing, call: ViewCall, views: list[View]) -> None:
     """Note what the arrival of an ordinary pull proves: that every view it names has been caught up with."""
     named = {collection: selection.view.number for collection, selection in stands.selections.items()}
     stands.to_settle = [selection.view for selection in stands.selections.values() if not selection.view.is_settled]
-    stands.to_drop = [
+    stands.has_left = any(session.has_left(number, call.stored) for number in named.values())
+    to_drop = [
         view.number
         for view in views
         if view.number < named.get(view.collection, 0)
         or (call.pulls(view.collection) and view.collection not in call.filters)
     ]
-    stands.has_left = any(session.has_left(number, call.stored) for number in named.values())
+    if to_drop and not has_copies(session, call.client_id):
+        stands.to_drop = to_drop
 
 
 def establish(session: WriteSession, call: ViewCall) -> Standing:
@@ -209,6 +228,6 @@ def _begin(session: WriteSession, call: ViewCall, collection: str, views: Mappin
         session.copy_view(views[base.view], number, cursor=base.cursor)
     else:
         if base is not None and base.whole:
-            session.fill_with_collection(number, collection, cursor=base.cursor)
+            session.fill_with_collection(number, collection, cursor=base.cursor, horizon=call.horizon)
         session.fill_with_own(number, collection, call.client_id)
     return number

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from solidb_sync.errors import ConfigError, StorageCorruptError, StorageError, StorageFullError, StoreLockedError
+from solidb_sync.errors import ConfigError, StorageCorruptError, StorageError, StoreLockedError
+from solidb_sync.storage.refusals import cause, full_disk
 from solidb_sync.storage.rocksdb.forked_exit import use_here
 from solidb_sync.storage.rocksdb.ordered_map import Entry
 
@@ -26,8 +27,9 @@ ALL_FILES = -1
 FIRST_CHUNK, LATER_CHUNKS = 16, 512
 """How many entries a scan of a moment reads at once: most scans are short."""
 
-_FULL = ("no space left", "disk quota exceeded")
+_FULL = ("no space left", "disk quota exceeded", "file too large")
 _LOCKED = ("lock hold by current process", "while lock file", "resource temporarily unavailable")
+_REFUSED = ("permission denied", "read-only file system")
 _CORRUPT = ("corruption", "bad block", "checksum mismatch")
 
 
@@ -47,12 +49,13 @@ def storage_error(problem: Exception, path: str) -> StorageError:
     """Return the error of ours that says what a failure of RocksDB means."""
     text = str(problem).lower()
     if any(sign in text for sign in _FULL):
-        return StorageFullError(f"{path}: the disk is full; nothing was written")
+        return full_disk(path)
     if any(sign in text for sign in _LOCKED):
         return StoreLockedError(f"{path}: another process holds it: {problem}")
     if any(sign in text for sign in _CORRUPT):
         return StorageCorruptError(f"{path}: damaged: {problem}")
-    return StorageError(f"{path}: {problem}")
+    found = cause(path) if any(sign in text for sign in _REFUSED) else ""
+    return StorageError(f"{path}: {problem}{f': {found}' if found else ''}")
 
 
 class MapView:
@@ -201,6 +204,14 @@ class Follower(MapView):
     def close(self) -> None:
         """Close it."""
         self._handle.close()
+
+
+def salvage_options(library: Any) -> Any:
+    """Return the options to open a damaged database with: as much as can be read, and nothing made that is missing."""
+    options = _options(library, creates=False)
+    options.set_paranoid_checks(False)
+    options.set_wal_recovery_mode(library.DBRecoveryMode.skip_any_corrupted_record())
+    return options
 
 
 def _options(library: Any, *, files_max: int = OPEN_FILES_MAX, creates: bool = True) -> Any:

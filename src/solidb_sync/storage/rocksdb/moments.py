@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from solidb_sync.errors import StorageError
 from solidb_sync.storage.rocksdb.database import Database
 from solidb_sync.storage.rocksdb.ordered_map import OrderedMap
 from solidb_sync.storage.rocksdb.store_directory import back_up
@@ -41,3 +42,22 @@ class DatabaseMoments:
 
     def close(self) -> None:
         """Do nothing: the database is the engine's."""
+
+
+class PresentOnly:
+    """Of a map that nobody writes: there is one moment."""
+
+    def __init__(self, view: OrderedMap) -> None:
+        self.view = view
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold what never moves."""
+        yield
+
+    def backup(self, path: str) -> None:
+        """Refuse: what is read is damaged."""
+        raise StorageError(f"{path}: a damaged store is salvaged, not backed up")
+
+    def close(self) -> None:
+        """Do nothing: the map is its owner's."""

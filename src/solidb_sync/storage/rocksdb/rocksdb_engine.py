@@ -312,6 +312,15 @@ class RocksdbEngine(RocksdbReads, RocksdbBlobWrites):
         else:
             self._writing.drop(at.OPEN_CONFLICTS + number)
 
+    def drop_conflicts(self, ids: Iterable[str]) -> None:
+        """Take entries out of the conflict log."""
+        for conflict_id in ids:
+            number_key = key_of(at.CONFLICT_NUMBERS, conflict_id)
+            number = self._writing.get(number_key)
+            if number is not None:
+                for key in (number_key, at.CONFLICTS + number, at.OPEN_CONFLICTS + number):
+                    self._writing.drop(key)
+
     def put_setting(self, name: str, value: str | None) -> None:
         """Set a durable setting."""
         if value is None:

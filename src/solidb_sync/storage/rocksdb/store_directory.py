@@ -13,7 +13,9 @@ from pathlib import Path
 import msgspec
 
 from solidb_sync.errors import StorageCorruptError, StorageError
+from solidb_sync.storage.new_store import removed_on_failure
 from solidb_sync.storage.private_files import create_private_directory, flush_directory, replace_private_file
+from solidb_sync.storage.refusals import refusal
 
 FORMAT = 1
 """The way `key_layout` and the records are laid out; a store of a greater one was written by a newer version."""
@@ -47,7 +49,9 @@ def read_label(path: str) -> Label | None:
     except FileNotFoundError:
         _check_nothing_is_there(place)
         return None
-    except (OSError, msgspec.MsgspecError) as problem:
+    except OSError as problem:
+        raise refusal(problem, path, "cannot be read") from problem
+    except msgspec.MsgspecError as problem:
         raise StorageCorruptError(f"{place / LABEL}: damaged: {problem}; nothing was changed") from problem
     if label.format > FORMAT:
         raise StorageError(
@@ -73,8 +77,9 @@ def back_up(path: str, target: str, copy_data: Callable[[str], None]) -> None:
     """Make a new store's directory with a copy of another one's data; the label comes last."""
     if os.path.exists(target):
         raise StorageError(f"{target}: exists already; a backup goes into a new directory")
-    create_private_directory(target)
-    copy_data(data_directory(target))
-    label = Path(LABEL)
-    replace_private_file(str(Path(target) / label), (Path(path) / label).read_bytes())
-    flush_directory(target)
+    with removed_on_failure(target):
+        create_private_directory(target)
+        copy_data(data_directory(target))
+        label = Path(LABEL)
+        replace_private_file(str(Path(target) / label), (Path(path) / label).read_bytes())
+        flush_directory(target)

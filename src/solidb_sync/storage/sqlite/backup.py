@@ -7,7 +7,8 @@ import os
 import apsw
 
 from solidb_sync.errors import StorageError
-from solidb_sync.storage.sqlite.connection import FileLocation, create_private_file
+from solidb_sync.storage.new_store import removed_on_failure
+from solidb_sync.storage.sqlite.connection import FileLocation, create_private_file, storage_error
 from solidb_sync.storage.sqlite.sealed.layout import RESERVED_BYTES
 
 
@@ -15,7 +16,15 @@ def backup_to(path: str, connection: apsw.Connection, location: FileLocation) ->
     """Write what a connection sees to a new file; of a sealed store, under the same seals: the same key opens it."""
     if os.path.exists(path):
         raise StorageError(f"{path}: exists already; a backup goes into a new file")
-    create_private_file(path)
+    with removed_on_failure(path):
+        create_private_file(path)
+        try:
+            _copy(path, connection, location)
+        except apsw.Error as problem:
+            raise storage_error(problem, path) from problem
+
+
+def _copy(path: str, connection: apsw.Connection, location: FileLocation) -> None:
     sealing = None if location.sealing is None else location.sealing.of_copy(path)
     target = apsw.Connection(path, vfs=None if sealing is None else sealing.vfs)
     try:

@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 import apsw
 
 from sdbql.sqlite_functions import SQL_FUNCTIONS
-from solidb_sync.errors import StorageCorruptError, StorageError, StorageFullError, StoreLockedError
+from solidb_sync.errors import StorageCorruptError, StorageError, StoreLockedError
 from solidb_sync.storage.private_files import create_private_file as create_private_file
-from solidb_sync.storage.sqlite.log_length import BUSY_TIMEOUT_MS, keep_log_short
+from solidb_sync.storage.refusals import cause, full_disk
+from solidb_sync.storage.sqlite.log_length import BUSY_TIMEOUT_MS, ReadersGate, keep_log_short
 from solidb_sync.storage.sqlite.sealed.layout import PAGE_BYTES, RESERVED_BYTES
 from solidb_sync.storage.sqlite.sealed.sealing import Sealing
 
@@ -49,11 +50,17 @@ class FileLocation:
 
 
 def open_connection(
-    location: FileLocation, *, durability: str = "full", read_only: bool = False, shrinks: bool = False
+    location: FileLocation,
+    *,
+    durability: str = "full",
+    read_only: bool = False,
+    shrinks: bool = False,
+    gate: ReadersGate | None = None,
 ) -> apsw.Connection:
     """Open one connection; the file must exist unless its virtual file system creates it.
 
-    With `shrinks` a file that is new can give unused pages back later.
+    With `shrinks` a file that is new can give unused pages back later. `gate`: where the readers of this process wait when
+    the log has grown too long.
     """
     flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
     connection = None
@@ -67,7 +74,8 @@ def open_connection(
         for pragma in _pragmas(location, durability, read_only=read_only, shrinks=shrinks):
             connection.execute(pragma).fetchall()
         if not read_only:
-            keep_log_short(connection, SEALED_WAL_CHECKPOINT_PAGES if location.sealing else WAL_CHECKPOINT_PAGES)
+            pages_max = SEALED_WAL_CHECKPOINT_PAGES if location.sealing else WAL_CHECKPOINT_PAGES
+            keep_log_short(connection, pages_max, gate or ReadersGate())
         add_functions(connection)
     except apsw.Error as problem:
         if connection is not None:
@@ -108,12 +116,12 @@ def storage_error(problem: apsw.Error, path: str) -> StorageError:
     """Return the error of ours that says what a failure of SQLite means."""
     match problem:
         case apsw.FullError():
-            return StorageFullError(f"{path}: the disk is full; nothing was written")
+            return full_disk(path)
         case apsw.CorruptError() | apsw.NotADBError():
             return StorageCorruptError(f"{path}: damaged or not a database of ours: {problem}")
         case apsw.BusyError() | apsw.LockedError():
             return StoreLockedError(f"{path}: another process holds it: {problem}")
         case apsw.CantOpenError() | apsw.PermissionsError() | apsw.ReadOnlyError():
-            return StorageError(f"{path}: cannot be opened for writing: {problem}")
+            return StorageError(f"{path}: cannot be opened: {cause(path) or problem}")
         case _:
             return StorageError(f"{path}: {problem}")

@@ -6,23 +6,28 @@ writes a table here forgets or renews what is held of it, and whatever takes wri
 
 from __future__ import annotations
 
+from typing import Any
+
 from solidb_sync.storage.records import Mark, StoredStates
 from solidb_sync.storage.sqlite import statements as sql
 from solidb_sync.storage.sqlite.sqlite_reads import SqliteReads
 
 
 class HeldTables(SqliteReads):
-    """Settings, backfills, marks and replicated fields, read and written; and which collections there are."""
+    """Settings, subscriptions, backfills, marks, replicated fields; and which collections there are."""
 
     _settings: dict[str, str] | None
+    _subscriptions: list[Any] | None
     _backfills: dict[str, int] | None
     _marks: dict[Mark, bool]
     _has_states: bool | None
+    _has_all_collections: bool
 
     def _forget_tables(self) -> None:
         """Hold nothing: what is there may be something else now."""
-        self._settings = self._backfills = self._has_states = None
+        self._settings = self._subscriptions = self._backfills = self._has_states = None
         self._marks = {}
+        self._has_all_collections = False
 
     def setting(self, name: str) -> str | None:
         """Return a durable setting."""
@@ -44,6 +49,12 @@ class HeldTables(SqliteReads):
             self._do(sql.DROP_SETTING, (name,))
         else:
             self._do(sql.WRITE_SETTING, (name, value))
+
+    def _subscription_rows(self) -> list[Any]:
+        """Return the subscriptions as they are stored: each caller gets parameters of its own."""
+        if self._subscriptions is None:
+            self._subscriptions = super()._subscription_rows()
+        return self._subscriptions
 
     def backfills(self) -> dict[str, int]:
         """Return the collections that are still catching up."""
@@ -90,6 +101,10 @@ class HeldTables(SqliteReads):
             self._has_states = super().has_states()
         return self._has_states
 
+    def states(self, collection: str, key: str) -> StoredStates | None:
+        """Return the states of a document's replicated fields."""
+        return super().states(collection, key) if self.has_states() else None
+
     def put_states(self, collection: str, key: str, states: StoredStates | None) -> None:
         """Keep the states of a document's replicated fields, or forget them."""
         self._has_states = True if states is not None else None
@@ -98,6 +113,12 @@ class HeldTables(SqliteReads):
         else:
             self._writable(collection)
             self._do(sql.WRITE_STATES, (self._numbers[collection], key, states.base, states.visible))
+
+    def _load_collections(self) -> None:
+        """Learn of all collections; new ones come only from here."""
+        if not self._has_all_collections:
+            super()._load_collections()
+            self._has_all_collections = True
 
     def _writable(self, collection: str) -> sql.CollectionStatements:
         """Return the statements of a collection, made known if it is new."""

@@ -15,7 +15,7 @@ _READ_ROW = "SELECT rowid, k, json(body), vector, stamp FROM {table} WHERE rowid
 class SalvageReads(SqliteReads):
     """Reads a damaged store; each of these reports how many records could not be read, at most."""
 
-    def readable_rows(self, collection: str, report: Callable[[int], None]) -> Iterator[tuple[str, StoredRow]]:
+    def readable_rows(self, collection: str, report: Callable[[str], None]) -> Iterator[tuple[str, StoredRow]]:
         """Yield the rows of a collection in no particular order, by the table itself: its index may be damaged too."""
         table = f"c_{self._number(collection)}"
         scan = Scan(
@@ -24,9 +24,9 @@ class SalvageReads(SqliteReads):
         )
         for _, key, body, vector, stamp in scan.rows():
             yield key, StoredRow(body, vector, stamp)
-        report(scan.lost)
+        report(_told(scan.lost))
 
-    def readable_changes(self, report: Callable[[int], None]) -> Iterator[StoredChange]:
+    def readable_changes(self, report: Callable[[str], None]) -> Iterator[StoredChange]:
         """Yield the changes of this device, oldest first."""
 
         def after(number: int, count: int) -> list[Row]:
@@ -38,4 +38,12 @@ class SalvageReads(SqliteReads):
         scan = Scan(after, one)
         for _, change in scan.rows():
             yield change
-        report(scan.lost)
+        report(_told(scan.lost))
+
+    def unreadable(self) -> list[str]:
+        """Return what was passed over and not reported yet: all of it was."""
+        return []
+
+
+def _told(lost: int) -> str:
+    return f"up to {lost} in pages that can't be read" if lost else ""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import apsw
+
 from solidb_sync.errors import StorageError
 from solidb_sync.storage.sqlite.change_seals import finish
-from solidb_sync.storage.sqlite.connection import FileLocation
+from solidb_sync.storage.sqlite.connection import FileLocation, storage_error
 from solidb_sync.storage.sqlite.sealed.key_wrapping import UserKey, check_key
 from solidb_sync.storage.sqlite.sealed.sealing import Place, create_sealing, is_empty, open_sealing
 from solidb_sync.storage.sqlite.sealed.store_header import RandomBytes
@@ -24,7 +26,10 @@ def location_of_new(
 
 def location_of_old(location: FileLocation, key: UserKey | None, random_bytes: RandomBytes) -> FileLocation:
     """Return where a store that is there can be read; writes nothing. Raises as `open_sealing` does."""
-    sealing = open_sealing(Place(location.path, location.vfs), key, random_bytes)
+    try:
+        sealing = open_sealing(Place(location.path, location.vfs), key, random_bytes)
+    except apsw.Error as problem:
+        raise storage_error(problem, location.path) from problem
     return location if sealing is None else location.sealed_by(sealing)
 
 

@@ -39,9 +39,14 @@ def used_bytes(connection: apsw.Connection) -> int:
     return pages * _pragma(connection, "page_size")
 
 
-def give_back(connection: apsw.Connection) -> None:
-    """Move the unused pages out of the file; within a transaction, and only in files that were made to shrink."""
-    connection.execute("PRAGMA incremental_vacuum").fetchall()
+def give_back(connection: apsw.Connection, *, pages_max: int) -> bool:
+    """Move unused pages out of the file, within a transaction; returns whether it is worth doing again.
+
+    Only files that were made to shrink do.
+    """
+    before = _pragma(connection, "freelist_count")
+    connection.execute(f"PRAGMA incremental_vacuum({pages_max:d})").fetchall()
+    return 0 < _pragma(connection, "freelist_count") < before
 
 
 def _pragma(connection: apsw.Connection, name: str) -> int:

@@ -8,7 +8,9 @@ never wait for a writer.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 
+import apsw
 from msgspec.structs import replace
 
 from solidb_sync.errors import StoreLockedError
@@ -19,7 +21,6 @@ from solidb_sync.storage.records import (
     DocumentRow,
     IndexDefinition,
     Replica,
-    StoredBase,
     StoredChange,
     StoredConflict,
     StoredRow,
@@ -29,7 +30,8 @@ from solidb_sync.storage.sqlite import secondary_indexes
 from solidb_sync.storage.sqlite import statements as sql
 from solidb_sync.storage.sqlite.blob_tables import SqliteBlobWrites
 from solidb_sync.storage.sqlite.connection import FileLocation, open_connection
-from solidb_sync.storage.sqlite.held_tables import HeldTables
+from solidb_sync.storage.sqlite.held_changes import HeldChanges
+from solidb_sync.storage.sqlite.log_length import ReadersGate
 from solidb_sync.storage.sqlite.migrate import migrate, migrations_of
 from solidb_sync.storage.sqlite.replica_row import replica_row
 from solidb_sync.storage.sqlite.sqlite_reads import SqliteReads
@@ -38,17 +40,23 @@ from solidb_sync.storage.sqlite.transactions import SqliteTransactions
 MIGRATIONS = "solidb_sync.storage.sqlite.migrations"
 
 
-class SqliteEngine(HeldTables, SqliteBlobWrites, SqliteTransactions):
+class SqliteEngine(HeldChanges, SqliteBlobWrites, SqliteTransactions):
     """Implements `StorageEngine` over one SQLite file."""
 
     def __init__(self, location: FileLocation, *, durability: str = "full") -> None:
         self._durability = durability
+        self._readers_gate = ReadersGate()
         self._open(location)
 
     def _open(self, location: FileLocation) -> None:
-        connection = open_connection(location, durability=self._durability, shrinks=True)
-        migrate(connection, migrations_of(MIGRATIONS), location.path)
-        secondary_indexes.build_again_what_differs(connection)
+        connection = open_connection(location, durability=self._durability, shrinks=True, gate=self._readers_gate)
+        try:
+            migrate(connection, migrations_of(MIGRATIONS), location.path)
+            secondary_indexes.build_again_what_differs(connection)
+        except BaseException:
+            with suppress(apsw.Error):  # what went wrong is being told
+                connection.close(force=True)
+            raise
         SqliteReads.__init__(self, connection, location)
         SqliteTransactions.__init__(self, connection, location.path)
         self._replica: Replica | None = None
@@ -63,7 +71,7 @@ class SqliteEngine(HeldTables, SqliteBlobWrites, SqliteTransactions):
         """Return a reader with a connection of its own, or this engine itself in an exclusive location."""
         if self._location.is_exclusive:
             return self
-        return SqliteReads(open_connection(self._location, read_only=True), self._location)
+        return SqliteReads(open_connection(self._location, read_only=True), self._location, self._readers_gate)
 
     @property
     def location(self) -> FileLocation:
@@ -176,16 +184,6 @@ class SqliteEngine(HeldTables, SqliteBlobWrites, SqliteTransactions):
         if self.has_states():
             self.put_states(collection, key, None)
 
-    def put_base(self, collection: str, key: str, base: StoredBase) -> None:
-        """Keep a base copy apart."""
-        self._writable(collection)
-        parameters = (self._numbers[collection], key, base.body, int(base.is_deleted), base.vector, base.stamp)
-        self._do(sql.WRITE_BASE, parameters)
-
-    def drop_base(self, collection: str, key: str) -> None:
-        """Forget a base copy."""
-        self._do(sql.DROP_BASE, (self._number(collection), key))
-
     def add_change(self, change: StoredChange) -> int:
         """Append a change and return its id."""
         self._writable(change.collection)
@@ -197,18 +195,20 @@ class SqliteEngine(HeldTables, SqliteBlobWrites, SqliteTransactions):
             (
                 number, self._numbers[change.collection], change.key, int(change.state), change.change_id, change.actor,
                 change.counter, change.transaction, int(change.needs_full), change.wire, change.reason,
-                change.answered,
+                change.answered, change.document_bytes,
             ),
         )  # fmt: skip
+        self._note_change(number, change.state)
         return number
 
     def replace_change(self, change: StoredChange) -> None:
         """Replace the change with this id."""
+        self._note_change(change.id, change.state)
         self._do(
             sql.REPLACE_CHANGE,
             (
                 int(change.state), change.actor, change.counter, int(change.needs_full), change.wire, change.reason,
-                change.answered, change.id,
+                change.answered, change.document_bytes, change.id,
             ),
         )  # fmt: skip
 
@@ -224,10 +224,12 @@ class SqliteEngine(HeldTables, SqliteBlobWrites, SqliteTransactions):
 
     def drop_range(self, first: int, last: int) -> None:
         """Forget the changes in the range."""
+        self._note_drops()
         self._do(sql.DROP_RANGE, (first, last))
 
     def drop_changes(self, ids: Iterable[int]) -> int:
         """Forget changes."""
+        self._note_drops()
         before = self._connection.total_changes()
         self._connection.executemany(sql.DROP_CHANGE, ((number,) for number in ids)).fetchall()
         return self._connection.total_changes() - before
@@ -236,10 +238,12 @@ class SqliteEngine(HeldTables, SqliteBlobWrites, SqliteTransactions):
         """Add or replace a subscription."""
         bind_vars = None if subscription.bind_vars is None else encode(subscription.bind_vars).decode()
         parameters = (subscription.collection, subscription.filter, bind_vars)
+        self._subscriptions = None
         self._do(sql.WRITE_SUBSCRIPTION, parameters)
 
     def drop_subscription(self, collection: str) -> bool:
         """Forget a subscription."""
+        self._subscriptions = None
         self._do(sql.DROP_SUBSCRIPTION, (collection,))
         return self._connection.changes() > 0
 
@@ -272,6 +276,11 @@ class SqliteEngine(HeldTables, SqliteBlobWrites, SqliteTransactions):
                 conflict.written, conflict.lost,
             ),
         )  # fmt: skip
+
+    def drop_conflicts(self, ids: Iterable[str]) -> None:
+        """Take entries out of the conflict log."""
+        for conflict_id in ids:
+            self._do(sql.DROP_CONFLICT, (conflict_id,))
 
     # The definitions are held in memory: every save asks for those of its collection, and only this engine writes them.
 

@@ -28,6 +28,7 @@ from solidb_sync.storage.sqlite import statements as sql
 from solidb_sync.storage.sqlite.backup import backup_to
 from solidb_sync.storage.sqlite.blob_tables import SqliteBlobReads
 from solidb_sync.storage.sqlite.connection import FileLocation
+from solidb_sync.storage.sqlite.log_length import ReadersGate
 from solidb_sync.storage.sqlite.replica_row import replica_of
 
 NO_LIMIT = -1
@@ -37,9 +38,10 @@ _STATES = tuple(ChangeState)
 class SqliteReads(SqliteBlobReads):
     """Implements `EngineReader` over one connection."""
 
-    def __init__(self, connection: apsw.Connection, location: FileLocation) -> None:
+    def __init__(self, connection: apsw.Connection, location: FileLocation, gate: ReadersGate | None = None) -> None:
         self.connection = self._connection = connection
         self._location = location
+        self._gate = gate
         self._replica_read: tuple[tuple[Any, ...], Replica] | None = None
         self._numbers: dict[str, int] = {}
         self._names: dict[int, str] = {}
@@ -161,8 +163,11 @@ class SqliteReads(SqliteBlobReads):
         """Return the subscriptions by collection."""
         return [
             Subscription(collection, filter_text, None if bind_vars is None else decode(bind_vars))
-            for collection, filter_text, bind_vars in self._all(sql.READ_SUBSCRIPTIONS)
+            for collection, filter_text, bind_vars in self._subscription_rows()
         ]
+
+    def _subscription_rows(self) -> list[Any]:
+        return self._all(sql.READ_SUBSCRIPTIONS)
 
     def backfills(self) -> dict[str, int]:
         """Return the collections that are still catching up."""
@@ -224,6 +229,8 @@ class SqliteReads(SqliteBlobReads):
         if self._connection.in_transaction:
             yield
             return
+        if self._gate is not None:
+            self._gate.pass_through()
         self._all("BEGIN")
         try:
             yield
@@ -260,10 +267,10 @@ class SqliteReads(SqliteBlobReads):
         return [
             StoredChange(
                 number, self._name(collection), key, _STATES[state], change_id, actor, counter,
-                transaction, bool(needs_full), wire, reason, answered,
+                transaction, bool(needs_full), wire, reason, answered, document_bytes,
             )
-            for number, collection, key, state, change_id, actor, counter, transaction, needs_full, wire, reason, answered
-            in self._all(statement, parameters)
+            for number, collection, key, state, change_id, actor, counter, transaction, needs_full, wire, reason, answered,
+            document_bytes in self._all(statement, parameters)
         ]  # fmt: skip
 
     def _load_collections(self) -> None:

@@ -45,7 +45,8 @@ DROP_STATES = "DELETE FROM crdt_states WHERE collection = ? AND k = ?"
 HAS_CHANGES = "SELECT 1 FROM changes LIMIT 1"
 HAS_CHANGES_OF = "SELECT 1 FROM changes WHERE collection = ? AND k = ? LIMIT 1"
 _CHANGE = """
-    SELECT id, collection, k, state, change_id, actor, counter, transaction_id, needs_full, wire, reason, answered
+    SELECT id, collection, k, state, change_id, actor, counter, transaction_id, needs_full, wire, reason, answered,
+        document_bytes
     FROM changes"""
 READ_CHANGES_OF = f"{_CHANGE} WHERE collection = ? AND k = ? ORDER BY id"
 READ_REJECTED_OF = f"{_CHANGE} WHERE collection = ? AND k = ? AND state = 2 ORDER BY id"
@@ -55,12 +56,13 @@ CHANGE_IDS = "SELECT id FROM changes ORDER BY id"
 COUNT_CHANGES = "SELECT count(*) FROM changes WHERE state = ?"
 ADD_CHANGE = """
     INSERT INTO changes
-        (id, collection, k, state, change_id, actor, counter, transaction_id, needs_full, wire, reason, answered)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        (id, collection, k, state, change_id, actor, counter, transaction_id, needs_full, wire, reason, answered,
+        document_bytes)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 REPLACE_CHANGE = """
     UPDATE changes
-    SET state = ?, actor = ?, counter = ?, needs_full = ?, wire = ?, reason = ?, answered = ?
+    SET state = ?, actor = ?, counter = ?, needs_full = ?, wire = ?, reason = ?, answered = ?, document_bytes = ?
     WHERE id = ?
 """
 DROP_CHANGE = "DELETE FROM changes WHERE id = ?"
@@ -109,6 +111,7 @@ _READ_CONFLICT = """
 READ_CONFLICTS = _READ_CONFLICT + "ORDER BY number"
 READ_CONFLICT = _READ_CONFLICT + "WHERE id = ?"
 READ_OPEN_CONFLICTS = _READ_CONFLICT + "WHERE status = 'pending' ORDER BY number"
+DROP_CONFLICT = "DELETE FROM conflicts WHERE id = ?"
 WRITE_CONFLICT = """
     INSERT INTO conflicts (
         id, collection, k, change_id, status, strategy, winner, fields, local, remote, base, at, written, lost

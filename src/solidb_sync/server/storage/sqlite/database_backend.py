@@ -100,8 +100,12 @@ class SqliteDatabase:
         self._committer.close()
         with self._page_reader_lock:
             self._page_reader.close()
-        for connection in (self._reader, self._writer):
-            connection.close()
+        self._reader.close()
+        if self._reader is not self._writer:
+            # Closing copies the log as well, but stops all of this process's threads while it waits for the disk.
+            with contextlib.suppress(apsw.Error):
+                self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        self._writer.close()
 
     def _read_page(self, work: Callable[[ReadSession], Result]) -> Result:
         with self._page_reader_lock:

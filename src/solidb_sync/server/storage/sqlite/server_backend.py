@@ -24,6 +24,9 @@ from solidb_sync.storage.committer import ThreadCommitter
 from solidb_sync.storage.sqlite.connection import FileLocation, create_private_file, storage_error
 
 DATABASES_MAX = 1_000
+CLOSED_AT_ONCE_MAX = 16
+"""How many databases are closed side by side: each waits for the disk several times, and the disk can share the waits."""
+
 LOCK_FILE = "server.lock"
 
 Locator = Callable[[str], FileLocation]
@@ -102,14 +105,26 @@ class SqliteServerBackend:
 
     def close(self) -> None:
         """Close every database and let go of the directory."""
-        for database in self._open.values():
-            database.close()
+        databases = list(self._open.values())
         self._open.clear()
-        if self._reader_thread is not None:
-            self._reader_thread.shutdown()
-        self._connection.close()
-        if self._lock is not None:
-            self._lock.close()
+        try:
+            self._close_all(databases)
+        finally:
+            if self._reader_thread is not None:
+                self._reader_thread.shutdown()
+            self._connection.close()
+            if self._lock is not None:
+                self._lock.close()
+
+    def _close_all(self, databases: list[SqliteDatabase]) -> None:
+        if self._directory.is_exclusive:
+            for database in databases:
+                database.close()
+            return
+        with ThreadPoolExecutor(CLOSED_AT_ONCE_MAX, "closer") as closers:
+            closings = [closers.submit(database.close) for database in databases]
+        for closing in closings:
+            closing.result()
 
     def _number(self, name: str, *, create: bool) -> int | None:
         rows = self._run(sql.DATABASE_ID, name)

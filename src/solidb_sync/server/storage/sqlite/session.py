@@ -31,6 +31,7 @@ from solidb_sync.server.storage.records import (
 from solidb_sync.server.storage.sqlite import statements as sql
 from solidb_sync.server.storage.sqlite.attachment_session import SqliteAttachmentReads
 from solidb_sync.server.storage.sqlite.document_writer import write_documents
+from solidb_sync.server.storage.sqlite.live_copies_session import SqliteLiveCopiesReads, SqliteLiveCopiesWrites
 from solidb_sync.server.storage.sqlite.maintenance_session import SqliteMaintenanceWrites
 from solidb_sync.server.storage.sqlite.view_session import SqliteViewReads, SqliteViewWrites
 
@@ -44,7 +45,7 @@ COLLECTIONS_MAX = 10_000
 DEFAULT_SETTINGS = StoredSettings("", "")
 
 
-class SqliteReadSession(SqliteViewReads, SqliteAttachmentReads):
+class SqliteReadSession(SqliteViewReads, SqliteAttachmentReads, SqliteLiveCopiesReads):
     """Implements `ReadSession`."""
 
     def __init__(self, connection: apsw.Connection) -> None:
@@ -245,7 +246,7 @@ class SqliteReadSession(SqliteViewReads, SqliteAttachmentReads):
         return tuple(row)
 
 
-class SqliteWriteSession(SqliteReadSession, SqliteViewWrites, SqliteMaintenanceWrites):
+class SqliteWriteSession(SqliteReadSession, SqliteViewWrites, SqliteMaintenanceWrites, SqliteLiveCopiesWrites):
     """Implements `WriteSession`."""
 
     def outcomes(self, change_ids: Sequence[str]) -> list[Outcome]:
@@ -387,6 +388,7 @@ class SqliteWriteSession(SqliteReadSession, SqliteViewWrites, SqliteMaintenanceW
         is_known = self.client(client_id) is not None
         self._connection.execute(sql.FORGET_CLIENT, (client_id,))
         self.drop_views([view.number for view in self.views_of(client_id)])
+        self._forget_copies_of(client_id)
         return is_known
 
     def _existing_collection(self, name: str) -> int:

@@ -50,9 +50,12 @@ class SqliteViewWrites(SqliteViewReads):
         """Fill a new view with what a device may hold by an older one."""
         self._connection.execute(view_sql.COPY_VIEW, {"view": view, "base": base.number, "cursor": cursor})
 
-    def fill_with_collection(self, view: int, collection: str, *, cursor: int) -> None:
-        """Fill a new view with the whole collection up to a cursor."""
-        self._fill(view_sql.FILL_WITH_COLLECTION, collection, {"view": view, "cursor": cursor})
+    def fill_with_collection(self, view: int, collection: str, *, cursor: int, horizon: int) -> None:
+        """Fill a new view with the whole collection up to a cursor, and with what may be held beyond it up to a horizon."""
+        bindings = {"view": view, "cursor": cursor}
+        self._fill(view_sql.FILL_WITH_COLLECTION, collection, bindings)
+        if horizon > cursor:
+            self._fill(view_sql.FILL_BEYOND_CURSOR, collection, {**bindings, "horizon": horizon})
 
     def fill_with_own(self, view: int, collection: str, client_id: str) -> None:
         """Add the documents that the device has edited itself."""

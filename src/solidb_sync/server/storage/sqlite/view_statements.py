@@ -35,6 +35,12 @@ INSERT INTO view_rows (view, doc, since, state)
 SELECT :view, doc, 0, {RowState.HELD:d}
 FROM {{table}}
 WHERE doc <= :cursor AND (body IS NOT NULL OR seq > :cursor)"""
+# Single documents from beyond the cursor came along with their transactions; nothing says which.
+FILL_BEYOND_CURSOR = f"""
+INSERT INTO view_rows (view, doc, since, state)
+SELECT :view, doc, 0, {RowState.UNSURE:d}
+FROM {{table}}
+WHERE doc > :cursor AND doc <= :horizon"""
 FILL_WITH_OWN = f"""
 INSERT OR IGNORE INTO view_rows (view, doc, since, state)
 SELECT :view, doc, 0, {RowState.UNSURE:d}

@@ -9,6 +9,7 @@ import apsw
 
 from solidb_sync.errors import EncryptionError, StorageCorruptError
 from solidb_sync.storage.sqlite.sealed.key_wrapping import UserKey, check_key
+from solidb_sync.storage.sqlite.sealed.page_seal import Seals
 from solidb_sync.storage.sqlite.sealed.raw_file import RawFile, raw_database
 from solidb_sync.storage.sqlite.sealed.sealed_files import SealedFiles
 from solidb_sync.storage.sqlite.sealed.store_header import (
@@ -38,11 +39,11 @@ class Place:
 class Sealing:
     """The seals of one open store. Must stay referenced while a connection uses `vfs`."""
 
-    def __init__(self, place: Place, opened: OpenHeader) -> None:
+    def __init__(self, place: Place, opened: OpenHeader, seals: Seals | None = None) -> None:
         self.place = place
         self.opened = opened
         self.vfs = f"sealed-{next(_numbers)}"
-        self.files = SealedFiles(self.vfs, place.vfs, opened.seals())
+        self.files = SealedFiles(self.vfs, place.vfs, seals or opened.seals())
 
     @property
     def is_encrypted(self) -> bool:

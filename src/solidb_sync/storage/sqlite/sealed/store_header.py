@@ -91,7 +91,10 @@ def read_header(block: bytes, path: str) -> StoreHeader:
     found = [_read_slot(block[start : start + SLOT_BYTES]) for start in (0, SLOT_BYTES)]
     whole = [header for header in found if header is not None]
     if not whole:
-        raise StorageCorruptError(f"{path}: the header is damaged; restore a backup")
+        raise StorageCorruptError(
+            f"{path}: both copies of the header are damaged. It says how the pages are sealed, and of an encrypted store "
+            "it holds the key of the pages, wrapped in yours: without it nothing can be read. Restore a backup"
+        )
     header = max(whole, key=lambda header: header.sequence)
     if header.format > FORMAT:
         raise StorageError(
