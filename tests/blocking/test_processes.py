@@ -24,9 +24,9 @@ manager.start()
 """
 
 
-def run(directory: Path, program: str) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end; one that hangs is an error."""
-    text = BEGINNING + textwrap.dedent(program)
+def run(directory: Path, program: str, *, before: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a program to its end, with `before` ahead of all imports; one that hangs is an error."""
+    text = textwrap.dedent(before) + BEGINNING + textwrap.dedent(program)
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", text],
         cwd=directory,
@@ -83,6 +83,25 @@ def test_a_thread_that_waits_for_events_does_not_keep_the_program(tmp_path: Path
     """
     ended = run(tmp_path, program)
     assert (ended.returncode, ended.stderr) == (0, "")
+    assert keys_left(tmp_path) == ["one"]
+
+
+def test_a_call_after_the_very_last_moment_is_told_and_breaks_nothing(tmp_path: Path) -> None:
+    """A daemon thread may come between the end of the manager's thread and the end of the program."""
+    before = """
+        import atexit
+
+        @atexit.register
+        def too_late():  # after all other functions of this kind, since it is the first
+            try:
+                manager.save_document("n", "two", {})
+            except Exception as problem:
+                print(type(problem).__name__, problem)
+            print(list(events))
+    """
+    ended = run(tmp_path, "events = manager.changes()\nmanager.save_document('n', 'one', {})", before=before)
+    told = "SyncStoppedError save_document: the manager was stopped before this was done\n[]\n"
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, told, "")
     assert keys_left(tmp_path) == ["one"]
 
 

@@ -35,13 +35,22 @@ Work = Callable[[], Coroutine[Any, Any, Result]]
 _logger = logging.getLogger("solidb_sync")
 
 
+class _LoopUse:
+    """Who may use a loop: its thread, or whoever closes it. Outlives the `LoopThread` in what closes the loop."""
+
+    def __init__(self) -> None:
+        self.changing = threading.Lock()
+        self.has_thread = False
+        self.is_over = False
+
+
 class LoopThread:
     """Runs coroutines for other threads. `last` is what it does before it ends."""
 
     def __init__(self, last: Work[None]) -> None:
         self._last = last
         self._process = os.getpid()
-        self._changing = threading.Lock()
+        self._use = _LoopUse()
         self._thread: threading.Thread | None = None
         self._is_ending = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -81,9 +90,11 @@ class LoopThread:
         return self.call(work, what=what)
 
     def submit(self, work: Work[Result]) -> concurrent.futures.Future[Result]:
-        """Have work begun, without waiting for it."""
+        """Have work begun, without waiting for it. At the very end of the program it is cancelled at once."""
         self._check_process()
-        with self._changing:
+        with self._use.changing:
+            if self._use.is_over:
+                return _cancelled()
             loop = self._begun()
             return asyncio.run_coroutine_threadsafe(self._counted(work), loop)
 
@@ -110,7 +121,7 @@ class LoopThread:
         if self._process != os.getpid():
             return
         self.call(self._last, what="stop", seconds_max=END_SECONDS_MAX)
-        with self._changing:
+        with self._use.changing:
             thread, loop = self._thread, self._loop
             if thread is None or loop is None:
                 return  # somebody else has ended it meanwhile
@@ -124,6 +135,7 @@ class LoopThread:
         if thread.is_alive():
             raise TimeoutError("stop: the manager's thread is held up by a callback that does not return")
         self._thread, self._is_ending = None, False
+        self._use.has_thread = False
         atexit.unregister(self._at_exit)
 
     def _check_process(self) -> None:
@@ -136,11 +148,12 @@ class LoopThread:
     def _begun(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
             self._loop = _new_loop()
-            weakref.finalize(self, _close, self._loop, self._process)
+            weakref.finalize(self, _close, self._loop, self._process, self._use)
         if self._thread is not None and self._is_ending:
             self._join(self._thread)  # whoever asked for its end was interrupted
         if self._thread is None:
             self._thread = threading.Thread(target=self._serve, args=(self._loop,), name=THREAD_NAME, daemon=True)
+            self._use.has_thread = True
             self._thread.start()
             atexit.register(self._at_exit)  # after `finalize`, so that it comes before it
         return self._loop
@@ -192,7 +205,21 @@ def _new_loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
-def _close(loop: asyncio.AbstractEventLoop, process: int) -> None:
-    """Close a loop that nobody can use any more; a fork shares its descriptors and leaves them alone."""
-    if process == os.getpid() and not loop.is_running():
-        loop.close()
+def _cancelled() -> concurrent.futures.Future[Any]:
+    future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+    future.cancel()
+    future.set_running_or_notify_cancel()  # those who wait are told only by this
+    return future
+
+
+def _close(loop: asyncio.AbstractEventLoop, process: int, use: _LoopUse) -> None:
+    """Close a loop that nobody can use any more; a fork shares its descriptors and leaves them alone.
+
+    A daemon thread may begin the loop's thread again while the program ends; then both end with the program.
+    """
+    if process != os.getpid():
+        return
+    with use.changing:
+        if not use.has_thread:
+            use.is_over = True
+            loop.close()
