@@ -12,7 +12,7 @@ help:
 	@echo "make lint types contracts    the other stages of .ci/run"
 	@echo "make reference  the pages of docs/sdbql that are made from tables in the code"
 	@echo "make bench      the figures in docs/BENCHMARKS.md, measured on this machine"
-	@echo "make simulation the simulated worlds of .ci/run: 300,000 steps"
+	@echo "make simulation the simulated worlds of .ci/run: 300,000 different steps, each world twice"
 	@echo "make soak       worlds from random seeds for hours (HOURS=8)"
 
 setup: $(STAMP)
@@ -47,7 +47,7 @@ bench: setup
 	$(BIN)/python -m benchmarks
 
 simulation: setup
-	$(BIN)/python -m solidb_sync.testing.simulation --seeds 800 --twice-every 1 --steps-min 300000 --jobs 2
+	$(BIN)/python -m solidb_sync.testing.simulation --seeds 1010 --twice-every 1 --steps-min 300000 --jobs 2
 
 soak: setup
 	$(BIN)/python -m benchmarks flaky
