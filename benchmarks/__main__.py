@@ -9,6 +9,7 @@ from benchmarks import (
     conflicts,
     crowd,
     doorbell,
+    durability,
     encryption,
     engines,
     filtered_push,
@@ -25,6 +26,7 @@ from benchmarks import (
 MEASUREMENTS = {
     "local": local.measure,
     "latency": latency.measure,
+    "durability": durability.measure,
     "engines": engines.measure,
     "bulk": bulk.measure,
     "doorbell": doorbell.measure,
