@@ -1,7 +1,11 @@
 """A backup equals the store it was made of; `verify` names what is damaged."""
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,11 +17,15 @@ from solidb_sync.json_value import canonical
 from solidb_sync.storage.edits import Minted, record_delete, record_save
 from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.local_store import LocalStore
+from solidb_sync.storage.new_store import made_aside
 from solidb_sync.storage.records import StoredConflict
 from solidb_sync.storage.stored_engine import stored_engine
 from store_sql import sql_in
 
 CONFLICT = StoredConflict("x1", "notes", "a", "c1", "open", "lww", "remote", "[]", "{}", "{}", "{}", "2024-01-15")
+
+
+CHILD = Path(__file__).with_name("child_that_backs_up.py")
 
 
 def save(store: LocalStore, key: str, body: dict[str, object]) -> None:
@@ -132,6 +140,62 @@ def test_a_backup_never_replaces_a_file(store: LocalStore, tmp_path: Path) -> No
     with pytest.raises(StorageError, match="precious: exists already"):
         store.backup(target)
     assert target.read_bytes() == b"precious"
+
+
+def test_of_two_backups_to_one_place_the_later_fails_and_the_earlier_stays(store: LocalStore, tmp_path: Path) -> None:
+    """The later one saw nothing there when it began; what it removes after its failure is its own."""
+    target = tmp_path / "copy.db"
+
+    def back_up_while_another_does() -> None:
+        with made_aside(str(target), os.urandom) as part:
+            store.backup(part)
+            store.backup(target)
+
+    with pytest.raises(StorageError, match="a backup goes to a new place"):
+        back_up_while_another_does()
+    assert [place.name for place in tmp_path.iterdir() if place.name.startswith("copy")] == ["copy.db"]
+    with open_copy(target) as copy:
+        assert copy.verify().is_sound
+        assert copy.list_documents("notes") == store.list_documents("notes") != []
+
+
+def outcome(store: LocalStore, target: Path, ready: threading.Barrier) -> str:
+    """Return what a backup raises, the empty text when it is made."""
+    ready.wait()
+    try:
+        store.backup(target)
+    except StorageError as problem:
+        return str(problem)
+    return ""
+
+
+def test_backups_at_the_same_moment_to_one_place_make_one_whole_copy(store: LocalStore, tmp_path: Path) -> None:
+    """However their steps fall."""
+    for turn in range(5):
+        target, ready = tmp_path / f"copy{turn}.db", threading.Barrier(4)
+
+        with ThreadPoolExecutor(4) as threads:
+            told = sorted(future.result() for future in [threads.submit(outcome, store, target, ready) for _ in range(4)])
+        assert told[0] == ""
+        assert all(str(target) in problem for problem in told[1:])
+        with open_copy(target) as copy:
+            assert copy.list_documents("notes") == store.list_documents("notes") != []
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_backup_that_is_killed_has_no_name_and_is_no_obstacle(store: LocalStore, tmp_path: Path) -> None:
+    """Half a copy under the name of a whole one would be trusted."""
+    target = tmp_path / "copy.db"
+    child = [sys.executable, str(CHILD), str(target)]
+    with subprocess.Popen(child, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "made\n"
+        process.kill()
+    assert not target.exists()
+    assert len(list(tmp_path.glob("copy.db.*.part"))) == 1
+    store.backup(target)
+    with open_copy(target) as copy:
+        assert copy.list_documents("notes") == store.list_documents("notes") != []
 
 
 def test_a_backup_to_where_nothing_can_be_is_a_typed_error(store: LocalStore, tmp_path: Path) -> None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from contextlib import closing
 
 from msgspec.structs import replace
 
-from solidb_sync.errors import StorageError
 from solidb_sync.storage.engine import EngineReader, StorageEngine
-from solidb_sync.storage.new_store import removed_on_failure
 from solidb_sync.storage.records import Mark
 from solidb_sync.storage.sqlite.connection import FileLocation, create_private_file
 from solidb_sync.storage.sqlite.sqlite_engine import SqliteEngine
@@ -18,14 +15,11 @@ from solidb_sync.storage.sqlite.sqlite_engine import SqliteEngine
 
 def copy_to_sqlite(source: EngineReader, path: str) -> None:
     """Write a consistent copy of `source` into a new file."""
-    if os.path.exists(path):
-        raise StorageError(f"{path}: exists already; a backup goes into a new file")
-    with removed_on_failure(path):
-        create_private_file(path)
-        with closing(SqliteEngine(FileLocation(path))) as target:
-            target.begin()
-            copy_records(source, target)
-            target.commit()
+    create_private_file(path)
+    with closing(SqliteEngine(FileLocation(path))) as target:
+        target.begin()
+        copy_records(source, target)
+        target.commit()
 
 
 def _go_on() -> None:

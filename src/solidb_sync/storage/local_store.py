@@ -31,6 +31,7 @@ from solidb_sync.storage.edits import pending_change
 from solidb_sync.storage.engine import EngineReader, IndexProgress, StorageEngine
 from solidb_sync.storage.local_indexes import create_index, index_definition
 from solidb_sync.storage.moved_store import check_is_here
+from solidb_sync.storage.new_store import made_aside
 from solidb_sync.storage.opening import (
     Unlocking,
     default_path,
@@ -442,14 +443,16 @@ class LocalStore(StoreEncryption):
     def backup(self, path: str | os.PathLike[str]) -> None:
         """Write a consistent copy to a new place while the store is in use: of the same engine, in SQLite for `memory`.
 
-        Raises `ConfigError` for what can be no path, `StorageError` when something is there or it can't be written.
+        Atomic: the copy has its name when it is whole and on the disk; a failure leaves nothing behind. A process that
+        dies leaves a file or directory ending in `.part`, which may be removed. Raises `ConfigError` for what can be no
+        path, `StorageError` when something is there by the end or it can't be written.
         """
-        target = checked_path(path, PathUse.WRITE)
-        self.scan(
-            lambda reader: (
-                reader.backup(target) if isinstance(reader, SqliteReads | RocksdbReads) else copy_to_sqlite(reader, target)
+        with made_aside(checked_path(path, PathUse.WRITE), self.random_bytes) as part:
+            self.scan(
+                lambda reader: (
+                    reader.backup(part) if isinstance(reader, SqliteReads | RocksdbReads) else copy_to_sqlite(reader, part)
+                )
             )
-        )
 
 
 def _append(engine: StorageEngine, change: WireChange) -> int:

@@ -13,7 +13,6 @@ from pathlib import Path
 import msgspec
 
 from solidb_sync.errors import StorageCorruptError, StorageError
-from solidb_sync.storage.new_store import removed_on_failure
 from solidb_sync.storage.private_files import create_private_directory, flush_directory, replace_private_file
 from solidb_sync.storage.refusals import refusal
 
@@ -75,11 +74,8 @@ def make_directory(path: str, device_id: str) -> None:
 
 def back_up(path: str, target: str, copy_data: Callable[[str], None]) -> None:
     """Make a new store's directory with a copy of another one's data; the label comes last."""
-    if os.path.exists(target):
-        raise StorageError(f"{target}: exists already; a backup goes into a new directory")
-    with removed_on_failure(target):
-        create_private_directory(target)
-        copy_data(data_directory(target))
-        label = Path(LABEL)
-        replace_private_file(str(Path(target) / label), (Path(path) / label).read_bytes())
-        flush_directory(target)
+    create_private_directory(target)
+    copy_data(data_directory(target))
+    label = Path(LABEL)
+    replace_private_file(str(Path(target) / label), (Path(path) / label).read_bytes())
+    flush_directory(target)

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import os
-
 import apsw
 
-from solidb_sync.errors import StorageError
-from solidb_sync.storage.new_store import removed_on_failure
 from solidb_sync.storage.sqlite.connection import FileLocation, create_private_file, storage_error
 from solidb_sync.storage.sqlite.sealed.layout import RESERVED_BYTES
 
 
 def backup_to(path: str, connection: apsw.Connection, location: FileLocation) -> None:
     """Write what a connection sees to a new file; of a sealed store, under the same seals: the same key opens it."""
-    if os.path.exists(path):
-        raise StorageError(f"{path}: exists already; a backup goes into a new file")
-    with removed_on_failure(path):
-        create_private_file(path)
-        try:
-            _copy(path, connection, location)
-        except apsw.Error as problem:
-            raise storage_error(problem, path) from problem
+    create_private_file(path)
+    try:
+        _copy(path, connection, location)
+    except apsw.Error as problem:
+        raise storage_error(problem, path) from problem
 
 
 def _copy(path: str, connection: apsw.Connection, location: FileLocation) -> None:
