@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 
+import apsw
 import pytest
 
 from solidb_sync.clock import SystemClock
@@ -116,6 +117,41 @@ def test_k3_k4_k5_a_crash_at_any_write_leaves_one_key_and_every_row(files: Crash
     store.close()
     assert opening_keys(files, files.snapshot()) == [after]
     assert not {name for name in files.snapshot().files if "renewal" in name}
+
+
+TROUBLES: dict[str, Callable[[CrashableFiles, int], None]] = {
+    "io": lambda files, number: files.fail_after(writes=number, error=apsw.IOError),
+    "full": lambda files, number: files.fail_after(writes=number, error=apsw.FullError),
+    "sync": lambda files, number: files.fail_after(syncs=number),
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+@pytest.mark.parametrize("change", CHANGES)
+def test_k3_k4_k5_a_failure_of_any_write_or_flush_leaves_one_key_and_every_row(
+    files: CrashableFiles, change: str, trouble: str
+) -> None:
+    """The change raises, or is done; either way one key opens the store with all that is in it."""
+    before, after, run = CHANGES[change]
+    with open_store(files, before) as store:
+        fill(store)
+    filled = files.snapshot()
+    for number in range(1, OPERATIONS_MAX):
+        files.restore(filled)
+        store = open_store(files, before)
+        TROUBLES[trouble](files, number)
+        try:
+            run(store)
+            has_returned = True
+        except StorageError:
+            has_returned = False
+        files.power_loss()
+        (key,) = opening_keys(files, files.snapshot())
+        assert key == after if has_returned else key in (before, after)
+        if has_returned:
+            assert number > 1, "the first trouble must strike"
+            return
+    pytest.fail(f"{change} took more than {OPERATIONS_MAX} operations")
 
 
 @pytest.mark.parametrize("change", ["enable", "renew", "disable"])
