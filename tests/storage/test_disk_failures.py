@@ -174,6 +174,23 @@ def test_a_full_disk_takes_back_only_the_work_that_met_it(files: CrashableFiles)
     store.close()
 
 
+@pytest.mark.parametrize("error", [apsw.FullError, apsw.IOError])
+def test_a_disk_that_fails_at_the_end_takes_nothing_that_was_saved(
+    files: CrashableFiles, committer: MakeCommitter, error: type[apsw.Error]
+) -> None:
+    """The log is folded into the file by the next opening; the error must not say that nothing was written."""
+    store = open_store(files, committer)
+    save(store, "one", size_bytes=50_000)
+    files.fail_after(writes=3, error=error)
+    with pytest.raises(StorageError, match="while it was closed; nothing that was saved is lost") as raised:
+        store.close()
+    assert isinstance(raised.value, StorageFullError) == (error is apsw.FullError)
+    with open_store(files, committer) as again:
+        assert kept(again) == {"one"}
+        save(again, "two")
+        assert kept(again) == {"one", "two"}
+
+
 def test_a_store_that_cannot_be_made_is_a_typed_error(files: CrashableFiles) -> None:
     """The disk may fail in the middle of making the tables; the next try succeeds."""
     for write in (1, 3, 5):

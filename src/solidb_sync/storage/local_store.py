@@ -46,7 +46,7 @@ from solidb_sync.storage.pending_change import PendingChange, public_change
 from solidb_sync.storage.process_guard import ProcessGuard
 from solidb_sync.storage.records import ChangeState, IndexDefinition, StoredRow, Subscription
 from solidb_sync.storage.rocksdb.rocksdb_reads import RocksdbReads
-from solidb_sync.storage.sqlite.connection import FileLocation, storage_error
+from solidb_sync.storage.sqlite.connection import FileLocation, closing_error, storage_error
 from solidb_sync.storage.sqlite.reading_engine import NoCommitter
 from solidb_sync.storage.sqlite.sealed_location import check_encryption_key
 from solidb_sync.storage.sqlite.sqlite_reads import SqliteReads
@@ -209,7 +209,10 @@ class LocalStore(StoreEncryption):
         self.close()
 
     def close(self) -> None:
-        """Finish the writes that wait, and give everything back; harmless to repeat."""
+        """Finish the writes that wait, and give everything back; harmless to repeat.
+
+        Raises `StorageError` when the disk fails meanwhile; it is closed then too, and nothing that was saved is lost.
+        """
         if self._is_closed:
             return
         self._is_closed = True
@@ -222,7 +225,7 @@ class LocalStore(StoreEncryption):
             with self._reading:
                 self._close_engine()
         except apsw.Error as problem:
-            raise storage_error(problem, self.path) from problem
+            raise closing_error(problem, self.path) from problem
         finally:
             self._scanning.release(SCANS_AT_ONCE_MAX)
             if self._lock is not None:

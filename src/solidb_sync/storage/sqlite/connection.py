@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import apsw
 
 from sdbql.sqlite_functions import SQL_FUNCTIONS
-from solidb_sync.errors import StorageCorruptError, StorageError, StoreLockedError
+from solidb_sync.errors import StorageCorruptError, StorageError, StorageFullError, StoreLockedError
 from solidb_sync.storage.private_files import create_private_file as create_private_file
 from solidb_sync.storage.refusals import cause, full_disk
 from solidb_sync.storage.sqlite.log_length import BUSY_TIMEOUT_MS, ReadersGate, keep_log_short
@@ -125,3 +125,12 @@ def storage_error(problem: apsw.Error, path: str) -> StorageError:
             return StorageError(f"{path}: cannot be opened: {cause(path) or problem}")
         case _:
             return StorageError(f"{path}: {problem}")
+
+
+def closing_error(problem: apsw.Error, path: str) -> StorageError:
+    """Return the error of a store whose log could not be folded into its file at the end: what was saved is in the log."""
+    found = storage_error(problem, path)
+    reason = "the disk is full (ENOSPC)" if isinstance(found, StorageFullError) else str(problem)
+    return type(found)(
+        f"{path}: {reason} while it was closed; nothing that was saved is lost, the next opening finishes this"
+    )
