@@ -1,4 +1,4 @@
-"""The guides are run as a reader would: their blocks are pasted into `python -m asyncio`, against a real server.
+"""The guides are run as a reader would: blocks are pasted into `python -m asyncio`, against a real server; scripts are run.
 
 Of their text only the name of the database is another here, so that each has one of its own.
 """
@@ -20,7 +20,7 @@ SECONDS_MAX = 60
 END = "that was the last line"
 
 
-@pytest.mark.parametrize("page", ["conflicts.md", "crdts.md", "selective-sync.md"])
+@pytest.mark.parametrize("page", ["conflicts.md", "crdts.md", "selective-sync.md", "space.md", "INDEXES.md"])
 def test_the_blocks_of_a_guide_run_one_after_the_other_with_nothing_prepared(
     page: str, server: ServerProcess, database: str, tmp_path: Path
 ) -> None:
@@ -39,4 +39,20 @@ def test_the_blocks_of_a_guide_run_one_after_the_other_with_nothing_prepared(
         check=True,
     )
     assert "Error" not in told.stderr, told.stderr
+    assert END in told.stdout
+
+
+@pytest.mark.parametrize("page", ["attachments.md", "encryption.md"])
+def test_the_script_of_a_guide_runs_as_it_is_and_without_a_network(page: str, tmp_path: Path) -> None:
+    text = (DOCS / page).read_text("utf-8")
+    (script,) = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    told = subprocess.run(
+        [sys.executable, "-W", "error", "-c", f"{script}\nprint({END!r})"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS_MAX,
+        check=True,
+    )
+    assert told.stderr == ""
     assert END in told.stdout
