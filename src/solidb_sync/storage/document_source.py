@@ -27,15 +27,16 @@ class DocumentSource:
     def scan(self, name: str) -> Iterator[dict[str, Any]]:
         """Yield the documents of a collection by key."""
         for key, row in self._reader.live_rows(name):
-            yield _document(name, key, row.body or "{}")
+            yield as_document(name, key, row.body or "{}")
 
     def get(self, name: str, key: str) -> dict[str, Any] | None:
         """Return one document by its key."""
         row = self._reader.row(name, key)
-        return None if row is None or row.body is None else _document(name, key, row.body)
+        return None if row is None or row.body is None else as_document(name, key, row.body)
 
 
-def _document(collection: str, key: str, body: str) -> dict[str, Any]:
+def as_document(collection: str, key: str, body: str) -> dict[str, Any]:
+    """Return a stored document as reads show it."""
     document: dict[str, Any] = decode(body)
     document["_key"] = key
     document["_id"] = f"{collection}/{key}"

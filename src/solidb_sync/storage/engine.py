@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from solidb_sync.model.version_vector import Dot
 from solidb_sync.storage.committer import Transactions
@@ -33,6 +33,18 @@ from solidb_sync.storage.records import (
 
 IndexProgress = Callable[[int, int], None]
 """Told how far the building of an index has come: documents done, and how many there are."""
+
+
+@runtime_checkable
+class IndexReader(Protocol):
+    """A reader that finds documents by its indexes for SDBQL. (SQLite uses its own inside its queries.)"""
+
+    def keys_between(self, index: IndexDefinition, lowest: Any, highest: Any, most: int) -> list[str] | None:
+        """Return the keys of all documents with a value from `lowest` to `highest`, in any order, and maybe others.
+
+        Both are bools, numbers of 64 bits or strings; `highest` None stands for the end of all values. None: there would be
+        more than `most`, or the index can't tell; a scan is always right.
+        """
 
 
 class EngineReader(Protocol):

@@ -19,6 +19,7 @@ from solidb_sync.model.version_vector import Dot
 from solidb_sync.storage.engine import EngineReader, IndexProgress
 from solidb_sync.storage.field_path import FieldPath, parse_field, value_at
 from solidb_sync.storage.memory_blobs import MISSING, MemoryBlobs
+from solidb_sync.storage.memory_index import MemoryIndex
 from solidb_sync.storage.records import (
     ChangeState,
     DocumentRow,
@@ -58,6 +59,8 @@ class MemoryEngine(MemoryBlobs):
         self._conflicts: dict[str, StoredConflict] = {}
         self._settings: dict[str, str] = {}
         self._indexes: dict[Place, IndexDefinition] = {}
+        self._built: dict[Place, MemoryIndex] = {}
+        """The indexes that queries have asked for; made of the rows, and told of every key whose row changes."""
         self._blobs: dict[str, StoredBlob] = {}
         self._chunks: dict[tuple[str, int], bytes] = {}
 
@@ -294,6 +297,16 @@ class MemoryEngine(MemoryBlobs):
         found = self.field_values(index.collection, parse_field(index.field))
         return [key for key, other in found if equal(other, value)]
 
+    def keys_between(self, index: IndexDefinition, lowest: Any, highest: Any, most: int) -> list[str] | None:
+        """Return the keys of the documents with a value in these bounds; None for too many."""
+        place = (index.collection, index.field)
+        with self._guard:
+            rows = self._rows.get(index.collection, {})
+            built = self._built.get(place)
+            if built is None:
+                built = self._built[place] = MemoryIndex(index.field, rows)
+            return built.keys_between(rows, (lowest, highest), most)
+
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Hold one state: writers wait."""
@@ -308,7 +321,7 @@ class MemoryEngine(MemoryBlobs):
         """Forget everything."""
         for table in (
             self._rows, self._bases, self._changes, self._subscriptions, self._backfills, self._conflicts, self._indexes,
-            self._settings, self._states, self._blobs, self._chunks,
+            self._settings, self._states, self._blobs, self._chunks, self._built,
         ):  # fmt: skip
             table.clear()
 
@@ -333,6 +346,7 @@ class MemoryEngine(MemoryBlobs):
         """Keep a row under a key."""
         self.add_collection(collection)
         self._set(self._rows[collection], key, row)
+        self._row_changed(collection, key)
 
     def put_documents(self, collection: str, rows: Sequence[DocumentRow]) -> None:
         """Keep many live rows."""
@@ -343,7 +357,19 @@ class MemoryEngine(MemoryBlobs):
     def drop_row(self, collection: str, key: str) -> None:
         """Forget a row."""
         self._set(self._rows.get(collection, {}), key, MISSING)
+        self._row_changed(collection, key)
         self.put_states(collection, key, None)
+
+    def _row_changed(self, collection: str, key: str) -> None:
+        """Tell the indexes now, and again when the change is taken back: they may have looked at it meanwhile."""
+        assert self._undo is not None
+        self._tell_indexes(collection, key)
+        self._undo.append(lambda: self._tell_indexes(collection, key))
+
+    def _tell_indexes(self, collection: str, key: str) -> None:
+        for (of, _), built in self._built.items():
+            if of == collection:
+                built.row_changed(key)
 
     def put_base(self, collection: str, key: str, base: StoredBase) -> None:
         """Keep a base copy apart."""
@@ -490,4 +516,5 @@ class MemoryEngine(MemoryBlobs):
         """Forget an index."""
         was_there = (collection, field) in self._indexes
         self._set(self._indexes, (collection, field), MISSING)
+        self._built.pop((collection, field), None)
         return was_there

@@ -1,7 +1,15 @@
 """SDBQL: a query language over JSON documents."""
 
 from sdbql.cancellation import Cancellation
-from sdbql.data_source import DataSource, DictSource, KeyedDataSource, SqlDataSource, StoredTable
+from sdbql.data_source import (
+    DataSource,
+    DictSource,
+    IndexedDataSource,
+    KeyedDataSource,
+    SqlDataSource,
+    StoredTable,
+    ValueRange,
+)
 from sdbql.engine import Filter, Query, parse, parse_filter, run
 from sdbql.errors import (
     CollectionNotFoundError,
@@ -23,6 +31,7 @@ __all__ = [
     "DictSource",
     "ExecutionError",
     "Filter",
+    "IndexedDataSource",
     "KeyedDataSource",
     "Limits",
     "ParseError",
@@ -35,6 +44,7 @@ __all__ = [
     "SqlDataSource",
     "StoredTable",
     "UnsupportedOfflineError",
+    "ValueRange",
     "parse",
     "parse_filter",
     "run",

@@ -1,8 +1,8 @@
 """What a store must offer to be queried, and the simplest store: a dict of lists.
 
 A `DataSource` gives documents; the query does the rest. A store that can do better than a
-scan may also offer `get`, the document with a given key; one that keeps its documents in SQLite
-may offer its tables, and then as much of a query as possible runs there.
+scan may also offer `get`, the document with a given key, or `candidates`, the documents an index finds;
+one that keeps its documents in SQLite may offer its tables, and then as much of a query as possible runs there.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -42,6 +42,38 @@ class KeyedDataSource(DataSource, Protocol):
 
     def get(self, name: str, key: str) -> Document | None:
         """Return the document whose `_key` equals `key`, or None."""
+        ...
+
+
+Path = tuple[str, ...]
+"""A place in a document: `("address", "city")` is `u.address.city`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ValueRange:
+    """The values from `lowest` to `highest`, both included, in SDBQL's order; each is a bool, a number or a string.
+
+    Without `highest` it goes on to the last value there is, through all later types. It never has null in it.
+    """
+
+    lowest: bool | float | str
+    highest: bool | float | str | None = None
+
+
+@runtime_checkable
+class IndexedDataSource(DataSource, Protocol):
+    """A data source that finds documents by what is at a path without a scan."""
+
+    def indexed(self, name: str) -> frozenset[Path]:
+        """Return the paths that `candidates` may be asked for; `("_key",)` may be one of them."""
+        ...
+
+    def candidates(self, name: str, path: Path, ranges: Sequence[ValueRange], most: int) -> list[Document] | None:
+        """Return all documents whose value at a path is in any of the ranges, each once, in the order of `scan`.
+
+        There may be others among them: whoever asks tests each. None means "scan instead", which is always allowed, and
+        is the answer when there would be more than `most`.
+        """
         ...
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from sdbql.analyser import Analysis, analyse, analyse_condition
 from sdbql.bind_values import bind_collection, bind_value
 from sdbql.cancellation import Cancellation
-from sdbql.data_source import DataSource, DictSource, Document
+from sdbql.data_source import DataSource, DictSource, Document, Path
 from sdbql.errors import (
     ALSO_SHOWN_MAX,
     CollectionNotFoundError,
@@ -29,6 +29,7 @@ from sdbql.execution_context import ExecutionContext
 from sdbql.explain import explain
 from sdbql.expressions import compile_expression
 from sdbql.frame import Frame, Layout
+from sdbql.index_lookup import compile_collection_name
 from sdbql.interpreter import compile_plan, compile_query
 from sdbql.limits import NESTING_DEPTH_MAX, PARSED_QUERIES_MAX, Limits
 from sdbql.parser import parse_condition, parse_query
@@ -132,7 +133,8 @@ class Query:
     def explain(self, bind_vars: BindVars | None = None, source: Source | None = None) -> str:
         """Return the steps of the query as text, after all rewriting.
 
-        With a source that is kept in SQLite, and all binds, it says which steps run there and through which indexes.
+        With a source and all binds it says through which indexes documents are found, and of one that is kept in SQLite
+        which steps run there.
         Raises QueryError for a collection that the source does not have.
         """
         if source is None or not self._has_all_binds(bind_vars or {}):
@@ -140,7 +142,12 @@ class Query:
         context = ExecutionContext(_data_source(source), bind_vars or {}, _now_ms(), random.random, Limits())
         with _errors_within(self.text):
             frame = _new_frame(self._layout, self._analysis, context)
-            return self._stored.explain(frame, self._layout, self.text) or explain(self.plan, self.text)
+
+            def indexed(read: Expression) -> frozenset[Path]:
+                name = compile_collection_name(read, self._layout)
+                return frozenset() if name is None else context.indexed(name(frame))
+
+            return self._stored.explain(frame, self._layout, self.text) or explain(self.plan, self.text, indexed)
 
     def _has_all_binds(self, bind_vars: BindVars) -> bool:
         return all(name in bind_vars or name.removeprefix("@") in bind_vars for name in self.bind_names)

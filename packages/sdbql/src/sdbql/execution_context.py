@@ -5,13 +5,13 @@ Whatever may take long calls `spend`, which is where a query ends that has used 
 or its time, or that was cancelled.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, cast
 
 from sdbql.cancellation import Cancellation
-from sdbql.data_source import DataSource, Document, KeyedDataSource, implements
+from sdbql.data_source import DataSource, Document, IndexedDataSource, KeyedDataSource, Path, ValueRange, implements
 from sdbql.errors import CollectionNotFoundError, QueryCancelledError, QueryLimitError
 from sdbql.limits import Limits
 from sdbql.value_size import require_bounded
@@ -19,6 +19,8 @@ from sdbql.values import hash_key
 
 CHECK_EVERY = 4_096
 """After how many steps the clock and the cancellation are looked at again."""
+LOOKED_UP_MAX = 2_000
+"""So many documents of a collection are looked up by indexes in one run; then a scan, which is kept, is quicker."""
 SHORT_TEXT, SHORT_ARRAY = 256, 16
 """What is no longer than this costs no steps of its own; the number of rows bounds it."""
 READ_PER_STEP, BUILT_PER_STEP = 16, 4
@@ -47,12 +49,16 @@ class ExecutionContext:
     steps: int = 0
     get: Callable[[str, str], Document | None] | None = field(init=False)
     """Finds a document by collection and key, when the source can."""
+    indexes: IndexedDataSource | None = field(init=False)
+    """The source, when it has indexes."""
     _documents: dict[str, list[Document]] = field(default_factory=dict)
+    _looked_up: dict[str, int] = field(default_factory=dict)
     _deadline: float = field(init=False)
     _check_at: int = 0
 
     def __post_init__(self) -> None:
         self.get = cast(KeyedDataSource, self.source).get if implements(type(self.source), KeyedDataSource) else None
+        self.indexes = cast(Any, self.source) if implements(type(self.source), IndexedDataSource) else None
         self._deadline = self.monotonic() + self.limits.time_ms_max / 1_000
 
     def documents(self, collection: str) -> list[Document]:
@@ -63,6 +69,22 @@ class ExecutionContext:
                 raise CollectionNotFoundError(collection)
             found = self._read(self.source.scan(collection))
             self._documents[collection] = found
+        return found
+
+    def indexed(self, collection: str) -> frozenset[Path]:
+        """Return the paths by which documents can be looked up; none once all of them have been read anyway."""
+        if self.indexes is None or collection in self._documents:
+            return frozenset()
+        return self.indexes.indexed(collection)
+
+    def candidates(self, collection: str, path: Path, ranges: Sequence[ValueRange]) -> list[Document] | None:
+        """Return the documents with a value in the ranges, and maybe others; None where a scan has to tell."""
+        looked_up = self._looked_up.get(collection, 0)
+        if self.indexes is None or looked_up + len(ranges) > LOOKED_UP_MAX:
+            return None
+        found = self.indexes.candidates(collection, path, ranges, LOOKED_UP_MAX - looked_up)
+        self._looked_up[collection] = looked_up + len(ranges) + len(found or ())
+        self.check()
         return found
 
     def _read(self, documents: Iterable[Document]) -> list[Document]:

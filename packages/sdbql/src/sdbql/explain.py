@@ -5,19 +5,30 @@ SQLite says of how it finds the rows.
 """
 
 from collections.abc import Callable, Iterator
+from itertools import takewhile
+from typing import Any, cast
 
 from sdbql import plan
+from sdbql.data_source import Path
+from sdbql.index_lookup import conditions_on, path_of_element, usable_paths
 from sdbql.source_text import Span
 from sdbql.sqlite_plan import StoredGroup, StoredLookup, StoredRead
 from sdbql.sqlite_select import Select
-from sdbql.syntax_tree import Node, Variable, children
+from sdbql.syntax_tree import Expression, Node, Variable, children
 
 INDENT = "  "
+Indexed = Callable[[Expression], frozenset[Path]]
+"""The paths with an index in what a loop is over."""
 
 
-def explain(whole: plan.Plan, text: str) -> str:
+def no_indexes(source: Expression) -> frozenset[Path]:
+    """Know of none."""
+    return frozenset()
+
+
+def explain(whole: plan.Plan, text: str, indexed: Indexed = no_indexes) -> str:
     """Return the plan of the query `text`, a subquery indented under the step that needs it."""
-    return "\n".join(_plan_lines(whole, text))
+    return "\n".join(_plan_lines(whole, text, indexed))
 
 
 def explain_split(split: plan.Plan, original: plan.Plan, text: str, search: Callable[[Select], list[str]]) -> str:
@@ -68,30 +79,49 @@ def _selects(step: StoredRead | StoredGroup | StoredLookup) -> list[Select]:
             return [*([] if fetch.scan is None else [fetch.scan]), fetch.rows.select]
 
 
-def _plan_lines(whole: plan.Plan, text: str) -> Iterator[str]:
+def _plan_lines(whole: plan.Plan, text: str, indexed: Indexed) -> Iterator[str]:
     chain: list[plan.Step] = []
     step = whole.rows
     while isinstance(step, plan.Following):
         chain.append(step)
         step = step.before
-    for each in reversed(chain):
+    chain.reverse()
+    for place, each in enumerate(chain):
         yield _describe(each, text)
-        yield from _subquery_lines(each, text)
+        yield from _index_lines(each, chain[place + 1 :], text, indexed)
+        yield from _subquery_lines(each, text, indexed)
     distinct = "distinct " if whole.distinct else ""
     yield f"return {distinct}{_source(whole.value.span, text)}"
-    yield from _subquery_lines(whole.value, text)
+    yield from _subquery_lines(whole.value, text, indexed)
 
 
-def _subquery_lines(node: Node, text: str) -> Iterator[str]:
+def _index_lines(step: plan.Step, later: list[plan.Step], text: str, indexed: Indexed) -> Iterator[str]:
+    """Yield through which index a step finds its documents, where it can."""
+    match step:
+        case plan.Iterate():
+            stages = takewhile(lambda each: isinstance(each, plan.Keep | plan.Assign), later)
+            paths = usable_paths(conditions_on(step.variable, cast(Any, stages)))
+        case plan.HashJoin(element_key=key, variable=variable):
+            paths = [path_of_element(key, variable)]
+        case plan.GroupJoin(element_key=Expression() as key, candidate=variable):
+            paths = [path_of_element(key, variable)]
+        case _:
+            return
+    known = indexed(step.source)
+    for path in [path for path in paths if path in known][:1]:
+        yield f"{INDENT}using the index on {_source(step.source.span, text)}.{'.'.join(path)}"
+
+
+def _subquery_lines(node: Node, text: str, indexed: Indexed = no_indexes) -> Iterator[str]:
     """Yield the plans of the subqueries in a node, but not those of the steps before it."""
     if isinstance(node, plan.PlannedSubquery):
         yield f"{INDENT}subquery"
-        for line in _plan_lines(node.plan, text):
+        for line in _plan_lines(node.plan, text, indexed):
             yield f"{INDENT * 2}{line}"
         return
     for child in children(node):
         if not isinstance(child, plan.Step):
-            yield from _subquery_lines(child, text)
+            yield from _subquery_lines(child, text, indexed)
 
 
 def _describe(step: plan.Step, text: str) -> str:

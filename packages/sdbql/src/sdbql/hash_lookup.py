@@ -7,13 +7,14 @@ than one pass.
 """
 
 from collections.abc import Callable
-from operator import itemgetter
 from typing import Any
 
 from sdbql.conditions import is_document_key
+from sdbql.data_source import Path
 from sdbql.frame import Frame, Layout
+from sdbql.index_lookup import compile_collection_name, equal_to, path_of_element
 from sdbql.plan import GroupJoin, HashJoin
-from sdbql.syntax_tree import CollectionBind, CollectionRead, Expression
+from sdbql.syntax_tree import Expression
 from sdbql.values import Value
 
 Find = Callable[[Frame], list[Value]]
@@ -25,35 +26,68 @@ def compile_find(
 ) -> Find:
     """Return a function to the elements that join with the row in the frame, in order.
 
-    A data source that finds documents by key is asked for the one, instead of for all.
+    A data source that finds documents by key is asked for the one, instead of for all; one with an index on the element's
+    key for those that may have the row's.
     """
-    element = layout.slot(join.variable if isinstance(join, HashJoin) else join.candidate)
-    look_up = compile_lookup(element, element_key, row_key, layout)
-    name = _compile_collection_name(join.source, layout)
-    if name is None or not is_document_key(element_key):
+    variable = join.variable if isinstance(join, HashJoin) else join.candidate
+    look_up = compile_lookup(layout.slot(variable), element_key, row_key, layout)
+    name = compile_collection_name(join.source, layout)
+    path = path_of_element(element_key, variable)
+    if name is None or not path:
         return lambda frame: look_up(frame, array(frame))
-    key_of_row = layout.expression(row_key)
+    by_index = _compile_find_by_index(name, path, layout.slot(variable), (element_key, row_key), layout)
+    by_key = _compile_find_by_key(name, row_key, layout) if is_document_key(element_key) else None
 
     def find(frame: Frame) -> list[Value]:
-        get, key = frame[0].get, key_of_row(frame)
-        if get is None or not isinstance(key, str):
-            return look_up(frame, array(frame))
+        context = frame[0]
+        found = by_key(frame) if by_key is not None and context.get is not None else None
+        if found is None and context.indexes is not None:
+            found = by_index(frame)
+        return look_up(frame, array(frame)) if found is None else found
+
+    return find
+
+
+def _compile_find_by_key(
+    name: Callable[[Frame], str], row_key: Expression, layout: Layout
+) -> Callable[[Frame], list[Value] | None]:
+    key_of_row = layout.expression(row_key)
+
+    def find(frame: Frame) -> list[Value] | None:
+        key = key_of_row(frame)
+        if not isinstance(key, str):
+            return None
         frame[0].spend(1)
-        document = get(name(frame), key)
+        document = frame[0].get(name(frame), key)
         return [] if document is None else [document]
 
     return find
 
 
-def _compile_collection_name(source: Expression, layout: Layout) -> Callable[[Frame], str] | None:
-    """Return how to know the name of the collection, or None if the source is none."""
-    match source:
-        case CollectionRead(name=name):
-            return lambda frame: name
-        case CollectionBind(name=name):
-            return itemgetter(layout.slot(f"@@{name}"))
-        case _:
+def _compile_find_by_index(
+    name: Callable[[Frame], str], path: Path, element: int, keys: tuple[Expression, Expression], layout: Layout
+) -> Callable[[Frame], list[Value] | None]:
+    """Return a function to the elements that join with the row, None where a scan has to tell."""
+    key_of_element, key_of_row = [layout.expression(key) for key in keys]
+
+    def find(frame: Frame) -> list[Value] | None:
+        context, collection = frame[0], name(frame)
+        if path not in context.indexed(collection):
             return None
+        value = key_of_row(frame)
+        ranges = equal_to([value])
+        candidates = None if ranges is None else context.candidates(collection, path, ranges)
+        if candidates is None:
+            return None
+        context.spend(1 + len(candidates))
+        wanted = context.key(value)
+        found = []
+        for frame[element] in candidates:
+            if context.key(key_of_element(frame)) == wanted:
+                found.append(frame[element])
+        return found
+
+    return find
 
 
 def compile_lookup(element: int, element_key: Expression, row_key: Expression, layout: Layout) -> Lookup:

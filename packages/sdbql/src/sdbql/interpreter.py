@@ -16,6 +16,7 @@ from sdbql.extent import compile_extent
 from sdbql.frame import Evaluate, Frame, Layout
 from sdbql.grouping import compile_group
 from sdbql.hash_lookup import Find, compile_find
+from sdbql.index_lookup import compile_candidates
 from sdbql.operators import compile_bounds
 from sdbql.outer_join import compile_full_join, compile_right_join
 from sdbql.result_size import ResultSize
@@ -118,11 +119,14 @@ def _start(step: plan.Start, layout: Layout) -> Rows:
 def _compile_segment(segment: Segment, run: Callable[[Frame, list[Value]], Any], layout: Layout) -> Callable[[Frame], Any]:
     """Return what `run` makes of each chunk of the segment's elements, for every row before them."""
     elements, before = compile_source(segment.loop.source, layout), compile_step(segment.loop.before, layout)
+    candidates = compile_candidates(segment.loop, segment.stages, layout)
 
     def chunks(frame: Frame) -> Iterator[Any]:
         spend = frame[0].spend
         for _ in before(frame):
-            found = elements(frame)
+            found: Sequence[Value] | None = None if candidates is None else candidates(frame)
+            if found is None:
+                found = elements(frame)
             start, size = 0, FIRST_CHUNK
             while chunk := list(found[start : start + size]):
                 start, size = start + size, CHUNK

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from sdbql.values import equal
@@ -37,6 +38,15 @@ def keys_with(view: OrderedMap, index: Index, value: Any) -> list[str]:
     if not is_cut(wanted):
         return keys
     return [key for key in keys if equal(_value_of(view, index, key), value)]
+
+
+def keys_between(view: OrderedMap, index: Index, bounds: tuple[Any, Any], most: int) -> list[str] | None:
+    """Return the keys of the documents with a value in these bounds (`IndexReader.keys_between`)."""
+    lowest, highest = bounds
+    last = index.prefix if highest is None else index.prefix + value_bytes(highest)
+    entries = view.scan(index.prefix + value_bytes(lowest), end_of_entries(last))
+    keys = [found.decode() for _, found in islice(entries, most + 1)]
+    return keys if len(keys) <= most else None
 
 
 def end_of_entries(first: bytes) -> bytes:

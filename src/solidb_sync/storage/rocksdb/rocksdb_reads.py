@@ -24,7 +24,7 @@ from solidb_sync.storage.records import (
 from solidb_sync.storage.rocksdb import key_layout as at
 from solidb_sync.storage.rocksdb import records_bytes as read
 from solidb_sync.storage.rocksdb.blob_entries import RocksdbBlobReads
-from solidb_sync.storage.rocksdb.index_entries import Index, bodies, keys_with
+from solidb_sync.storage.rocksdb.index_entries import Index, bodies, keys_between, keys_with
 from solidb_sync.storage.rocksdb.key_layout import end_of, key_of, names_in, number_at_end, number_bytes, prefix_of
 from solidb_sync.storage.rocksdb.ordered_map import Entry, OrderedMap
 
@@ -222,6 +222,10 @@ class RocksdbReads(RocksdbBlobReads):
         """Return the keys of the documents with a value, through the index."""
         with self.snapshot():
             return keys_with(self._view, Index(index), value)
+
+    def keys_between(self, index: IndexDefinition, lowest: Any, highest: Any, most: int) -> list[str] | None:
+        """Return the keys of the documents with a value in these bounds, through the index; None for too many."""
+        return keys_between(self._view, Index(index), (lowest, highest), most)
 
     def snapshot(self) -> AbstractContextManager[None]:
         """Hold one moment."""

@@ -10,7 +10,9 @@ from typing import Any
 from sdbql import StoredTable
 from solidb_sync.json_value import decode
 from solidb_sync.storage.document_source import DocumentSource
+from solidb_sync.storage.engine import IndexReader
 from solidb_sync.storage.field_path import parse_field
+from solidb_sync.storage.indexed_source import IndexedDocumentSource
 from solidb_sync.storage.sqlite import statements as sql
 from solidb_sync.storage.sqlite.sqlite_reads import SqliteReads
 
@@ -67,4 +69,7 @@ class SqliteDataSource(DocumentSource):
 
 def data_source(reader: Any, known: Iterable[str] = ()) -> DocumentSource:
     """Return the best data source over a reader."""
-    return SqliteDataSource(reader, known) if isinstance(reader, SqliteReads) else DocumentSource(reader, known)
+    if isinstance(reader, SqliteReads):
+        return SqliteDataSource(reader, known)
+    has_indexes = isinstance(reader, IndexReader)
+    return IndexedDocumentSource(reader, known) if has_indexes else DocumentSource(reader, known)
