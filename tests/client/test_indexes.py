@@ -151,7 +151,7 @@ async def test_a_configured_collection_can_be_indexed_before_anything_is_in_it(d
 
 async def test_the_example_in_the_document_runs(device: DeviceMaker) -> None:
     text = (Path(__file__).parents[2] / "docs/INDEXES.md").read_text("utf-8")
-    example = text.partition("```python\n")[2].partition("```")[0]
+    example = text.split("```python\n")[2].partition("```")[0]
     manager = device("phone", collections=["users"])
     code = compile(example, "docs/INDEXES.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     await eval(code, {"manager": manager})
