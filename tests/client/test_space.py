@@ -135,6 +135,31 @@ async def test_m8_a_version_beyond_the_cursor_is_shown_and_left_to_the_next_pull
     assert (await phone.query("FOR d IN notes RETURN d.n")) == [9]
 
 
+async def test_m8_a_decision_over_an_evicted_document_is_taken_back_once_it_is_here(
+    phone: SyncManager, device: DeviceMaker
+) -> None:
+    """Over a document that is not seen it would be an edit that knows of nothing, and wins over all that came since."""
+    await filled(phone, "a")
+    laptop = device("laptop")
+    await laptop.sync_now()
+    await laptop.save_document("notes", "a", {"name": "laptop's"})
+    await phone.save_document("notes", "a", {"name": "phone's"})
+    for manager in (laptop, phone, phone):
+        assert (await manager.sync_now()).success
+    (entry,) = await phone.conflict_log()
+    await laptop.sync_now()
+    await laptop.save_document("notes", "a", {"n": 7})
+    for manager in (laptop, phone):
+        assert (await manager.sync_now()).success
+    assert (await phone.evict(count=1)).documents == 1
+    with pytest.raises(DocumentEvictedError, match="notes/a: evicted from this device; get it while online"):
+        await phone.undo_resolution(entry.id)
+    assert await phone.pending_changes() == []
+    await phone.get_document("notes", "a")
+    await phone.undo_resolution(entry.id)
+    assert await phone.query("FOR d IN notes RETURN [d.name, d.n]") == [["laptop's", 7]]
+
+
 async def test_m8_counts_go_on_over_an_evicted_document(phone: SyncManager, device: DeviceMaker) -> None:
     """31: the operation is all that is sent; the count is on the server."""
     await phone.crdt_increment("notes", "a", "likes", 5)

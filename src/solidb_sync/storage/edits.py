@@ -76,8 +76,7 @@ def record_delete(engine: StorageEngine, minted: Minted, place: tuple[str, str])
     """Delete a document; None when it is not there."""
     collection, key = place
     row = engine.row(collection, key)
-    if row is None and engine.has_marks(Mark.EVICTED) and engine.is_marked(Mark.EVICTED, collection, key):
-        raise DocumentEvictedError(f"{collection}/{key}: evicted from this device; get it while online, then delete it")
+    check_is_here(engine, place, "delete it")
     if row is None or row.body is None:
         return None
     refused = engine.rejected_of(collection, key)
@@ -88,6 +87,13 @@ def record_delete(engine: StorageEngine, minted: Minted, place: tuple[str, str])
     if refused and engine.has_states():
         rebuild(engine, *place)
     return fact
+
+
+def check_is_here(engine: StorageEngine, place: tuple[str, str], then: str) -> None:
+    """Raise `DocumentEvictedError` for a document that is on the server only: what is not seen can't be decided on."""
+    if engine.has_marks(Mark.EVICTED) and engine.is_marked(Mark.EVICTED, *place) and engine.row(*place) is None:
+        where = "/".join(place)
+        raise DocumentEvictedError(f"{where}: evicted from this device; get it while online, then {then}")
 
 
 def record_operations(

@@ -31,7 +31,7 @@ from solidb_sync.storage.conflict_log import (
     is_own,
     written_side,
 )
-from solidb_sync.storage.edits import DocumentChanged, Minted, record_target
+from solidb_sync.storage.edits import DocumentChanged, Minted, check_is_here, record_target
 from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.records import StoredConflict
 
@@ -49,7 +49,7 @@ class Resolved:
 def record_resolution(engine: StorageEngine, minted: Minted, conflict_id: str, choice: Choice) -> Resolved | None:
     """Decide a conflict; None, with no effect, when it is not one any more that can be decided.
 
-    Raises `SyncError` while the other side has not been fetched.
+    Raises `SyncError` while the other side has not been fetched, `DocumentEvictedError` while the document is not here.
     """
     conflict = engine.conflict(conflict_id)
     if conflict is None or conflict.status not in (PENDING, AUTO_RESOLVED):
@@ -69,7 +69,8 @@ def record_undo(engine: StorageEngine, minted: Minted, conflict_id: str) -> Reso
     """Bring back what the decision has overwritten and keep what was written elsewhere since.
 
     Of a strategy's decision, and of one that left the document as it was, that is the overruled side, at the paths the
-    conflict was about. Raises `SyncError` for an open conflict, and while the other side has not been fetched.
+    conflict was about. Raises `SyncError` for an open conflict, and while the other side has not been fetched, and
+    `DocumentEvictedError`.
     """
     conflict = engine.conflict(conflict_id)
     if conflict is None or not is_own(conflict):
@@ -87,12 +88,13 @@ def record_undo(engine: StorageEngine, minted: Minted, conflict_id: str) -> Reso
     return Resolved(known, fact)
 
 
-def _check_arrived(engine: EngineReader, conflict: StoredConflict) -> None:
+def _check_arrived(engine: StorageEngine, conflict: StoredConflict) -> None:
     if not has_arrived(engine, conflict):
         raise SyncError(
             f"{conflict.collection}/{conflict.key}: the other side of the conflict has not been fetched yet; "
             "sync first, then decide"
         )
+    check_is_here(engine, (conflict.collection, conflict.key), "decide")
 
 
 def sides_of(conflict: StoredConflict) -> Sides:

@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 from solidb_sync.storage.engine import EngineReader
-from solidb_sync.storage.records import ChangeState, StoredBase, StoredChange, StoredRow
+from solidb_sync.storage.records import ChangeState, Mark, StoredBase, StoredChange, StoredRow
 from solidb_sync.testing.invariants import broken
 from solidb_sync.testing.model_conflicts import change_of
 from solidb_sync.testing.model_fields import plain
@@ -45,6 +45,15 @@ class DeviceView:
     caught_up: int = 0
     """The cursor at which nothing was left to pull, when that was last so."""
     open_conflicts: Sequence[str] = ()
+    evicted: frozenset[Place] = frozenset()
+    """The documents that are on the server only, because the device dropped them."""
+
+
+def evicted_places(reader: EngineReader) -> list[Place]:
+    """Return the documents that a device dropped to save room, and has not had since."""
+    if not reader.has_marks(Mark.EVICTED):
+        return []
+    return [place for place in reader.marked(Mark.EVICTED) if reader.row(*place) is None]
 
 
 def read_view(reader: EngineReader, collections: Sequence[str], *, with_conflicts: bool = False) -> DeviceView:
@@ -64,6 +73,7 @@ def read_view(reader: EngineReader, collections: Sequence[str], *, with_conflict
         frozenset(backfills),
         replica.caught_up,
         [change_of(conflict.id) for conflict in reader.open_conflicts()] if with_conflicts else (),
+        frozenset(evicted_places(reader)),
     )
 
 
@@ -84,6 +94,8 @@ class DeviceTruth:
     In such a collection rows come and go, so what the device must hold is told only at the end; until then whatever it
     holds has to be a version of the server's, and never an older one than before.
     """
+    evicted: dict[Place, Version] = field(default_factory=dict)
+    """The documents that left to save room, and in which version; what was edited since was edited without seeing it."""
     has_twin: bool = False
     """True when another device counts under the same name: until that is noticed, dots do not tell edits apart."""
     _checked: dict[Place, object] = field(default_factory=dict)
@@ -104,6 +116,7 @@ class DeviceTruth:
             dict(self.kept),
             self.cursor,
             selections=dict(self.selections),
+            evicted=dict(self.evicted),
             has_twin=self.has_twin,
             _refused=set(self._refused),
             _joining=self._joining,
@@ -120,10 +133,13 @@ class DeviceTruth:
         busy = {edit.place for edit in self.kept.values()}
         for place in [place for place in self.held if place[0] == collection and place not in busy]:
             del self.held[place]
+        for place in [place for place in self.evicted if place[0] == collection]:
+            del self.evicted[place]
 
     def observe(self, view: DeviceView, ledger: Ledger) -> None:
         """Take in what the device did since the last look, and check all of its store."""
         self._busy = frozenset((change.collection, change.key) for change in view.changes)
+        self._take_in_evicted(view)
         self._take_in_settled(view, ledger)
         self._take_in_cursor(view, ledger)
         self._take_in_edits(view, ledger)
@@ -135,9 +151,19 @@ class DeviceTruth:
             self._check_place(place, view, ledger)
         self._take_in_joined(view)
         if looked_at and ledger.transactions:
-            in_step = [place for place in places if self._is_in_step(place[0], view)]
+            in_step = [place for place in places if self._is_in_step(place[0], view) and place not in self.evicted]
             if not set(looked_at).isdisjoint(in_step):
                 check_shown_together(self.device, in_step, self.screen, ledger)
+
+    def _take_in_evicted(self, view: DeviceView) -> None:
+        """28 unsent safety: only a document without edits of this device leaves to save room."""
+        for place in view.evicted:
+            if place not in self.held:
+                continue  # it was away before; an edit over it may have been refused since
+            self.evicted[place] = self.held.pop(place)
+            busy = sorted(edit.id for edit in self.kept.values() if edit.place == place)
+            if busy:
+                broken("28 unsent safety", f"{self.device}: {place} was evicted, with {busy} of it in the outbox")
 
     def _take_in_settled(self, view: DeviceView, ledger: Ledger) -> None:
         """2 no lost local write: an edit leaves the outbox only when the server has accepted it."""
@@ -172,7 +198,7 @@ class DeviceTruth:
             scanned = None if place[0] in self.selections else view.scanned[place[0]]
             if scanned is None:
                 continue
-            newest, known = ledger.newest_version(place).seq, self.held.get(place)
+            newest, known = ledger.newest_version(place).seq, self.held.get(place) or self.evicted.get(place)
             if newest <= scanned and (known is None or known.seq < newest):
                 self._advance(place, scanned, ledger)
 
@@ -183,8 +209,10 @@ class DeviceTruth:
         known = self.held.get(place)
         if version.is_reset and place in self._busy:
             return  # its own edits stay, and with them what they were made on top of
-        if version.seq > (known.seq if known else 0):
+        gone = self.evicted.get(place)
+        if version.seq > max(known.seq if known else 0, gone.seq if gone else 0):
             self.held[place] = version
+            self.evicted.pop(place, None)
 
     def _take_in_edits(self, view: DeviceView, ledger: Ledger) -> None:
         """Learn the edits that were recorded since the last look, with what their author had on the screen."""
@@ -269,9 +297,13 @@ class DeviceTruth:
     def _checked_base(self, place: Place, view: DeviceView, base: StoredBase | None, ledger: Ledger) -> Version | None:
         """8 monotonic reads, 13 vector honesty, 15 cursor coverage: the base copy is the version it must be."""
         expected = self.held.get(place)
+        if expected is None and base is not None:
+            expected = self.evicted.pop(place, None)  # it has come back, in this version or a later one
         body = None if base is None or base.is_deleted else plain(_decode(base.body or "null"))
         vector = {} if base is None else _decode(base.vector)
         if (body, vector) == (expected.body, expected.vector) if expected else base is None:
+            if expected is not None:
+                self.held[place] = expected
             return expected
         if base is None and place[0] in self.selections:
             del self.held[place]

@@ -18,6 +18,7 @@ from solidb_sync.server.working_set import WorkingSet
 from solidb_sync.storage import sent_form
 from solidb_sync.testing.client_mutants import RARE_CLIENT_MUTANTS
 from solidb_sync.testing.decision_mutants import DECISION_MUTANTS, REFUSED_DECISION_MUTANTS
+from solidb_sync.testing.eviction_mutants import EVICTION_MUTANTS
 from solidb_sync.testing.planter import Mutant, Planter
 from solidb_sync.testing.reset_mutants import RESET_MUTANTS
 from solidb_sync.testing.sealing_mutants import SEALING_MUTANTS
@@ -161,5 +162,6 @@ FEATURE_MUTANTS: tuple[tuple[frozenset[str], tuple[Mutant, ...]], ...] = (
     (frozenset({"filters"}), FILTER_MUTANTS),
     (frozenset({"decisions"}), DECISION_MUTANTS),
     (frozenset({"decisions", "resets", "rejections"}), REFUSED_DECISION_MUTANTS),
+    (frozenset({"evictions"}), EVICTION_MUTANTS),
     (FEATURES, RARE_CLIENT_MUTANTS),
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from solidb_sync.client.conflict_strategy import ConflictStrategy
 from solidb_sync.client.conflicts import Conflict, ConflictResolution, ConflictStatus
-from solidb_sync.errors import SyncError
+from solidb_sync.errors import DocumentEvictedError, SyncError
 from solidb_sync.testing.invariants import broken
 from solidb_sync.testing.model_fields import plain
 from solidb_sync.testing.model_judgement import WHOLE, Body, at
@@ -80,7 +80,7 @@ class DecisionSteps:
         resolution = self._resolution(conflict)
         try:
             await self._edits.local(device, lambda: self._decide(device, conflict, resolution))
-        except SyncError:  # the other side is not here yet
+        except (SyncError, DocumentEvictedError):  # the other side is not here yet, or the document not any more
             return None
         return conflict.id, resolution
 
@@ -135,7 +135,7 @@ class DecisionSteps:
         conflict = self._rng.choice(found[-4:])
         try:
             await self._edits.local(device, lambda: self._take_back(device, conflict))
-        except SyncError:  # the other side is not here yet
+        except (SyncError, DocumentEvictedError):  # the other side is not here yet, or the document not any more
             return None
         return conflict.id, conflict.status.value
 

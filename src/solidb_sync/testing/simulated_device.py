@@ -13,7 +13,7 @@ from solidb_sync.client.config import SyncConfig
 from solidb_sync.client.results import SyncResult
 from solidb_sync.client.sync_manager import SyncManager
 from solidb_sync.errors import StorageError
-from solidb_sync.testing.device_truth import DeviceTruth, DeviceView, read_view
+from solidb_sync.testing.device_truth import DeviceTruth, DeviceView, evicted_places, read_view
 from solidb_sync.testing.faulty_network import FaultyNetwork
 from solidb_sync.testing.model_oracle import Ledger
 from solidb_sync.testing.simulated_disks import DeviceDisk
@@ -154,6 +154,10 @@ class SimulatedDevice:
             for task in self._remains:
                 if not task.cancelled() and not isinstance(task.exception(), StorageError | None):
                     task.result()
+
+    def evicted(self) -> list[tuple[str, str]]:
+        """Return the documents that are on the server only, because they were dropped here."""
+        return self.store.view(lambda reader: sorted(evicted_places(reader)))
 
     def snapshot(self) -> DeviceSnapshot:
         """Return a backup, as of now."""

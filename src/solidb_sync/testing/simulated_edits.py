@@ -6,6 +6,7 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from solidb_sync.errors import DocumentEvictedError
 from solidb_sync.testing.invariants import LARGE
 from solidb_sync.testing.model_fields import plain
 from solidb_sync.testing.model_filters import FILTER_FIELD, FILTER_VALUES
@@ -95,6 +96,8 @@ class Edits:
 
     async def shown(self, device: SimulatedDevice, place: Place) -> dict[str, Any] | None:
         """Return what the app reads of a document, without the fields the system adds, and without replicated ones."""
+        if place in device.evicted():
+            return None
         document = await device.manager.get_document(*place)
         return plain(None if document is None else {name: at for name, at in document.items() if not name.startswith("_")})
 
@@ -104,9 +107,19 @@ class Edits:
         return await self.local(device, lambda: self._delete_at(device, place))
 
     async def _delete_at(self, device: SimulatedDevice, place: Place) -> object:
+        if place in device.evicted():
+            return place, await self._is_refused(device, place)
         await device.manager.delete_document(*place)
         assert await self.shown(device, place) is None, f"7 read your writes: {place} was deleted and is still there"
         return place
+
+    async def _is_refused(self, device: SimulatedDevice, place: Place) -> str:
+        """An evicted document can't be deleted by who doesn't see it."""
+        try:
+            await device.manager.delete_document(*place)
+        except DocumentEvictedError:
+            return "evicted"
+        raise AssertionError(f"{place} was evicted, and deleted without having been read")
 
     async def _recreate(self, device: SimulatedDevice) -> object:
         place = self.place()
@@ -121,7 +134,7 @@ class Edits:
         places = [self.place() for _ in range(self._rng.randint(2, 3))]
         async with device.manager.transaction() as transaction:
             for place in places:
-                if self._rng.random() < 0.2:
+                if self._rng.random() < 0.2 and place not in device.evicted():
                     await transaction.delete_document(*place)
                 else:
                     await transaction.save_document(*place, self.document(None))

@@ -37,7 +37,8 @@ class FieldSteps:
         manager = device.manager
 
         async def work() -> None:
-            before = (await manager.get_document(*place) or {}).get(COUNTER, 0)
+            here = None if place in device.evicted() else await manager.get_document(*place)
+            before = (here or {}).get(COUNTER, 0)
             count = manager.crdt_increment if sign > 0 else manager.crdt_decrement
             value = await count(*place, COUNTER, amount)
             assert not before or value == before + sign * amount, (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import product
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -54,12 +55,11 @@ class StatusSteps:
         check_status(device.truth, status, waiting, self._world.ledger)
         conflicts = device.store.view(lambda reader: reader.open_conflicts())
         open_ones = {(conflict.collection, conflict.key) for conflict in conflicts}
-        for collection in COLLECTIONS:
-            for key in KEYS:
-                document = await device.manager.get_document(collection, key, meta=True)
-                if document is not None:
-                    place, state = (collection, key), document["_sync"]["state"]
-                    check_state(device.truth, place, state, is_open=place in open_ones)
+        evicted = device.evicted()
+        for place in product(COLLECTIONS, KEYS):
+            document = None if place in evicted else await device.manager.get_document(*place, meta=True)
+            if document is not None:
+                check_state(device.truth, place, document["_sync"]["state"], is_open=place in open_ones)
         return status.pending, status.held, status.rejected
 
     async def _sync_and_count(self, device: SimulatedDevice) -> object:

@@ -14,6 +14,7 @@ from solidb_sync.testing.simulated_decisions import DecisionSteps
 from solidb_sync.testing.simulated_deltas import DeltaSteps
 from solidb_sync.testing.simulated_device import SimulatedDevice
 from solidb_sync.testing.simulated_edits import Choices, Edits
+from solidb_sync.testing.simulated_eviction import EvictionSteps
 from solidb_sync.testing.simulated_fields import FieldSteps
 from solidb_sync.testing.simulated_quarantine import QuarantineSteps
 from solidb_sync.testing.simulated_resets import ResetSteps
@@ -37,6 +38,7 @@ class Steps:
         edits = Edits(rng, has_rejections=weather.document_bytes_max is not None, has_filters=weather.has_filters)
         self._status = StatusSteps(world, edits, rng)
         self._decisions = DecisionSteps(world, edits, rng)
+        self._evictions = EvictionSteps(world, edits, rng)
         self._choices: Choices = {
             **edits.choices(),
             "sync": (22, sync),
@@ -51,6 +53,7 @@ class Steps:
             **ResetSteps(world, rng).choices(),
             **self._status.choices(),
             **self._decisions.choices(),
+            **self._evictions.choices(),
         }
         self._names = list(self._choices)
         self._weights = [weight for weight, _ in self._choices.values()]
@@ -64,6 +67,9 @@ class Steps:
 
     async def take_last(self) -> None:
         """Take the steps that need a world without faults."""
+        if self._world.weather.has_evictions:
+            await self._evictions.read_all()
+            await self._world.sync_until_quiet()
         if self._world.weather.has_status:
             for device in self._world.devices[:DEVICES_ASKED_ABOUT_MAX]:
                 await self._status.see_what_waits(device)

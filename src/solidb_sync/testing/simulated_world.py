@@ -28,7 +28,9 @@ STEPS_MIN, STEPS_MAX = 50, 130
 DEVICES = (2, 2, 2, 3, 3, 3, 4, 4, 5, 8)
 """How many devices a world begins with: few of them meet more often."""
 
-FEATURES = frozenset({"rejections", "strategies", "fields", "filters", "deltas", "status", "resets", "sealed", "decisions"})
+FEATURES = frozenset(
+    {"rejections", "strategies", "fields", "filters", "deltas", "status", "resets", "sealed", "decisions", "evictions"}
+)
 """What a part of the worlds has besides what all may have."""
 
 ROUNDS_TO_QUIET_MAX = 12
@@ -59,6 +61,7 @@ class Weather:
     has_sealed_stores: bool
     has_decisions: bool
     """True when people decide conflicts by hand, and take decisions back."""
+    has_evictions: bool
     devices: int
 
 
@@ -96,6 +99,7 @@ def make_weather(rng: random.Random, feature: Callable[[str], float]) -> Weather
         has_resets=not has_fields and feature("resets") < 0.35,
         has_sealed_stores=feature("sealed") < 0.1,
         has_decisions=feature("decisions") < 0.25,
+        has_evictions=feature("evictions") < 0.2,
         devices=rng.choice(DEVICES),
     )
 

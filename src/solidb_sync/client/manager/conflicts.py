@@ -80,6 +80,6 @@ class ConflictMethods(ManagerParts):
         """Take back how a conflict was decided: an edit that brings the overruled values back, where they were at stake.
 
         Raises `SyncError` when there is no such conflict, or no decision to take back, and while the other side has not been
-        fetched.
+        fetched; `DocumentEvictedError` while the document is evicted: get it first.
         """
         await self._conflicts.record(id, lambda engine, minted: record_undo(engine, minted, id))
