@@ -62,6 +62,18 @@ async def test_what_a_save_takes_over_counts_once_and_merges(devices: tuple[Sync
     assert await field(phone, "zero") == await field(laptop, "zero") == -2
 
 
+async def test_an_operation_over_refused_ones_returns_and_tells_what_is_shown(
+    devices: tuple[SyncManager, SyncManager],
+) -> None:
+    """The refused two are on the screen still: with three more there are five, for who counts and for who listens."""
+    _, laptop = devices
+    told: list[object] = []
+    laptop.on_change(lambda event: told.append((event.document or {}).get("n")))
+    assert await laptop.crdt_increment("notes", "k", "n", 3) == 5
+    assert await field(laptop, "n") == 5
+    assert told == [5]
+
+
 async def test_a_refused_increment_of_a_known_counter_outlives_a_save_that_leaves_it_out(
     devices: tuple[SyncManager, SyncManager],
 ) -> None:

@@ -109,9 +109,15 @@ def record_operations(
     plan = plan_operations(engine, on, operations, minted.stamp)
     before = None if row is None or row.body is None else decode(row.body)
     fact = _record_plan(engine, minted, on, plan, before)
-    if refused and fact is not None:
-        rebuild(engine, *place)
-    return fact
+    return fact if fact is None or not refused else _shown_again(engine, fact)
+
+
+def _shown_again(engine: StorageEngine, fact: DocumentChanged) -> DocumentChanged:
+    """Lay all that is kept over the base copy again, refused changes too; returns the fact with what is shown then."""
+    rebuild(engine, fact.collection, fact.key)
+    row = engine.row(fact.collection, fact.key)
+    assert row is not None, "a document that was just written has a row"
+    return replace(fact, document=None if row.body is None else decode(row.body), vector=row.vector)
 
 
 def _save_over_fields(
