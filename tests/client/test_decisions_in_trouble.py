@@ -99,3 +99,27 @@ async def test_taking_a_decision_back_takes_over_what_was_refused_as_a_save_does
     tablet = device("tablet")
     await settled(tablet)
     assert await shown(laptop) == await shown(tablet) == document("phone", "refused", "laptop")
+
+
+MERGED = ConflictResolution.merge(document("laptop", "phone", "start"))
+
+
+@pytest.mark.parametrize("choice", [ConflictResolution.ACCEPT_LOCAL, MERGED], ids=["accepted", "merged"])
+async def test_a_decision_about_a_document_behind_a_filter_changes_only_what_was_at_stake(
+    device: DeviceMaker, choice: ConflictResolution
+) -> None:
+    """The device that decides does not see what the others have written since, and must not write over it."""
+    phone, laptop = await pair(device, MANUAL)
+    await clash(phone, laptop)
+    await laptop.set_sync_filter("FOR doc IN notes FILTER doc.here == true RETURN doc")
+    await settled(laptop)
+    assert await shown(laptop) is None
+    await phone.save_document("notes", "a", {"body": "later"})
+    await settled(phone, laptop)
+    await laptop.resolve_conflict("notes", "a", choice)
+    await settled(laptop, phone)
+    assert (await shown(phone) or {})["body"] == "later"
+    (again,) = await laptop.get_conflicts()  # others still have to agree: the decision was made without seeing the document
+    assert "body" not in again.fields
+    assert again.local_version.document is not None
+    assert "body" not in again.local_version.document

@@ -14,6 +14,7 @@ from solidb_sync.reconcile.joined_sides import Side
 from solidb_sync.reconcile.resolution import (
     ACCEPT_LOCAL,
     ACCEPT_REMOTE,
+    MERGE,
     Choice,
     Sides,
     decided,
@@ -36,6 +37,8 @@ from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.records import StoredConflict
 
 WINNERS = {ACCEPT_LOCAL: "local", ACCEPT_REMOTE: "remote"}
+LAID_OVER = (ACCEPT_LOCAL, MERGE)
+"""The choices that change only some paths of the document as it is now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,11 @@ def record_resolution(engine: StorageEngine, minted: Minted, conflict_id: str, c
         return None
     _check_arrived(engine, conflict)
     current = _current(engine, conflict)
-    target = decided(sides_of(conflict), choice, current)
+    sides = sides_of(conflict)
+    if choice.kind in LAID_OVER and _is_elsewhere(engine, conflict, sides):
+        target = decided(sides, choice, {}) or None
+    else:
+        target = decided(sides, choice, current)
     resolves = [conflict.id] if conflict.status == PENDING else []
     fact = record_target(engine, minted, (conflict.collection, conflict.key), target, resolves)
     winner = WINNERS.get(choice.kind, "merged")
@@ -79,13 +86,23 @@ def record_undo(engine: StorageEngine, minted: Minted, conflict_id: str) -> Reso
         raise SyncError(f"conflict {conflict_id!r} is {conflict.status}: there is no decision to take back")
     _check_arrived(engine, conflict)
     overruled, current = _overruled(conflict), _current(engine, conflict)
-    target = undone(sides_of(conflict), current) if overruled is None else taken_back(overruled, current)
+    sides = sides_of(conflict)
+    under = {} if _is_elsewhere(engine, conflict, sides) else current
+    target = undone(sides, under) if overruled is None else taken_back(overruled, under)
     fact = record_target(engine, minted, (conflict.collection, conflict.key), target, [])
     known = engine.conflict(conflict_id)
     if known is None or known.status != PENDING:  # otherwise the decision was refused, and is given up now: it is open again
         known = replace(conflict, status=UNDONE)
         engine.put_conflict(known)
     return Resolved(known, fact)
+
+
+def _is_elsewhere(engine: EngineReader, conflict: StoredConflict, sides: Sides) -> bool:
+    """Return whether the document is not on this device, behind a filter for instance, though the other side has it.
+
+    What is decided then says something of the paths that are at stake, and nothing of all the others.
+    """
+    return sides.remote.document is not None and engine.row(conflict.collection, conflict.key) is None
 
 
 def _check_arrived(engine: StorageEngine, conflict: StoredConflict) -> None:
