@@ -47,6 +47,31 @@ INDEX_ENTRIES = b"i"
 BLOBS = b"a"
 CHUNKS = b"d"
 
+TABLES = frozenset(
+    (
+        FACTS,
+        COLLECTIONS,
+        ROWS,
+        BASES,
+        STATES,
+        CHANGES,
+        CHANGES_OF,
+        CHANGES_IN,
+        CONFLICTS,
+        CONFLICT_NUMBERS,
+        OPEN_CONFLICTS,
+        SUBSCRIPTIONS,
+        BACKFILLS,
+        SETTINGS,
+        UNSEEN,
+        MARKS,
+        INDEXES,
+        INDEX_ENTRIES,
+        BLOBS,
+        CHUNKS,
+    )
+)
+
 REPLICA_KEY = FACTS + b"replica"
 LAST_CONFLICT_KEY = FACTS + b"last conflict"
 

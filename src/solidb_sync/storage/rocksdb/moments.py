@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from solidb_sync.errors import StorageError
 from solidb_sync.storage.rocksdb.database import Database
 from solidb_sync.storage.rocksdb.ordered_map import OrderedMap
+from solidb_sync.storage.rocksdb.sealed_database import SealedDatabase
 from solidb_sync.storage.rocksdb.store_directory import back_up
 
 
 class DatabaseMoments:
     """Those of a database that this process writes. Used by one thread at a time."""
 
-    def __init__(self, database: Database, path: str) -> None:
+    def __init__(self, database: Database | SealedDatabase, path: str) -> None:
         self._database = database
         self._path = path
         self._moment: OrderedMap | None = None

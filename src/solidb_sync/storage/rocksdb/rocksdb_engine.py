@@ -34,6 +34,7 @@ from solidb_sync.storage.rocksdb.moments import DatabaseMoments
 from solidb_sync.storage.rocksdb.ordered_map import Buffer, OrderedMap
 from solidb_sync.storage.rocksdb.records_bytes import NOTHING, to_bytes, to_row
 from solidb_sync.storage.rocksdb.rocksdb_reads import RocksdbReads
+from solidb_sync.storage.rocksdb.sealed_database import SealedDatabase
 
 DOCUMENTS_PER_REPORT = 1_000
 
@@ -41,7 +42,7 @@ DOCUMENTS_PER_REPORT = 1_000
 class RocksdbEngine(RocksdbReads, RocksdbBlobWrites):
     """Implements `StorageEngine` over one RocksDB database, which it owns."""
 
-    def __init__(self, database: Database, path: str) -> None:
+    def __init__(self, database: Database | SealedDatabase, path: str) -> None:
         super().__init__(self)
         self._database = database
         self._path = path

@@ -15,6 +15,8 @@ BYTES_MAX = 1024
 
 FALSE, TRUE, NUMBER, STRING, ARRAY, OBJECT = b"\x10", b"\x11", b"\x20", b"\x30", b"\x40", b"\x50"
 END = b"\0"
+NUMBER_BYTES = 11
+_DEPTHS = {ARRAY: 1, OBJECT: 1, END: -1}
 _DOUBLE = struct.Struct(">d")
 _SIGN = 1 << 63
 _ALL = (1 << 64) - 1
@@ -86,3 +88,33 @@ def _text(value: str) -> bytes:
     """Return UTF-8 with its end marked; a zero byte inside is told from the end by what follows it."""
     text = value[:BYTES_MAX].encode("utf-8", "surrogatepass")
     return text.replace(b"\0", b"\0\xff") + END
+
+
+def value_length(found: bytes) -> int | None:
+    """Return how many bytes of `found` are the value it begins with; None when no whole value is there.
+
+    >>> value_length(value_bytes(["a", {"b": None}]) + b"what follows")
+    11
+    """
+    at = depth = 0
+    while at < min(len(found), BYTES_MAX):
+        kind = found[at : at + 1]
+        if kind == STRING:
+            at = _end_of_text(found, at + 1)
+        elif kind == NUMBER:
+            at += NUMBER_BYTES
+        else:
+            depth += _DEPTHS.get(kind, 0)
+            at += 1
+        if depth == 0:
+            break
+    whole = at >= BYTES_MAX or (at > 0 and depth == 0)
+    return min(at, BYTES_MAX) if whole and min(at, BYTES_MAX) <= len(found) else None
+
+
+def _end_of_text(found: bytes, start: int) -> int:
+    """Return where a text ends that begins at `start`; beyond `BYTES_MAX` when it was cut."""
+    end = found.find(END, start)
+    while end >= 0 and found[end + 1 : end + 2] == b"\xff":
+        end = found.find(END, end + 2)
+    return end + 1 if end >= 0 else max(BYTES_MAX, len(found) + 1)
