@@ -29,6 +29,12 @@ def test_an_incarnation_is_never_given_out_twice(open_server: Callable[[], Any])
     assert register(server, reset=True)["incarnation"] == 7
 
 
+def test_an_incarnation_this_server_has_forgotten_is_not_given_out_again(server: Any) -> None:
+    """12: put back to a backup, it knows of none; a device that had five would count under names it has used."""
+    assert register(server, actor="phone~5", reset=True)["incarnation"] == 6
+    assert register(server, actor="phone", reset=True)["incarnation"] == 7
+
+
 def test_a_client_named_like_a_number_starts_at_the_first_incarnation(server: Any) -> None:
     device = server.device("42")
     device.push(device.insert("a", {}))

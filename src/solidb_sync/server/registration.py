@@ -7,7 +7,7 @@ import msgspec
 from solidb_sync.clock import iso_text
 from solidb_sync.protocol.limits import CHANGE_ID_CHARACTERS_MAX, KNOWN_IDS_MAX, PROTOCOLS_SUPPORTED
 from solidb_sync.protocol.messages import RegisterAnswer, RegisterRequest
-from solidb_sync.protocol.names import actor_name
+from solidb_sync.protocol.names import actor_name, incarnation_of
 from solidb_sync.server.client_settings import checked_settings
 from solidb_sync.server.live_copies import replace_settings
 from solidb_sync.server.refusals import bad_request, too_large, unsupported_protocol
@@ -48,8 +48,9 @@ def register(session: WriteSession, request: RegisterRequest, now_ms: int) -> Re
     settings = None if request.settings is None else checked_settings(request.settings)
     incarnation = session.incarnation(request.client_id)
     if request.reset:
-        incarnation += 1
         name = request.actor or request.client_id
+        # put back to a backup, this server may have forgotten the one it gave out; none is ever given out twice
+        incarnation = max(incarnation, incarnation_of(name, request.client_id)) + 1
         left = session.actor(name) or ActorState(name, request.client_id, 0, False)
         session.save_actor(left._replace(is_fenced=True))
     session.save_incarnation(request.client_id, incarnation)
