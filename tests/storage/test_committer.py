@@ -227,6 +227,19 @@ def test_a_rollback_that_fails_too_leaves_no_caller_waiting(kind: Callable[[Tran
     assert journal.committed == []
 
 
+def test_a_rollback_that_fails_in_no_way_of_ours_leaves_no_caller_waiting() -> None:
+    """The thread outlives it: who asks afterwards is told to open the database again."""
+
+    class Closed(Journal):
+        def rollback(self) -> None:
+            raise RuntimeError("the connection has been closed")
+
+    with closing(ThreadCommitter(Closed("begin"))) as committer:
+        first, later = (finished(lambda: committer.run_blocking(fails)) for _ in range(2))
+    assert [type(problem) for problem in (*first, *later)] == [StorageError, StorageError]
+    assert "open it again" in str(later[0])
+
+
 def test_a_begin_that_fails_is_the_callers_error(kind: Callable[[Transactions], Committer]) -> None:
     """And work does not run."""
     journal = Journal("begin")

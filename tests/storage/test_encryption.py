@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import queue
 import random
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -142,6 +144,38 @@ def test_k1_a_page_in_anothers_place_or_of_another_store_is_an_error(path: Path)
         path.write_bytes(damaged)
         with pytest.raises(StorageError):
             read_all(path)
+
+
+def test_k3_a_change_of_the_key_that_failed_leaves_no_later_call_waiting(path: Path) -> None:
+    """Whatever broke it, every save after it is told at once, in each of several threads; opened again, all is there."""
+
+    def breaks(done: int, total: int) -> None:
+        raise RuntimeError("the progress bar broke")
+
+    store = LocalStore.open(path, "phone", durability="normal")
+    fill(store)
+    with pytest.raises(RuntimeError, match="the progress bar broke"):
+        store.enable_encryption(KEY, progress=breaks)
+    told: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+
+    def save() -> None:
+        try:
+            store.put_document("secrets", "late", {}, {})
+        except BaseException as problem:  # noqa: BLE001 - the test looks at it
+            told.put(problem)
+        else:
+            told.put(None)
+
+    for _ in range(3):
+        threading.Thread(target=save, daemon=True).start()
+        assert isinstance(told.get(timeout=10), StorageError)
+    store.close()
+    try:
+        opened = LocalStore.open(path, "phone")
+    except EncryptionError:
+        opened = LocalStore.open(path, "phone", encryption_key=KEY)
+    with opened:
+        assert is_whole(opened)
 
 
 def read_all(path: Path) -> None:

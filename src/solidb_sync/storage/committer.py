@@ -266,6 +266,8 @@ class ThreadCommitter:
             self._transactions.rollback()
         except StorageError as worse:
             self._broken = worse
+        except BaseException as worse:  # noqa: BLE001 - whatever it is, the thread must live, and every caller must be answered
+            self._broken = StorageError(f"a transaction could not be taken back: {worse}")
         for entry in group:
             entry.error = entry.error or problem
 

@@ -24,7 +24,7 @@ class SqliteTransactions:
 
     def rollback(self) -> None:
         """Take the transaction back, if SQLite has not done so already."""
-        if self._connection.in_transaction:
+        if self._is_open():
             self._execute("ROLLBACK")
 
     def savepoint(self) -> None:
@@ -37,10 +37,16 @@ class SqliteTransactions:
 
     def rollback_to_savepoint(self) -> bool:
         """Take back what was done since the mark; False when SQLite took back the whole transaction."""
-        if not self._connection.in_transaction:
+        if not self._is_open():
             return False
         self._execute("ROLLBACK TO work")
         return True
+
+    def _is_open(self) -> bool:
+        try:
+            return self._connection.in_transaction
+        except apsw.Error as problem:  # the connection was closed, as by a change of the key that failed
+            raise storage_error(problem, self._path) from problem
 
     def _execute(self, statement: str) -> None:
         try:
