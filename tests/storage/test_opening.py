@@ -50,7 +50,7 @@ def test_files_are_private_and_so_are_the_directories_made_for_them(tmp_path: Pa
         with LocalStore.open(path, "phone") as store:
             store.put_document("notes", "k", {}, {})
             assert {file.name: mode(file) for file in path.parent.iterdir()} == dict.fromkeys(
-                ("store.db", "store.db-wal", "store.db-shm", "store.db.lock"), 0o600
+                ("store.db", "store.db-flushed", "store.db-wal", "store.db-shm", "store.db.lock"), 0o600
             )
             store.backup(tmp_path / "four" / "copy.db")
     finally:

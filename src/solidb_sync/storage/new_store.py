@@ -63,7 +63,7 @@ def remove_store(path: str) -> None:
     try:
         if os.path.isdir(path):
             shutil.rmtree(path)
-        for name in (path, f"{path}-wal", f"{path}-shm", f"{path}-journal", f"{path}.lock"):
+        for name in (path, f"{path}-wal", f"{path}-shm", f"{path}-journal", f"{path}-flushed", f"{path}.lock"):
             Path(name).unlink(missing_ok=True)
     except NotADirectoryError:
         return  # there is nothing: what would be its directory is a file

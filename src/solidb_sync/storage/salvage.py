@@ -106,22 +106,27 @@ def _copy_of(part: str) -> str:
 def _open_sqlite(path: str, key: UserKey | None, part: str) -> SalvageReads:
     location = location_of_old(FileLocation(path), key, os.urandom)
     check_is_settled(location)
+    log_damage = location.sealing.log_damage() if location.sealing is not None else ""
+    if location.sealing is not None and log_damage:
+        location = location.sealed_by(location.sealing.past_log_damage())
     try:
         connection = open_connection(location, read_only=True)
         found = check_format(connection, migrations_of(MIGRATIONS), path)
         if found:
             connection.execute(READ_COLLECTIONS).fetchall()
     except (apsw.Error, StorageCorruptError):
-        return _open_without_lists(location)
+        return _open_without_lists(location, log_damage)
     if found < len(migrations_of(MIGRATIONS)):
         connection.close()
+        if log_damage and not found:
+            raise StorageCorruptError(f"{path}: nothing of it is left: {log_damage}")
         raise StorageError(f"{path}: written in format {found} by an older version; salvage it with that one")
-    return SalvageReads(connection, location)
+    return SalvageReads(connection, location, log_damage)
 
 
-def _open_without_lists(location: FileLocation) -> SalvageReads:
+def _open_without_lists(location: FileLocation, log_damage: str) -> SalvageReads:
     try:
-        return open_without_lists(location, migrations_of(MIGRATIONS))
+        return open_without_lists(location, migrations_of(MIGRATIONS), log_damage)
     except apsw.Error as problem:
         raise storage_error(problem, location.path) from problem
 

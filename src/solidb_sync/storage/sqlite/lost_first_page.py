@@ -60,8 +60,8 @@ class SealsButTheFirst(Seals):
 class LostListsReads(SalvageReads):
     """Reads what can be found without the list of tables or that of collections; of documents only what surely belongs."""
 
-    def __init__(self, location: FileLocation, left_out: set[str]) -> None:
-        super().__init__(open_connection(location, read_only=True), location)
+    def __init__(self, location: FileLocation, left_out: set[str], log_damage: str) -> None:
+        super().__init__(open_connection(location, read_only=True), location, log_damage)
         self._left_out = left_out
         self._tables = {str(name) for (name,) in self._all(_TABLES)}
 
@@ -92,7 +92,7 @@ class LostListsReads(SalvageReads):
         return [*super().unreadable(), *([told] if unknown else [])]
 
 
-def open_without_lists(location: FileLocation, migrations: tuple[str, ...]) -> LostListsReads:
+def open_without_lists(location: FileLocation, migrations: tuple[str, ...], log_damage: str = "") -> LostListsReads:
     """Open a sealed store past its first page and its list of collections; `StorageCorruptError` for one without seals."""
     if location.sealing is None:
         raise StorageCorruptError(
@@ -106,11 +106,13 @@ def open_without_lists(location: FileLocation, migrations: tuple[str, ...]) -> L
         left_out = {name for name in names if not _is_what_it_should_be(connection, name)}
     finally:
         connection.close()
-    return LostListsReads(_through(location.sealing, location, _first_page(location, migrations, left_out)), left_out)
+    without = _through(location.sealing, location, _first_page(location, migrations, left_out))
+    return LostListsReads(without, left_out, log_damage)
 
 
 def _through(sealing: Sealing, location: FileLocation, first_page: bytes) -> FileLocation:
-    return location.sealed_by(Sealing(sealing.place, sealing.opened, SealsButTheFirst(sealing.opened, first_page)))
+    seals = SealsButTheFirst(sealing.opened, first_page)
+    return location.sealed_by(Sealing(sealing.place, sealing.opened, seals, reads_past_damage=sealing.reads_past_damage))
 
 
 def _first_page(location: FileLocation, migrations: tuple[str, ...], left_out: set[str]) -> bytes:

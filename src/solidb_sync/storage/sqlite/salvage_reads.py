@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import apsw
+
 from solidb_sync.storage.records import StoredChange, StoredRow
+from solidb_sync.storage.sqlite.connection import FileLocation
 from solidb_sync.storage.sqlite.readable_rows import Row, Scan
 from solidb_sync.storage.sqlite.sqlite_reads import SqliteReads
 
@@ -13,7 +16,14 @@ _READ_ROW = "SELECT rowid, k, json(body), vector, stamp FROM {table} WHERE rowid
 
 
 class SalvageReads(SqliteReads):
-    """Reads a damaged store; each of these reports how many records could not be read, at most."""
+    """Reads a damaged store; each of these reports how many records could not be read, at most.
+
+    `log_damage` says what is wrong with its log, if it is read only up to there.
+    """
+
+    def __init__(self, connection: apsw.Connection, location: FileLocation, log_damage: str = "") -> None:
+        super().__init__(connection, location)
+        self._log_damage = log_damage
 
     def readable_rows(self, collection: str, report: Callable[[str], None]) -> Iterator[tuple[str, StoredRow]]:
         """Yield the rows of a collection in no particular order, by the table itself: its index may be damaged too."""
@@ -41,8 +51,8 @@ class SalvageReads(SqliteReads):
         report(_told(scan.lost))
 
     def unreadable(self) -> list[str]:
-        """Return what was passed over and not reported yet: all of it was."""
-        return []
+        """Return what was passed over and not reported yet: how much was in the log behind its damage is not known."""
+        return [f"the last commits, with the log: {self._log_damage}"] if self._log_damage else []
 
 
 def _told(lost: int) -> str:

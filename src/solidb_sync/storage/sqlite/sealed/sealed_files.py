@@ -4,12 +4,6 @@ SQLite above sees an ordinary database with 32 reserved bytes a page; the file s
 pages, a log and a journal. Locks, shared memory, sizes and flushes pass through, so several processes use one store as
 they use any database in WAL mode.
 
-A frame of the log is a head of 24 bytes and a page. SQLite writes the two one after the other and puts into the head a
-checksum of both *before* they are sealed, which would tell something about a hidden page; so a head waits for its page, and
-they are sealed as one message. When the log is read after a crash, a frame whose seal does not hold is handed to SQLite
-as it lies there: its checksum cannot hold either, and that is how SQLite finds the end of the log. A single page that does
-not hold is always an error.
-
 Temporary files are refused: sorting and statement journals stay in memory (`temp_store`), and if SQLite should ever want
 another file, nothing may leak into it.
 """
@@ -20,12 +14,11 @@ from collections.abc import Callable
 
 import apsw
 
+from solidb_sync.storage.sqlite.sealed.flushed_log import LOG_SUFFIX, FlushedLog
 from solidb_sync.storage.sqlite.sealed.layout import PAGE_BYTES, block_of_page, blocks_of_pages, pages_of_blocks
-from solidb_sync.storage.sqlite.sealed.page_seal import JOURNAL_PAGE, LOG_FRAME, PAGE, BrokenSealError, Seals
-
-FRAME_HEAD_BYTES = 24
-LOG_HEAD_BYTES = 32
-FRAME_BYTES = FRAME_HEAD_BYTES + PAGE_BYTES
+from solidb_sync.storage.sqlite.sealed.page_seal import JOURNAL_PAGE, PAGE, BrokenSealError
+from solidb_sync.storage.sqlite.sealed.sealed_file import Below, SealedFile
+from solidb_sync.storage.sqlite.sealed.sealed_log import LogFile
 
 _KINDS = apsw.SQLITE_OPEN_MAIN_DB | apsw.SQLITE_OPEN_MAIN_JOURNAL | apsw.SQLITE_OPEN_WAL
 _EMPTY_PAGE = bytes(PAGE_BYTES)
@@ -36,38 +29,35 @@ Name = str | apsw.URIFilename | None
 class SealedFiles(apsw.VFS):
     """A file system for the databases of one store; it must stay referenced while a connection uses it."""
 
-    def __init__(self, name: str, base: str | None, seals: Seals) -> None:
-        super().__init__(name, base=base or "")
-        self._base = base or ""
-        self._seals = seals
+    def __init__(self, name: str, below: Below) -> None:
+        super().__init__(name, base=below.vfs)
+        self._below = below
 
     def xOpen(self, name: Name, flags: list[int]) -> apsw.VFSFile:  # noqa: N802
         """Open the database, its log or its journal; refuse anything else."""
         kind = _FILES.get(flags[0] & _KINDS)
         if kind is None or name is None:
             raise apsw.CantOpenError("a sealed store writes no temporary files")
-        return kind(self._base, name, flags, self._seals)
+        return kind(self._below, name, flags)
+
+    def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802
+        """Delete a file; of a log, the note about it before."""
+        if filename.endswith(LOG_SUFFIX):
+            note = FlushedLog(filename, self._below.vfs, self._below.store_id)
+            try:
+                note.take_back()
+            finally:
+                note.close()
+            if super().xAccess(note.path, apsw.SQLITE_ACCESS_EXISTS):
+                super().xDelete(note.path, False)
+        super().xDelete(filename, syncdir)
 
 
-class _SealedFile(apsw.VFSFile):
-    def __init__(self, base: str, name: str | apsw.URIFilename, flags: list[int], seals: Seals) -> None:
-        super().__init__(base, name, flags)
-        self._name = name if isinstance(name, str) else name.filename()
-        self._seals = seals
-
-    def xDeviceCharacteristics(self) -> int:  # noqa: N802
-        """Promise no more than that a write leaves the bytes around it alone."""
-        return apsw.SQLITE_IOCAP_POWERSAFE_OVERWRITE
-
-    def _corrupt(self, what: str) -> apsw.CorruptError:
-        return apsw.CorruptError(f"{self._name}: {what} is not what was written")
-
-
-class _DatabaseFile(_SealedFile):
+class _DatabaseFile(SealedFile):
     """Whole pages are written; parts of one may be read (SQLite looks at its header before it knows the page size)."""
 
-    def __init__(self, base: str, name: str | apsw.URIFilename, flags: list[int], seals: Seals) -> None:
-        super().__init__(base, name, flags, seals)
+    def __init__(self, below: Below, name: str | apsw.URIFilename, flags: list[int]) -> None:
+        super().__init__(below, name, flags)
         self._is_read_only = bool(flags[1] & apsw.SQLITE_OPEN_READONLY)
         self._pages_known = 0
 
@@ -137,85 +127,7 @@ class _DatabaseFile(_SealedFile):
         self._pages_known = pages
 
 
-class _LogFile(_SealedFile):
-    """The write-ahead log: its head is clear, each frame is one sealed message."""
-
-    def __init__(self, base: str, name: str | apsw.URIFilename, flags: list[int], seals: Seals) -> None:
-        super().__init__(base, name, flags, seals)
-        self._waiting: tuple[int, bytes] | None = None
-
-    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
-        """Hold a frame's head until its page comes, and seal both."""
-        if offset < LOG_HEAD_BYTES:
-            self._settle()
-            super().xWrite(data, offset)
-            return
-        frame = offset - (offset - LOG_HEAD_BYTES) % FRAME_BYTES
-        if len(data) == FRAME_HEAD_BYTES:
-            self._settle()
-            self._waiting = (frame, data)
-            return
-        assert (offset - frame, len(data)) == (FRAME_HEAD_BYTES, PAGE_BYTES), f"{len(data)} bytes at {offset} are no frame"
-        if self._waiting is not None and self._waiting[0] == frame:
-            head, self._waiting = self._waiting[1], None
-        else:  # a page written again in the same transaction; SQLite will write the heads from here on again
-            self._settle()
-            head = self._frame(frame)[:FRAME_HEAD_BYTES]
-        self._write_frame(frame, head + data)
-
-    def _settle(self) -> None:
-        """Put a head that was written alone into its frame."""
-        if self._waiting is not None:
-            frame, head = self._waiting
-            self._waiting = None
-            self._write_frame(frame, head + self._frame(frame)[FRAME_HEAD_BYTES:])
-
-    def _write_frame(self, frame: int, message: bytes) -> None:
-        super().xWrite(self._seals.seal(LOG_FRAME, frame, message), frame)
-
-    def _frame(self, frame: int) -> bytes:
-        sealed = super().xRead(FRAME_BYTES, frame)
-        try:
-            return self._seals.open(LOG_FRAME, frame, sealed)
-        except BrokenSealError as problem:
-            raise self._corrupt(f"the frame at {frame}") from problem
-
-    def xRead(self, amount: int, offset: int) -> bytes:  # noqa: N802
-        """Return what was sealed; a whole frame that is broken as it is, so that the log ends there."""
-        self._settle()
-        if offset < LOG_HEAD_BYTES:
-            return super().xRead(amount, offset)
-        start = (offset - LOG_HEAD_BYTES) % FRAME_BYTES
-        if amount == FRAME_BYTES and not start:
-            sealed = super().xRead(amount, offset)
-            try:
-                return self._seals.open(LOG_FRAME, offset, sealed)
-            except BrokenSealError:
-                return sealed
-        return self._frame(offset - start)[start : start + amount]
-
-    def xSync(self, flags: int) -> None:  # noqa: N802
-        """Flush, with the head that waits."""
-        self._settle()
-        super().xSync(flags)
-
-    def xTruncate(self, newsize: int) -> None:  # noqa: N802
-        """Cut."""
-        self._settle()
-        super().xTruncate(newsize)
-
-    def xFileSize(self) -> int:  # noqa: N802
-        """Return the size, with the head that waits."""
-        self._settle()
-        return super().xFileSize()
-
-    def xClose(self) -> None:  # noqa: N802
-        """Close; a head without its page belongs to no transaction."""
-        self._waiting = None
-        super().xClose()
-
-
-class _JournalFile(_SealedFile):
+class _JournalFile(SealedFile):
     """The rollback journal, which SQLite needs only for a store that is not in WAL mode yet: pages are sealed."""
 
     def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
@@ -235,8 +147,8 @@ class _JournalFile(_SealedFile):
             raise self._corrupt(f"the journal at {offset}") from problem
 
 
-_FILES: dict[int, Callable[[str, str | apsw.URIFilename, list[int], Seals], apsw.VFSFile]] = {
+_FILES: dict[int, Callable[[Below, str | apsw.URIFilename, list[int]], apsw.VFSFile]] = {
     apsw.SQLITE_OPEN_MAIN_DB: _DatabaseFile,
-    apsw.SQLITE_OPEN_WAL: _LogFile,
+    apsw.SQLITE_OPEN_WAL: LogFile,
     apsw.SQLITE_OPEN_MAIN_JOURNAL: _JournalFile,
 }

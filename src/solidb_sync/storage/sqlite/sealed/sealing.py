@@ -11,7 +11,9 @@ from solidb_sync.errors import EncryptionError, StorageCorruptError
 from solidb_sync.storage.sqlite.sealed.key_wrapping import UserKey, check_key
 from solidb_sync.storage.sqlite.sealed.page_seal import Seals
 from solidb_sync.storage.sqlite.sealed.raw_file import RawFile, raw_database
+from solidb_sync.storage.sqlite.sealed.sealed_file import Below
 from solidb_sync.storage.sqlite.sealed.sealed_files import SealedFiles
+from solidb_sync.storage.sqlite.sealed.sealed_log import check_log
 from solidb_sync.storage.sqlite.sealed.store_header import (
     HEADER_BYTES,
     SLOT_BYTES,
@@ -37,18 +39,38 @@ class Place:
 
 
 class Sealing:
-    """The seals of one open store. Must stay referenced while a connection uses `vfs`."""
+    """The seals of one open store. Must stay referenced while a connection uses `vfs`.
 
-    def __init__(self, place: Place, opened: OpenHeader, seals: Seals | None = None) -> None:
+    With `reads_past_damage` a damaged log is read up to the damage, as if it ended there.
+    """
+
+    def __init__(
+        self, place: Place, opened: OpenHeader, seals: Seals | None = None, *, reads_past_damage: bool = False
+    ) -> None:
         self.place = place
         self.opened = opened
+        self.reads_past_damage = reads_past_damage
         self.vfs = f"sealed-{next(_numbers)}"
-        self.files = SealedFiles(self.vfs, place.vfs, seals or opened.seals())
+        store_id = None if reads_past_damage else opened.header.store_id
+        self._below = Below(place.vfs or "", seals or opened.seals(), store_id)
+        self.files = SealedFiles(self.vfs, self._below)
 
     @property
     def is_encrypted(self) -> bool:
         """True when the pages can't be read without a key."""
         return self.opened.header.needs_key
+
+    def log_damage(self) -> str:
+        """Return what is wrong with the log, empty when nothing is; nobody may be writing."""
+        try:
+            check_log(self._below, self.place.path)
+        except apsw.CorruptError as problem:
+            return str(problem)
+        return ""
+
+    def past_log_damage(self) -> Sealing:
+        """Return the same seals, reading a damaged log as far as it goes."""
+        return Sealing(self.place, self.opened, reads_past_damage=True)
 
     def of_copy(self, path: str) -> Sealing:
         """Return the seals of a new file that will hold a copy, having written its header: the same keys open both."""
