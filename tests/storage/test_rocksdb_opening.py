@@ -11,6 +11,8 @@ import pytest
 from solidb_sync.errors import ConfigError, EncryptionError, StorageCorruptError, StorageError
 from solidb_sync.storage.local_store import LocalStore
 from solidb_sync.storage.opening import stored_device_id
+from solidb_sync.storage.rocksdb.salvage_reads import CUT_OFF
+from solidb_sync.storage.salvage import salvage_store
 from solidb_sync.storage.stored_engine import stored_engine
 
 
@@ -156,7 +158,10 @@ def test_a_flipped_byte_in_the_middle_of_the_log_is_refused(tmp_path: Path) -> N
 
 
 def test_a_log_cut_by_a_crash_opens_with_what_was_whole(tmp_path: Path) -> None:
-    """At any byte: a batch that is not whole was never acknowledged, and all before it is there."""
+    """At any byte: a batch that is not whole was never acknowledged, and all before it is there.
+
+    The power was lost, and with it the note of how far the log was flushed, which would say otherwise.
+    """
     path = tmp_path / "store"
     store = LocalStore.open(path, "phone", engine="rocksdb")
     for number in range(20):
@@ -170,6 +175,7 @@ def test_a_log_cut_by_a_crash_opens_with_what_was_whole(tmp_path: Path) -> None:
         cut = tmp_path / f"cut{length}"
         shutil.copytree(tmp_path / "crashed", cut)
         (cut / "rocksdb" / log.name).write_bytes(whole[:length])
+        (cut / "rocksdb" / "flushed").unlink()
         with LocalStore.open(cut, "phone", engine="rocksdb") as store:
             keys = [key for key, _, _ in store.list_documents("notes")]
             assert keys == [f"k{number:02}" for number in range(len(keys))]
@@ -177,3 +183,61 @@ def test_a_log_cut_by_a_crash_opens_with_what_was_whole(tmp_path: Path) -> None:
             seen.append(len(keys))
     assert seen == sorted(seen)
     assert 10 < seen[0] < seen[-1] <= 20
+
+
+def crashed_store(tmp_path: Path, rows: int) -> tuple[Path, Path]:
+    """Return what a killed program leaves, and its log."""
+    path = tmp_path / "store"
+    with LocalStore.open(path, "phone", engine="rocksdb") as store:
+        for number in range(rows):
+            store.put_document("notes", f"k{number:02}", {"n": number}, {})
+        shutil.copytree(path, tmp_path / "crashed")
+    assert not (path / "rocksdb" / "flushed").exists()
+    (log,) = (tmp_path / "crashed" / "rocksdb").glob("*.log")
+    return tmp_path / "crashed", log
+
+
+@pytest.mark.parametrize("cut", [1, 10, 100, 1000])
+def test_k1_a_log_that_a_killed_program_had_flushed_and_that_is_cut_off_is_refused(tmp_path: Path, cut: int) -> None:
+    """By every way in, as often as it is tried; a salvage saves the rest and says so."""
+    path, log = crashed_store(tmp_path, 20)
+    os.truncate(log, log.stat().st_size - cut)
+    before = log.read_bytes()
+    for _ in range(2):
+        assert isinstance(refused(path), StorageCorruptError)
+        with pytest.raises(StorageCorruptError, match="the end of its log is missing"):
+            LocalStore.open(path, "phone", engine="rocksdb", read_only=True)
+    assert log.read_bytes() == before
+    report = salvage_store(path, tmp_path / "rescued")
+    assert CUT_OFF in report.lost
+    with LocalStore.open(tmp_path / "rescued", "phone", engine="rocksdb") as store:
+        keys = [key for key, _, _ in store.list_documents("notes")]
+        assert keys == [f"k{number:02}" for number in range(len(keys))]
+        assert 5 < len(keys) < 20
+
+
+def test_k1_a_flipped_bit_at_the_end_of_a_killed_programs_log_gives_right_rows_or_a_typed_error(tmp_path: Path) -> None:
+    """Where a longer length would make the last batches look cut off by a crash."""
+    crashed, log = crashed_store(tmp_path, 10)
+    whole = log.read_bytes()
+    place = tmp_path / "flipped"
+    for bit in range(len(whole) * 8 - 8 * 300, len(whole) * 8, 7):
+        shutil.rmtree(place, ignore_errors=True)
+        shutil.copytree(crashed, place)
+        damaged = bytearray(whole)
+        damaged[bit // 8] ^= 1 << bit % 8
+        (place / "rocksdb" / log.name).write_bytes(damaged)
+        try:
+            with LocalStore.open(place, "phone", engine="rocksdb") as store:
+                assert len(store.list_documents("notes")) == 10
+        except StorageCorruptError:
+            pass
+
+
+@pytest.mark.parametrize("note", [b"", b"torn", bytes(32)])
+def test_a_store_without_a_whole_note_opens_as_far_as_its_log_goes(tmp_path: Path, note: bytes) -> None:
+    """The note is not flushed: a power loss may take it."""
+    path, _ = crashed_store(tmp_path, 5)
+    (path / "rocksdb" / "flushed").write_bytes(note)
+    with LocalStore.open(path, "phone", engine="rocksdb") as store:
+        assert len(store.list_documents("notes")) == 5

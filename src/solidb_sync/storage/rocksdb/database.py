@@ -2,7 +2,8 @@
 
 Every commit is one write batch: all of it or nothing, in the write-ahead log before it is answered, and with
 `durability="full"` flushed to the disk. A log that ends in the middle of a batch was cut by a crash, and the batch was never
-answered; a log that is damaged further up is refused, rather than read up to the damage and believed.
+answered; a log that is damaged further up, or ends before what is known to have been flushed (`flushed_number`), is refused,
+rather than read up to the damage and believed.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 from solidb_sync.errors import ConfigError, StorageCorruptError, StorageError, StoreLockedError
 from solidb_sync.storage.refusals import cause, full_disk
+from solidb_sync.storage.rocksdb.flushed_number import FlushedNumber
 from solidb_sync.storage.rocksdb.forked_exit import use_here
 from solidb_sync.storage.rocksdb.ordered_map import Entry
 
@@ -137,14 +139,19 @@ class Database(MapView):
 
     def __init__(self, directory: str, path: str, *, durability: str) -> None:
         library = rocksdict()
+        self._note = FlushedNumber(directory)
+        flushed = self._note.read()
+        if flushed is not None:
+            _check_unwritten(library, directory, path, flushed)
         try:
             handle = library.Rdict(directory, _options(library))
         except Exception as problem:
             raise storage_error(problem, path) from problem
         super().__init__(handle, path)
         self._library = library
+        self._is_flushing = durability == "full"
         self._write_options = library.WriteOptions()
-        self._write_options.sync = durability == "full"
+        self._write_options.sync = self._is_flushing
 
     def write(self, writes: Mapping[bytes, bytes | None]) -> None:
         """Make all writes durable, or none and raise."""
@@ -156,6 +163,8 @@ class Database(MapView):
                 batch.put(key, value)
         try:
             self._handle.write(batch, self._write_options)
+            if self._is_flushing:
+                self._note.say(self._handle.latest_sequence_number())
         except Exception as problem:
             raise storage_error(problem, self._path) from problem
 
@@ -174,6 +183,25 @@ class Database(MapView):
             return
         except Exception as problem:
             raise storage_error(problem, self._path) from problem
+        self._note.take_back()
+
+
+def _check_unwritten(library: Any, directory: str, path: str, flushed: int) -> None:
+    """Raise when the database of a killed program ends before what that had flushed; looking changes nothing."""
+    try:
+        handle = library.Rdict(directory, _options(library, creates=False), access_type=library.AccessType.read_only())
+    except Exception as problem:
+        raise storage_error(problem, path) from problem
+    try:
+        check_reaches(handle, path, flushed)
+    finally:
+        handle.close()
+
+
+def check_reaches(handle: Any, path: str, flushed: int) -> None:
+    """Raise `StorageCorruptError` when a database ends before a sequence number."""
+    if handle.latest_sequence_number() < flushed:
+        raise StorageCorruptError(f"{path}: damaged: the end of its log is missing, which was flushed; nothing was changed")
 
 
 class Follower(MapView):
@@ -184,6 +212,7 @@ class Follower(MapView):
 
     def __init__(self, directory: str, path: str, notes: Path) -> None:
         library = rocksdict()
+        flushed = FlushedNumber(directory).read()
         try:
             handle = library.Rdict(
                 directory,
@@ -193,6 +222,16 @@ class Follower(MapView):
         except Exception as problem:
             raise storage_error(problem, path) from problem
         super().__init__(handle, path)
+        if flushed is not None:
+            self._check_reaches(flushed)
+
+    def _check_reaches(self, flushed: int) -> None:
+        try:
+            self.catch_up()
+            check_reaches(self._handle, self._path, flushed)
+        except BaseException:
+            self.close()
+            raise
 
     def catch_up(self) -> None:
         """Show what has been committed by now."""

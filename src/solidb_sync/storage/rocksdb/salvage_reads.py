@@ -15,6 +15,7 @@ from solidb_sync.storage.rocksdb.sound_parts import SoundParts
 REPAIRED = (
     "the list of its files, or a file: a repair left out what it could not use, and which records that was is not known"
 )
+CUT_OFF = "the last commits, with the end of the log"
 
 
 class RocksdbSalvageReads(RocksdbReads):
@@ -45,7 +46,8 @@ class RocksdbSalvageReads(RocksdbReads):
         """Return what was passed over and not reported yet."""
         gaps = self._new_gaps()
         found = [f"other records: {gaps}"] if gaps else []
-        return [*found, REPAIRED] if self._parts.was_repaired else found
+        parts = self._parts
+        return [*found, *([REPAIRED] if parts.was_repaired else []), *([CUT_OFF] if parts.ends_early else [])]
 
     def _new_gaps(self) -> str:
         count = self._parts.gaps - self._told

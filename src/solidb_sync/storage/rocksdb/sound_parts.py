@@ -16,6 +16,7 @@ from typing import Any
 
 from solidb_sync.errors import StorageCorruptError
 from solidb_sync.storage.rocksdb.database import rocksdict, salvage_options, storage_error
+from solidb_sync.storage.rocksdb.flushed_number import FlushedNumber
 from solidb_sync.storage.rocksdb.ordered_map import Entry
 
 STEPS = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -27,11 +28,13 @@ READ_BACK_MAX = 100_000
 class SoundParts:
     """An ordered map of what can be read; `gaps` counts the places that could not.
 
-    With `was_repaired` records may be missing, and nobody knows which: a repair leaves out what it can't use.
+    With `was_repaired` records may be missing, and nobody knows which: a repair leaves out what it can't use. `ends_early`:
+    the end of the log is missing.
     """
 
-    def __init__(self, handle: Any, path: str, *, was_repaired: bool = False) -> None:
+    def __init__(self, handle: Any, path: str, *, flushed: int = 0, was_repaired: bool = False) -> None:
         self.was_repaired = was_repaired
+        self.ends_early = handle.latest_sequence_number() < flushed
         self._handle = handle
         self._path = path
         self.gaps = 0
@@ -124,7 +127,8 @@ def open_sound_parts(directory: str, copy: str, path: str) -> SoundParts:
         raise StorageCorruptError(f"{path}: its files can't be copied: {problem}") from problem
     options = salvage_options(library)
     with suppress(Exception):  # whatever it is that keeps it from being opened
-        return SoundParts(library.Rdict(copy, options), path)
+        flushed = FlushedNumber(directory).read() or 0
+        return SoundParts(library.Rdict(copy, options), path, flushed=flushed)
     try:
         library.Rdict.repair(copy, options)
         return SoundParts(library.Rdict(copy, salvage_options(library)), path, was_repaired=True)
