@@ -17,10 +17,10 @@ from solidb_sync.client.config import SyncConfig
 from solidb_sync.client.sync_manager import SyncManager
 from solidb_sync.client.transport.http_transport import HttpClient
 from solidb_sync.errors import ConfigError, EncryptionError, StorageError, StoreLockedError
+from solidb_sync.storage.keys.key_wrapping import Derivation
 from solidb_sync.storage.local_store import LocalStore
 from solidb_sync.storage.opening import new_replica
 from solidb_sync.storage.sqlite.connection import FileLocation
-from solidb_sync.storage.sqlite.sealed.key_wrapping import Derivation
 from solidb_sync.storage.sqlite.sqlite_engine import SqliteEngine
 
 CHILD = Path(__file__).parents[1] / "encrypting_process.py"

@@ -12,6 +12,7 @@ import apsw
 
 from solidb_sync.errors import ConfigError, StorageError
 from solidb_sync.protocol.names import name_problem
+from solidb_sync.storage.keys.key_wrapping import UserKey
 from solidb_sync.storage.memory import MemoryEngine
 from solidb_sync.storage.records import Replica
 from solidb_sync.storage.refusals import cause
@@ -25,7 +26,6 @@ from solidb_sync.storage.sqlite.connection import (
 )
 from solidb_sync.storage.sqlite.migrate import check_format, format_of, migrations_of
 from solidb_sync.storage.sqlite.reading_engine import ReadingEngine
-from solidb_sync.storage.sqlite.sealed.key_wrapping import UserKey
 from solidb_sync.storage.sqlite.sealed.sealing import Place, is_empty
 from solidb_sync.storage.sqlite.sealed_location import (
     check_is_settled,

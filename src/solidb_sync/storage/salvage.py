@@ -20,6 +20,7 @@ import apsw
 
 from solidb_sync.errors import EncryptionError, StorageCorruptError, StorageError
 from solidb_sync.storage.engine import StorageEngine
+from solidb_sync.storage.keys.key_wrapping import UserKey
 from solidb_sync.storage.new_store import give_name, remove_store
 from solidb_sync.storage.private_files import create_private_file
 from solidb_sync.storage.records import Replica
@@ -32,7 +33,6 @@ from solidb_sync.storage.sqlite.connection import FileLocation, open_connection,
 from solidb_sync.storage.sqlite.lost_first_page import open_without_lists
 from solidb_sync.storage.sqlite.migrate import check_format, migrations_of
 from solidb_sync.storage.sqlite.salvage_reads import SalvageReads
-from solidb_sync.storage.sqlite.sealed.key_wrapping import UserKey
 from solidb_sync.storage.sqlite.sealed_location import check_is_settled, location_of_new, location_of_old
 from solidb_sync.storage.sqlite.sqlite_engine import MIGRATIONS, SqliteEngine
 from solidb_sync.storage.sqlite.statements import READ_COLLECTIONS

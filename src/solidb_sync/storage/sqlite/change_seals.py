@@ -7,13 +7,13 @@ the header is written, the one after from then on; `finish` goes on where a cras
 from __future__ import annotations
 
 from solidb_sync.errors import EncryptionError
+from solidb_sync.storage.keys.key_wrapping import UserKey, check_key
+from solidb_sync.storage.keys.store_header import OpenHeader, RandomBytes
 from solidb_sync.storage.sqlite.connection import FileLocation
 from solidb_sync.storage.sqlite.encrypt_old_store import convert, forget_unfinished
-from solidb_sync.storage.sqlite.sealed.key_wrapping import UserKey, check_key
 from solidb_sync.storage.sqlite.sealed.raw_file import raw_database
 from solidb_sync.storage.sqlite.sealed.renewal import Progress, forget_side_file, renew
 from solidb_sync.storage.sqlite.sealed.sealing import Place, Sealing, wipe_older_header
-from solidb_sync.storage.sqlite.sealed.store_header import OpenHeader, RandomBytes
 
 
 def encrypt(

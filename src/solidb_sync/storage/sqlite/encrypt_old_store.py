@@ -15,14 +15,14 @@ from typing import Any
 import apsw
 
 from solidb_sync.errors import StorageError, StoreLockedError
+from solidb_sync.storage.keys.key_wrapping import UserKey
+from solidb_sync.storage.keys.store_header import RandomBytes
 from solidb_sync.storage.private_files import create_private_file, flush_directory
 from solidb_sync.storage.sqlite.connection import add_functions, storage_error
-from solidb_sync.storage.sqlite.sealed.key_wrapping import UserKey
 from solidb_sync.storage.sqlite.sealed.layout import PAGE_BYTES, RESERVED_BYTES
 from solidb_sync.storage.sqlite.sealed.raw_file import raw_database
 from solidb_sync.storage.sqlite.sealed.renewal import Progress
 from solidb_sync.storage.sqlite.sealed.sealing import Place, Sealing, create_sealing
-from solidb_sync.storage.sqlite.sealed.store_header import RandomBytes
 
 NEW_FILE_SUFFIX = "-sealing"
 LOG_SUFFIX = "-wal"

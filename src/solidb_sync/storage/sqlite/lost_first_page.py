@@ -20,15 +20,16 @@ import apsw
 import msgspec
 
 from solidb_sync.errors import StorageCorruptError
+from solidb_sync.storage.keys.store_header import OpenHeader
 from solidb_sync.storage.records import StoredRow
 from solidb_sync.storage.sqlite.connection import FileLocation, add_functions, open_connection
 from solidb_sync.storage.sqlite.migrate import migrate
 from solidb_sync.storage.sqlite.readable_rows import Scan
 from solidb_sync.storage.sqlite.salvage_reads import SalvageReads
+from solidb_sync.storage.sqlite.sealed.header_slots import seals_of
 from solidb_sync.storage.sqlite.sealed.layout import PAGE_BYTES, RESERVED_BYTES, pages_of_blocks
 from solidb_sync.storage.sqlite.sealed.page_seal import PAGE, BrokenSealError, Seals
 from solidb_sync.storage.sqlite.sealed.sealing import Sealing
-from solidb_sync.storage.sqlite.sealed.store_header import OpenHeader
 from solidb_sync.storage.text_forms import decode_change
 
 _TABLES = "SELECT name FROM sqlite_master WHERE type = 'table'"
@@ -44,7 +45,7 @@ class SealsButTheFirst(Seals):
     """The seals of a store, with another first page in the place of one that is broken."""
 
     def __init__(self, opened: OpenHeader, first_page: bytes) -> None:
-        self._sound = opened.seals()
+        self._sound = seals_of(opened)
         self._first_page = first_page
 
     def open(self, kind: bytes, number: int, sealed: bytes) -> bytes:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import apsw
 
 from solidb_sync.errors import StorageError
+from solidb_sync.storage.keys.key_wrapping import UserKey, check_key
+from solidb_sync.storage.keys.store_header import RandomBytes
 from solidb_sync.storage.sqlite.change_seals import finish
 from solidb_sync.storage.sqlite.connection import FileLocation, storage_error
-from solidb_sync.storage.sqlite.sealed.key_wrapping import UserKey, check_key
 from solidb_sync.storage.sqlite.sealed.sealing import Place, create_sealing, is_empty, open_sealing
-from solidb_sync.storage.sqlite.sealed.store_header import RandomBytes
 
 
 def location_of_new(

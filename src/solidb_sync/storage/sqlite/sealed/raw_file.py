@@ -11,7 +11,8 @@ from contextlib import contextmanager, suppress
 
 import apsw
 
-from solidb_sync.storage.sqlite.sealed.store_header import HEADER_BYTES, SLOT_BYTES, StoreHeader, slot
+from solidb_sync.storage.keys.store_header import StoreHeader
+from solidb_sync.storage.sqlite.sealed.header_slots import HEADER_BYTES, SLOT_BYTES, slot
 
 _DATABASE = apsw.SQLITE_OPEN_MAIN_DB
 _SIDE_FILE = apsw.SQLITE_OPEN_MAIN_JOURNAL

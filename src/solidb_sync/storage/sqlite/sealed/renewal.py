@@ -19,11 +19,12 @@ from contextlib import contextmanager, suppress
 import apsw
 
 from solidb_sync.errors import StorageCorruptError, StorageError, StoreLockedError
+from solidb_sync.storage.keys.store_header import OpenHeader
+from solidb_sync.storage.sqlite.sealed.header_slots import seals_of
 from solidb_sync.storage.sqlite.sealed.layout import PAGE_BYTES, block_of_page, pages_of_blocks
 from solidb_sync.storage.sqlite.sealed.page_seal import PAGE, BrokenSealError, Seals, epoch_of
 from solidb_sync.storage.sqlite.sealed.raw_file import RawFile, raw_database, side_file
 from solidb_sync.storage.sqlite.sealed.sealing import Place, Sealing
-from solidb_sync.storage.sqlite.sealed.store_header import OpenHeader
 
 PAGES_AT_ONCE = 256
 SIDE_FILE_SUFFIX = "-renewal"
@@ -104,7 +105,7 @@ def _empty_log(place: Place) -> None:
 
 
 def _renew_pages(file: RawFile, place: Place, following: OpenHeader, progress: Progress) -> None:
-    seals = following.seals()
+    seals = seals_of(following)
     with side_file(place.path + SIDE_FILE_SUFFIX, place.vfs) as side:
         pages = pages_of_blocks(file.size() // PAGE_BYTES)
         progress(0, pages)

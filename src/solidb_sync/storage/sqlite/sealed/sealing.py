@@ -8,22 +8,21 @@ from dataclasses import dataclass
 import apsw
 
 from solidb_sync.errors import EncryptionError, StorageCorruptError
-from solidb_sync.storage.sqlite.sealed.key_wrapping import UserKey, check_key
+from solidb_sync.storage.keys.key_wrapping import UserKey, check_key
+from solidb_sync.storage.keys.store_header import OpenHeader, RandomBytes, new_header
+from solidb_sync.storage.sqlite.sealed.header_slots import (
+    HEADER_BYTES,
+    SLOT_BYTES,
+    is_sealed,
+    read_header,
+    seals_of,
+    slots_agree,
+)
 from solidb_sync.storage.sqlite.sealed.page_seal import Seals
 from solidb_sync.storage.sqlite.sealed.raw_file import RawFile, raw_database
 from solidb_sync.storage.sqlite.sealed.sealed_file import Below
 from solidb_sync.storage.sqlite.sealed.sealed_files import SealedFiles
 from solidb_sync.storage.sqlite.sealed.sealed_log import check_log
-from solidb_sync.storage.sqlite.sealed.store_header import (
-    HEADER_BYTES,
-    SLOT_BYTES,
-    OpenHeader,
-    RandomBytes,
-    is_sealed,
-    new_header,
-    read_header,
-    slots_agree,
-)
 
 SQLITE_MAGIC = b"SQLite format 3\0"
 
@@ -52,7 +51,7 @@ class Sealing:
         self.reads_past_damage = reads_past_damage
         self.vfs = f"sealed-{next(_numbers)}"
         store_id = None if reads_past_damage else opened.header.store_id
-        self._below = Below(place.vfs or "", seals or opened.seals(), store_id)
+        self._below = Below(place.vfs or "", seals or seals_of(opened), store_id)
         self.files = SealedFiles(self.vfs, self._below)
 
     @property

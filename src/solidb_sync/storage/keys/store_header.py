@@ -1,24 +1,18 @@
-"""The header of a sealed store: the first block of its file, which says how pages are sealed and holds the wrapped keys.
-
-It is written twice, in two slots of 4096 bytes, each with a checksum and a sequence number; a change of the header goes
-first into one slot and then into the other, each write flushed. Whenever the power goes, one slot is whole, and the whole
-one with the greater number counts: so a change of keys has happened or has not, and once it is over nothing of the earlier
-header is left.
+"""The header of a sealed store: how its content is sealed, and the wrapped keys.
 
 The header is not secret. What it must not be is changed by someone without the key: each wrapped key is proved together
-with the store's id, its epoch and the derivation.
+with the store's id, its epoch and the derivation. Everything here is a function of its arguments; randomness is passed in.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from typing import Literal
 
 import msgspec
 
-from solidb_sync.errors import EncryptionError, StorageCorruptError, StorageError
-from solidb_sync.storage.sqlite.sealed.key_wrapping import (
+from solidb_sync.errors import EncryptionError, StorageCorruptError
+from solidb_sync.storage.keys.key_wrapping import (
     KEY_BYTES,
     NONCE_BYTES,
     SALT_BYTES,
@@ -29,18 +23,9 @@ from solidb_sync.storage.sqlite.sealed.key_wrapping import (
     user_key,
     wrap,
 )
-from solidb_sync.storage.sqlite.sealed.page_seal import ChecksumSeal, EncryptingSeal, PageSeal, Seals
 
-MAGIC = b"SoliDB sealed\r\n\x1a"
 FORMAT = 1
-SLOT_BYTES = 4096
-HEADER_BYTES = 2 * SLOT_BYTES
 STORE_ID_BYTES = 16
-
-_DIGEST_BYTES = 32
-_LENGTH_BYTES = 4
-_TEXT_AT = len(MAGIC) + _LENGTH_BYTES
-_TEXT_BYTES_MAX = SLOT_BYTES - _TEXT_AT - _DIGEST_BYTES
 
 RandomBytes = Callable[[int], bytes]
 
@@ -73,61 +58,12 @@ class StoreHeader(msgspec.Struct, frozen=True):
         return len(self.seals) > 1
 
 
-def slot(header: StoreHeader) -> bytes:
-    """Return one slot of the header block."""
-    text = msgspec.json.encode(header)
-    assert len(text) <= _TEXT_BYTES_MAX, f"the header takes {len(text)} bytes"
-    proved = MAGIC + len(text).to_bytes(_LENGTH_BYTES, "big") + text
-    return (proved + hashlib.sha256(proved).digest()).ljust(SLOT_BYTES, b"\0")
-
-
-def is_sealed(block: bytes) -> bool:
-    """Return whether a file that begins so is a sealed store, be it a damaged one."""
-    return any(block[start : start + len(MAGIC)] == MAGIC for start in (0, SLOT_BYTES))
-
-
-def read_header(block: bytes, path: str) -> StoreHeader:
-    """Return the header that counts; raises `StorageCorruptError` when no slot is whole."""
-    found = [_read_slot(block[start : start + SLOT_BYTES]) for start in (0, SLOT_BYTES)]
-    whole = [header for header in found if header is not None]
-    if not whole:
-        raise StorageCorruptError(
-            f"{path}: both copies of the header are damaged. It says how the pages are sealed, and of an encrypted store "
-            "it holds the key of the pages, wrapped in yours: without it nothing can be read. Restore a backup"
-        )
-    header = max(whole, key=lambda header: header.sequence)
-    if header.format > FORMAT:
-        raise StorageError(
-            f"{path}: sealed in format {header.format} by a newer version; this one reads up to {FORMAT}. "
-            "Nothing was changed: open it with the newer version."
-        )
-    return header
-
-
-def slots_agree(block: bytes) -> bool:
-    """Return whether nothing of an earlier header is left."""
-    return block[:SLOT_BYTES] == block[SLOT_BYTES:HEADER_BYTES]
-
-
-def _read_slot(found: bytes) -> StoreHeader | None:
-    if found[: len(MAGIC)] != MAGIC:
-        return None
-    end = _TEXT_AT + int.from_bytes(found[len(MAGIC) : _TEXT_AT], "big")
-    if end > SLOT_BYTES - _DIGEST_BYTES or hashlib.sha256(found[:end]).digest() != found[end : end + _DIGEST_BYTES]:
-        return None
-    try:
-        header = msgspec.json.decode(found[_TEXT_AT:end], type=StoreHeader)
-    except msgspec.MsgspecError:
-        return None
-    return header if header.seals else None
-
-
 class OpenHeader:
-    """A header and, if it needs one, the user's key proved against it: all that it takes to open and seal pages."""
+    """A header and, if it needs one, the user's key proved against it: all that it takes to open and seal the content."""
 
     def __init__(self, header: StoreHeader, key: UserKey | None, random_bytes: RandomBytes) -> None:
         self.header = header
-        self._random_bytes = random_bytes
+        self.random_bytes = random_bytes
         self._data_keys: dict[int, bytes] = {}
         if header.needs_key:
             self._unwrap_all(key)
@@ -144,14 +80,9 @@ class OpenHeader:
                 about = _about(self.header.store_id, record.epoch, derivation)
                 self._data_keys[record.epoch] = unwrap(record.wrapped_key, wrapping_key, about=about)
 
-    def seals(self) -> Seals:
-        """Return what opens and seals the pages."""
-        return Seals(self.header.store_id, {record.epoch: self._seal(record) for record in self.header.seals})
-
-    def _seal(self, record: SealRecord) -> PageSeal:
-        if not record.wrapped_key:
-            return ChecksumSeal(record.epoch)
-        return EncryptingSeal(record.epoch, self._data_keys[record.epoch], self._random_bytes)
+    def data_key(self, epoch: int) -> bytes | None:
+        """Return the key of an epoch; None when what has that seal is not encrypted."""
+        return self._data_keys.get(epoch)
 
     # each of these returns the next header; nothing is written here
 
@@ -162,7 +93,7 @@ class OpenHeader:
     def with_new_data_key(self, key: UserKey) -> OpenHeader:
         """Add a new data key, for pages that will be sealed anew."""
         epoch = self.header.seals[-1].epoch + 1
-        data_keys = {**self._data_keys, epoch: self._random_bytes(KEY_BYTES)}
+        data_keys = {**self._data_keys, epoch: self.random_bytes(KEY_BYTES)}
         return self._wrapped(key, (*self.header.seals, SealRecord(epoch, "aes-256-gcm")), data_keys)
 
     def with_checksums(self) -> OpenHeader:
@@ -178,7 +109,7 @@ class OpenHeader:
         return self._next((last,), self.header.derivation if last.wrapped_key else None, data_keys)
 
     def _wrapped(self, key: UserKey, seals: tuple[SealRecord, ...], data_keys: dict[int, bytes]) -> OpenHeader:
-        derivation = derivation_for(key, self._random_bytes(SALT_BYTES))
+        derivation = derivation_for(key, self.random_bytes(SALT_BYTES))
         wrapping_key = user_key(key, derivation)
         wrapped = tuple(
             msgspec.structs.replace(
@@ -186,7 +117,7 @@ class OpenHeader:
                 wrapped_key=wrap(
                     data_keys[record.epoch],
                     wrapping_key,
-                    nonce=self._random_bytes(NONCE_BYTES),
+                    nonce=self.random_bytes(NONCE_BYTES),
                     about=_about(self.header.store_id, record.epoch, derivation),
                 ),
             )
@@ -200,7 +131,7 @@ class OpenHeader:
         header = msgspec.structs.replace(self.header, sequence=self.header.sequence + 1, seals=seals, derivation=derivation)
         following = OpenHeader.__new__(OpenHeader)
         following.header = header
-        following._random_bytes = self._random_bytes
+        following.random_bytes = self.random_bytes
         following._data_keys = data_keys
         return following
 
