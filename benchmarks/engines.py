@@ -17,7 +17,14 @@ from solidb_sync.json_value import canonical, encode
 from solidb_sync.storage.edits import Minted, record_save
 from solidb_sync.storage.sqlite.sqlite_data_source import data_source
 
-ENGINES = ("sqlite", "rocksdb", "memory")
+KEY = b"k" * 32
+STORES: dict[str, tuple[str, bytes | None]] = {
+    "sqlite": ("sqlite", None),
+    "sqlite encrypted": ("sqlite", KEY),
+    "rocksdb": ("rocksdb", None),
+    "rocksdb encrypted": ("rocksdb", KEY),
+    "memory": ("memory", None),
+}
 COUNT, SAVES, READS = 20_000, 300, 10_000
 PAIRS = documents(COUNT)
 RUNS = 3
@@ -55,34 +62,35 @@ def bytes_of(path: Path) -> int:
     return sum(place.stat().st_size for place in places)
 
 
-def measure_engine(engine: str, path: Path) -> Iterator[Figure]:
-    """Yield the figures of one engine."""
-    with LocalStore.open(path, "bench", engine=engine) as store:
+def measure_engine(name: str, path: Path) -> Iterator[Figure]:
+    """Yield the figures of one kind of store."""
+    engine, key = STORES[name]
+    with LocalStore.open(path, "bench", engine=engine, encryption_key=key) as store:
         taken = seconds(lambda: fill(store))
-        yield Figure(f"{engine}: {COUNT} pulled documents stored", COUNT / taken, "documents/s")
+        yield Figure(f"{name}: {COUNT} pulled documents stored", COUNT / taken, "documents/s")
         taken = min(seconds(lambda run=run: [save(store, f"{run}-{n}", n) for n in range(SAVES)]) for run in range(RUNS))
-        yield Figure(f"{engine}: saves one after another", taken / SAVES * 1e6, "us")
+        yield Figure(f"{name}: saves one after another", taken / SAVES * 1e6, "us")
         taken = min(seconds(lambda: [store.get_document("users", PAIRS[n][0]) for n in range(READS)]) for _ in range(RUNS))
-        yield Figure(f"{engine}: point reads", taken / READS * 1e6, "us")
-        for name, text in (
+        yield Figure(f"{name}: point reads", taken / READS * 1e6, "us")
+        for work, text in (
             ("a filter over all documents", "FOR u IN users FILTER u.age >= 80 RETURN u._key"),
             ("a group count", "FOR u IN users COLLECT c = u.city WITH COUNT INTO n RETURN [c, n]"),
         ):
             taken = min(seconds(lambda text=text: query(store, text)) for _ in range(RUNS))
-            yield Figure(f"{engine}: {name}", taken * 1e3, "ms")
+            yield Figure(f"{name}: {work}", taken * 1e3, "ms")
         store.create_index("users", "city")
         taken = min(
             seconds(lambda: query(store, "FOR u IN users FILTER u.city == 'Oslo' RETURN u._key")) for _ in range(RUNS)
         )
-        yield Figure(f"{engine}: an indexed equality that nothing meets", taken * 1e3, "ms")
+        yield Figure(f"{name}: an indexed equality that nothing meets", taken * 1e3, "ms")
     if engine != "memory":
-        yield Figure(f"{engine}: bytes on the disk", bytes_of(path) / 1e6, "MB")
-        taken = seconds(lambda: LocalStore.open(path, "bench", engine=engine).close())
-        yield Figure(f"{engine}: opened and closed", taken * 1e3, "ms")
+        yield Figure(f"{name}: bytes on the disk", bytes_of(path) / 1e6, "MB")
+        taken = seconds(lambda: LocalStore.open(path, "bench", engine=engine, encryption_key=key).close())
+        yield Figure(f"{name}: opened and closed", taken * 1e3, "ms")
 
 
 def measure() -> Iterator[Figure]:
     """Yield the figures of all engines."""
     with tempfile.TemporaryDirectory() as directory:
-        for engine in ENGINES:
-            yield from measure_engine(engine, Path(directory) / engine)
+        for number, name in enumerate(STORES):
+            yield from measure_engine(name, Path(directory) / str(number))

@@ -1,7 +1,7 @@
 """A process that saves secrets into an encrypted store and encrypts it anew now and then, until it is killed.
 
-Run by `storage/test_encryption.py`: `python encrypting_process.py <store> <number of the key it begins with>`. It prints
-each key of a document that was saved. `python encrypting_process.py <store> read` prints how many it can read instead.
+Run by the tests of encryption: `python encrypting_process.py <store> <number of the key it begins with> [<engine>]`. It
+prints each key of a document that was saved. `python encrypting_process.py <store> read` prints how many it can read.
 """
 
 import os
@@ -27,12 +27,13 @@ def save_for_ever(store: LocalStore, first_key: int) -> None:
 
 def main() -> None:
     """Open the store, and do what is asked."""
-    path, what = sys.argv[1:]
+    path, what, *engine = sys.argv[1:]
     if what == "read":
         with LocalStore.open_for_reading(path, "phone", encryption_key=KEYS[0]) as store:
             os.write(1, f"{len(store.list_documents('secrets'))}\n".encode())
     else:
-        save_for_ever(LocalStore.open(path, "phone", encryption_key=KEYS[int(what)]), int(what))
+        store = LocalStore.open(path, "phone", encryption_key=KEYS[int(what)], engine=(engine or ["sqlite"])[0])
+        save_for_ever(store, int(what))
 
 
 if __name__ == "__main__":

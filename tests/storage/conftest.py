@@ -18,7 +18,7 @@ from solidb_sync.storage.edits import Minted, record_delete, record_save
 from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.inbox import Page, PageApplied, apply_page
 from solidb_sync.storage.new_dots import readdress
-from solidb_sync.storage.opening import new_replica, open_memory_engine
+from solidb_sync.storage.opening import Unlocking, new_replica, open_memory_engine
 from solidb_sync.storage.opening_rocksdb import open_rocksdb_engine
 from solidb_sync.storage.outbox import Applied, Batch, Settled, next_batch, settle
 from solidb_sync.storage.overlay import base_states, fold
@@ -195,7 +195,7 @@ def new_engine(kind: str, directory: str = "") -> StorageEngine:
     if kind == "memory":
         return open_memory_engine("phone", bytes)
     if kind == "rocksdb":
-        return open_rocksdb_engine(directory, "phone", "normal", bytes).engine
+        return open_rocksdb_engine(directory, "phone", "normal", Unlocking(bytes)).engine
     engine = SqliteEngine(FileLocation(":memory:", is_exclusive=True))
     engine.begin()
     engine.save_replica(new_replica("phone", bytes))

@@ -6,13 +6,8 @@ from pathlib import Path
 import pytest
 
 from solidb_sync.storage.engine import StorageEngine
-from solidb_sync.storage.opening import Unlocking, new_replica, open_memory_engine, open_sqlite_engine
+from solidb_sync.storage.opening import Unlocking, open_memory_engine, open_sqlite_engine
 from solidb_sync.storage.opening_rocksdb import open_rocksdb_engine
-from solidb_sync.storage.rocksdb.database import Database
-from solidb_sync.storage.rocksdb.rocksdb_engine import RocksdbEngine
-from solidb_sync.storage.rocksdb.sealed_database import SealedDatabase
-from solidb_sync.storage.rocksdb.sealed_map import EntrySeal
-from solidb_sync.storage.rocksdb.store_directory import data_directory, make_directory
 from solidb_sync.storage.sqlite.connection import FileLocation
 from solidb_sync.testing.blob_conformance import BlobConformance
 from solidb_sync.testing.engine_conformance import EngineConformance
@@ -42,20 +37,14 @@ class TestRocksdbEngine(EngineConformance, IndexConformance, MarkConformance, Bl
     def in_directory(self, tmp_path: Path) -> None:
         self.path = str(tmp_path / "store")
 
+    key: bytes | None = None
+
     def open(self) -> StorageEngine:
-        return open_rocksdb_engine(self.path, DEVICE_ID, "normal", os.urandom).engine
+        return open_rocksdb_engine(self.path, DEVICE_ID, "normal", Unlocking(os.urandom, self.key)).engine
 
 
-class TestSealedRocksdbEngine(TestRocksdbEngine):
-    def open(self) -> StorageEngine:
-        make_directory(self.path, DEVICE_ID)
-        database = Database(data_directory(self.path), self.path, durability="normal")
-        engine = RocksdbEngine(SealedDatabase(database, EntrySeal(b"k" * 32, b"s" * 16, os.urandom)), self.path)
-        if not engine.has_replica():
-            engine.begin()
-            engine.save_replica(new_replica(DEVICE_ID, os.urandom))
-            engine.commit()
-        return engine
+class TestEncryptedRocksdbEngine(TestRocksdbEngine):
+    key = bytes(range(32))
 
 
 class TestMemoryEngine(EngineConformance, IndexConformance, MarkConformance, BlobConformance):

@@ -12,7 +12,7 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from solidb_sync.storage.engine import StorageEngine
-from solidb_sync.storage.opening import new_replica, open_memory_engine
+from solidb_sync.storage.opening import Unlocking, new_replica, open_memory_engine
 from solidb_sync.storage.opening_rocksdb import open_rocksdb_engine
 from solidb_sync.storage.records import (
     ChangeState,
@@ -183,7 +183,7 @@ def test_the_engines_answer_the_same_to_any_sequence_of_operations(script: list[
     sqlite = SqliteEngine(FileLocation(":memory:", is_exclusive=True))
     with TemporaryDirectory() as directory, closing(sqlite), ExitStack() as opened:
         with_replica(sqlite)
-        rocksdb = open_rocksdb_engine(f"{directory}/store", "phone", "normal", the_same_random())
+        rocksdb = open_rocksdb_engine(f"{directory}/store", "phone", "normal", Unlocking(the_same_random()))
         assert rocksdb.lock is not None
         opened.callback(rocksdb.lock.release)
         opened.enter_context(closing(rocksdb.engine))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import random
+import tarfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from solidb_sync.clock import SystemClock
 from solidb_sync.errors import StorageError
 from solidb_sync.storage.local_store import LocalStore
 from solidb_sync.storage.opening import MIGRATIONS
+from solidb_sync.storage.rocksdb.store_label import ENCRYPTED_FORMAT
 from solidb_sync.storage.salvage import salvage_store
 from solidb_sync.storage.sqlite.connection import FileLocation
 from solidb_sync.storage.sqlite.migrate import migrations_of
@@ -83,6 +85,35 @@ def test_a_store_that_was_brought_to_this_format_can_be_salvaged(file: Path, pat
     assert report.lost == ()
     with LocalStore.open(tmp_path / "new.db", "phone", encryption_key=key_of(file)) as store:
         assert_holds_everything(store)
+
+
+DIRECTORIES = sorted(KEPT.glob("rocksdb-*.tar.gz"))
+
+
+@pytest.fixture(params=DIRECTORIES, ids=[file.name for file in DIRECTORIES])
+def directory(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, str | None]:
+    """Return where a RocksDB store lies, as it was written then, and its key."""
+    with tarfile.open(request.param) as archive:
+        archive.extractall(tmp_path / "store", filter="data")
+    return tmp_path / "store", key_of(request.param)
+
+
+def test_there_is_a_rocksdb_store_of_every_format() -> None:
+    """A new format of the label wants a new archive."""
+    numbers = {int(file.name.removeprefix("rocksdb-")[:1]) for file in DIRECTORIES}
+    assert numbers == set(range(1, ENCRYPTED_FORMAT + 1))
+
+
+def test_an_old_rocksdb_store_opens_with_everything_in_it_and_goes_on(directory: tuple[Path, str | None]) -> None:
+    path, key = directory
+    for attempt in range(2):
+        with LocalStore.open(path, "phone", engine="rocksdb", encryption_key=key) as store:
+            if not attempt:
+                assert_holds_everything(store)
+            store.put_document("notes", f"later{attempt}", {"v": attempt}, {"server": 9 + attempt})
+            assert store.verify().is_sound
+    with LocalStore.open_for_reading(path, "phone", encryption_key=key) as store:
+        assert [key for key, _, _ in store.list_documents("notes")] == ["a", "b", "later0", "later1"]
 
 
 PLAIN = [file for file in FILES if "encrypted" not in file.name and gzip.decompress(file.read_bytes()).startswith(b"SQLite")]

@@ -122,7 +122,7 @@ def test_what_is_no_store_and_what_nothing_can_be_read_of_is_refused(path: Path,
     (tmp_path / "empty").mkdir()
     with pytest.raises(StorageError, match="there is no store"):
         salvage_store(tmp_path / "empty", tmp_path / "new")
-    with pytest.raises(EncryptionError, match="never encrypted"):
+    with pytest.raises(EncryptionError, match="the store is not encrypted"):
         salvage_store(path, tmp_path / "new", encryption_key="secret")
     for file in (path / "rocksdb").iterdir():
         file.write_bytes(b"")

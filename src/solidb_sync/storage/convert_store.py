@@ -30,7 +30,7 @@ from solidb_sync.storage.opening import open_sqlite_for_reading, stored_device_i
 from solidb_sync.storage.opening_rocksdb import open_rocksdb_for_reading
 from solidb_sync.storage.private_files import create_private_file
 from solidb_sync.storage.records import Replica
-from solidb_sync.storage.rocksdb.opening import open_engine
+from solidb_sync.storage.rocksdb.opening import make_engine
 from solidb_sync.storage.sqlite.connection import FileLocation
 from solidb_sync.storage.sqlite.sealed_location import location_of_new
 from solidb_sync.storage.sqlite.sqlite_engine import SqliteEngine
@@ -139,7 +139,7 @@ def _new_sqlite(path: str, replica: Replica) -> StorageEngine:
 
 
 def _new_rocksdb(path: str, replica: Replica) -> StorageEngine:
-    return open_engine(path, replica, "full")
+    return make_engine(path, replica, None, os.urandom)
 
 
 _NEW: dict[str, Callable[[str, Replica], StorageEngine]] = {"sqlite": _new_sqlite, "rocksdb": _new_rocksdb}

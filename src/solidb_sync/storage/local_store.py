@@ -141,7 +141,7 @@ class LocalStore(StoreEncryption):
         cls, engine: str, path: str, device_id: str, durability: str, clock: Clock, unlocking: Unlocking
     ) -> Self:
         if engine == "rocksdb":
-            opened = open_rocksdb_engine(path, device_id, durability, unlocking.random_bytes)
+            opened = open_rocksdb_engine(path, device_id, durability, unlocking)
         else:
             opened = open_sqlite_engine(FileLocation(path), device_id, durability=durability, unlocking=unlocking)
         return cls(
@@ -165,7 +165,7 @@ class LocalStore(StoreEncryption):
         place = checked_path(path, PathUse.READ)
         match stored_engine(place):
             case "rocksdb":
-                engine: EngineReader = open_rocksdb_for_reading(place, device_id)
+                engine: EngineReader = open_rocksdb_for_reading(place, device_id, encryption_key)
             case "sqlite":
                 engine = open_sqlite_for_reading(FileLocation(place), device_id, encryption_key)
             case _:
@@ -492,7 +492,7 @@ def _check_arguments(device_id: str, engine: str, durability: str, encryption_ke
     if durability not in DURABILITIES:
         raise ConfigError(f"durability: {durability!r} is not one of {', '.join(DURABILITIES)}")
     check_encryption_key(encryption_key)
-    if encryption_key is not None and engine != "sqlite":
+    if encryption_key is not None and engine == "memory":
         raise EncryptionError(
-            f"encryption_key: only the engine 'sqlite' encrypts, not {engine!r}; nothing was opened or created"
+            "encryption_key: a store in memory keeps nothing that could be encrypted; nothing was opened or created"
         )

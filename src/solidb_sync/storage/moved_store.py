@@ -36,7 +36,7 @@ def read_note(path: str) -> Moved | None:
         return None
     except NotADirectoryError:
         return None
-    except (OSError, msgspec.MsgspecError) as problem:
+    except (OSError, UnicodeDecodeError, msgspec.MsgspecError) as problem:
         raise StorageCorruptError(f"{note_path(path)}: damaged: {problem}; it says where {path} has gone") from problem
 
 

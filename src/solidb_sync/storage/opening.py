@@ -17,7 +17,7 @@ from solidb_sync.storage.memory import MemoryEngine
 from solidb_sync.storage.records import Replica
 from solidb_sync.storage.refusals import cause
 from solidb_sync.storage.rocksdb.rocksdb_engine import RocksdbEngine
-from solidb_sync.storage.rocksdb.store_directory import read_label
+from solidb_sync.storage.rocksdb.store_directory import unlocked
 from solidb_sync.storage.sqlite.connection import (
     FileLocation,
     create_private_file,
@@ -124,7 +124,7 @@ def open_sqlite_for_reading(location: FileLocation, device_id: str, key: UserKey
 def stored_device_id(path: str, encryption_key: UserKey | None = None) -> str | None:
     """Return whose store is at a path, None when there is none yet; changes nothing."""
     if os.path.isdir(path):
-        label = read_label(path)
+        label = unlocked(path, encryption_key, os.urandom)
         return None if label is None else label.device_id
     if not os.path.exists(path):
         return None

@@ -13,21 +13,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 
 import apsw
 
-from solidb_sync.errors import EncryptionError, StorageCorruptError, StorageError
+from solidb_sync.errors import StorageCorruptError, StorageError
 from solidb_sync.storage.engine import StorageEngine
-from solidb_sync.storage.keys.key_wrapping import UserKey
+from solidb_sync.storage.keys.key_wrapping import UserKey, not_encrypted
 from solidb_sync.storage.new_store import give_name, remove_store
 from solidb_sync.storage.private_files import create_private_file
 from solidb_sync.storage.records import Replica
-from solidb_sync.storage.rocksdb.opening import open_engine
+from solidb_sync.storage.rocksdb.opening import make_engine
 from solidb_sync.storage.rocksdb.salvage_reads import RocksdbSalvageReads
 from solidb_sync.storage.rocksdb.sound_parts import open_sound_parts
-from solidb_sync.storage.rocksdb.store_directory import data_directory, read_label
+from solidb_sync.storage.rocksdb.store_directory import data_directory, unlocked
+from solidb_sync.storage.rocksdb.store_label import OpenLabel, plain_label
 from solidb_sync.storage.salvaging import DamagedStore, Salvaging
 from solidb_sync.storage.sqlite.connection import FileLocation, open_connection, storage_error
 from solidb_sync.storage.sqlite.lost_first_page import open_without_lists
@@ -75,7 +76,7 @@ def salvage_store(
     source = checked_path(source, PathUse.READ, name="source")
     target = checked_path(target, PathUse.WRITE, name="target")
     salvage = _ENGINES["rocksdb" if os.path.isdir(source) else "sqlite"]
-    if not os.path.exists(salvage.sign(source)):
+    if not os.path.exists(source):
         raise StorageError(f"{source}: there is no store")
     if os.path.exists(target):
         raise StorageError(f"{target}: exists already; what is salvaged goes into a new store")
@@ -138,27 +139,37 @@ def _make_sqlite(part: str, replica: Replica, key: UserKey | None, random_bytes:
 
 
 def _open_rocksdb(path: str, key: UserKey | None, part: str) -> RocksdbSalvageReads:
-    if key is not None:
-        raise EncryptionError(f"{path}: a key was given, but a store of the engine 'rocksdb' is never encrypted")
-    with suppress(StorageCorruptError):  # a damaged label says nothing; one of a newer format is refused
-        read_label(path)
-    return RocksdbSalvageReads(open_sound_parts(data_directory(path), _copy_of(part), path))
+    label = _readable_label(path, key)
+    directory = data_directory(path, label.label)
+    if not os.path.isdir(directory):
+        raise StorageError(f"{path}: there is no store")
+    return RocksdbSalvageReads(open_sound_parts(directory, _copy_of(part), path), label.seal())
 
 
-def _make_rocksdb(part: str, replica: Replica, key: UserKey | None, random_bytes: RandomBytes) -> StorageEngine:
-    return open_engine(part, replica, "full")
+def _readable_label(path: str, key: UserKey | None) -> OpenLabel:
+    """Return the label of a store; a plain store's may be damaged, as it says no more than the store itself."""
+    try:
+        label = unlocked(path, key, os.urandom)
+    except StorageCorruptError:
+        if not os.path.isdir(data_directory(path, plain_label("").label)):
+            raise
+        label = plain_label("")
+        if key is not None:
+            raise not_encrypted(path) from None
+    if label is None:
+        raise StorageError(f"{path}: there is no store")
+    return label
 
 
 @dataclass(frozen=True, slots=True)
 class _Engine:
-    """How stores of one engine are salvaged: what shows that there is one, how it is read, how a new one is made."""
+    """How stores of one engine are salvaged: how it is read, how a new one is made."""
 
-    sign: Callable[[str], str]
     open: Callable[[str, UserKey | None, str], DamagedStore]
     make: Callable[[str, Replica, UserKey | None, RandomBytes], StorageEngine]
 
 
 _ENGINES = {
-    "sqlite": _Engine(lambda path: path, _open_sqlite, _make_sqlite),
-    "rocksdb": _Engine(data_directory, _open_rocksdb, _make_rocksdb),
+    "sqlite": _Engine(_open_sqlite, _make_sqlite),
+    "rocksdb": _Engine(_open_rocksdb, make_engine),
 }

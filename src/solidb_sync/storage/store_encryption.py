@@ -7,15 +7,13 @@ from collections.abc import Callable
 
 import apsw
 
-from solidb_sync.errors import EncryptionError
 from solidb_sync.storage.committer import Committer
 from solidb_sync.storage.engine import EngineReader, StorageEngine
+from solidb_sync.storage.engine_encryption import EngineEncryption, encryption_of
 from solidb_sync.storage.process_guard import ProcessGuard
-from solidb_sync.storage.sqlite.change_seals import decrypt, encrypt, encrypt_anew, wrap_anew
-from solidb_sync.storage.sqlite.connection import FileLocation, storage_error
+from solidb_sync.storage.sqlite.connection import storage_error
 from solidb_sync.storage.sqlite.sealed.renewal import Progress
 from solidb_sync.storage.sqlite.sealed_location import check_encryption_key
-from solidb_sync.storage.sqlite.sqlite_engine import SqliteEngine
 from solidb_sync.storage.text_forms import RandomBytes
 
 SCANS_AT_ONCE_MAX = 4
@@ -36,8 +34,7 @@ class StoreEncryption:
     @property
     def is_encrypted(self) -> bool:
         """True when the store's files can't be read without its key."""
-        location = self._engine.location if isinstance(self._engine, SqliteEngine) else None
-        return location is not None and location.sealing is not None and location.sealing.is_encrypted
+        return encryption_of(self._engine).is_encrypted
 
     def enable_encryption(self, key: str | bytes, *, progress: Progress | None = None) -> None:
         """Encrypt everything the store holds, and what comes; afterwards only `key` opens it.
@@ -45,11 +42,11 @@ class StoreEncryption:
         `key` is a passphrase of any length or 32 bytes; whoever loses it loses the store. Reads and writes wait meanwhile.
         Raises `EncryptionError` when the store is encrypted already, `StoreLockedError` when another process reads it; then
         nothing was changed. After any other error or a crash, open the store again: `key` opens it and that finishes the
-        change, or it is plain as it was. `progress` is called with the pages done and how many there are, from (0, n) to
-        (n, n).
+        change, or it is plain as it was. `progress` is called with the pages (RocksDB: entries) done and how many there
+        are, from (0, n) to (n, n).
         """
         check_encryption_key(key)
-        self._change_file(lambda location: encrypt(location, key, random_bytes=self._key_randomness, progress=progress))
+        self._change(lambda encryption: encryption.encrypt(key, self._key_randomness, progress))
 
     def rotate_encryption_key(self, key: str | bytes, *, reencrypt: bool = False, progress: Progress | None = None) -> None:
         """Let only `key` open the store from now on, at once; with `reencrypt`, encrypt every page again as well.
@@ -59,24 +56,17 @@ class StoreEncryption:
         """
         check_encryption_key(key)
         if reencrypt:
-            self._change_file(lambda location: encrypt_anew(location, key, progress=progress))
+            self._change(lambda encryption: encryption.encrypt_anew(key, progress))
         else:
-            engine = self._file_engine()
-            self._run_alone(lambda: wrap_anew(engine.location, key))
+            self._run_alone(lambda: encryption_of(self._engine).wrap_anew(key))
 
     def disable_encryption(self, *, progress: Progress | None = None) -> None:
         """Make the store readable without a key; otherwise as `enable_encryption`, and the key it had finishes it."""
-        self._change_file(lambda location: decrypt(location, progress=progress))
+        self._change(lambda encryption: encryption.decrypt(progress))
 
-    def _file_engine(self) -> SqliteEngine:
-        if not isinstance(self._engine, SqliteEngine):
-            raise EncryptionError(f"{self.path}: only a store of the engine 'sqlite' can be encrypted")
-        return self._engine
-
-    def _change_file(self, change: Callable[[FileLocation], FileLocation]) -> None:
-        """Close the file, change it, and go on with it; whoever reads or writes waits."""
-        engine = self._file_engine()
-        self._run_alone(lambda: self._change_unread(engine, change))
+    def _change(self, change: Callable[[EngineEncryption], None]) -> None:
+        """Change what the files are sealed with, and go on with them; whoever reads or writes waits."""
+        self._run_alone(lambda: self._change_unread(change))
 
     def _run_alone(self, work: Callable[[], None]) -> None:
         self._guard.check()
@@ -85,14 +75,14 @@ class StoreEncryption:
         except apsw.Error as problem:
             raise storage_error(problem, self.path) from problem
 
-    def _change_unread(self, engine: SqliteEngine, change: Callable[[FileLocation], FileLocation]) -> None:
+    def _change_unread(self, change: Callable[[EngineEncryption], None]) -> None:
         for _ in range(SCANS_AT_ONCE_MAX):
             self._scanning.acquire()
         try:
             with self._reading:
                 self._close_readers()
-                engine.open_again(change)
-                self._reader = engine.reader()
+                change(encryption_of(self._engine))
+                self._reader = self._engine.reader()
         finally:
             self._scanning.release(SCANS_AT_ONCE_MAX)
 

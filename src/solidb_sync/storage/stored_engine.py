@@ -7,7 +7,7 @@ from pathlib import Path
 
 from solidb_sync.errors import StorageError
 from solidb_sync.storage.refusals import refusal
-from solidb_sync.storage.rocksdb.store_directory import LABEL
+from solidb_sync.storage.rocksdb.store_directory import has_label
 
 ENGINES = ("sqlite", "rocksdb", "memory")
 
@@ -20,7 +20,7 @@ def stored_engine(path: str) -> str | None:
     place = Path(path)
     try:
         if place.is_dir():
-            return "rocksdb" if (place / LABEL).exists() else None
+            return "rocksdb" if has_label(path) else None
         return "sqlite" if place.exists() and os.path.getsize(path) > 0 else None
     except OSError as problem:
         raise refusal(problem, path, "cannot be looked into") from problem

@@ -6,6 +6,7 @@ memory has none): what is proven there is that sync asks nothing of a store that
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,8 @@ from solidb_sync.storage.memory import MemoryEngine
 from solidb_sync.storage.opening import new_replica
 from solidb_sync.storage.records import Replica
 from solidb_sync.storage.rocksdb.opening import open_engine
+from solidb_sync.storage.rocksdb.store_directory import make_directory, unlocked
+from solidb_sync.storage.rocksdb.store_label import new_label
 from solidb_sync.storage.sqlite.connection import FileLocation
 from solidb_sync.storage.text_forms import RandomBytes
 from solidb_sync.testing.crashable_files import CrashableFiles
@@ -161,13 +164,19 @@ class MemoryDisk(EngineDisk):
 class RocksdbDisk(EngineDisk):
     """A RocksDB store in a directory: every program opens it anew."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, key: bytes | None = None) -> None:
         super().__init__()
         self._directory = directory
+        self._key = key
 
     def opened(self, replica: Replica) -> StorageEngine:
         """Return the engine with what it kept, or a new one of this replica."""
-        return open_engine(str(self._directory), replica, "normal")
+        path = str(self._directory)
+        label = unlocked(path, self._key, os.urandom)
+        if label is None:
+            label = new_label(replica.device_id, self._key, os.urandom)
+            make_directory(path, label.label)
+        return open_engine(path, label, replica, "normal")
 
     def emptied(self) -> None:
         """Delete the directory."""
@@ -182,7 +191,7 @@ class RocksdbDisk(EngineDisk):
 
     def clone(self, name: str) -> RocksdbDisk:
         """Return an independent copy, beside it."""
-        other = RocksdbDisk(self._directory.with_name(name))
+        other = RocksdbDisk(self._directory.with_name(name), self._key)
         other.restore(self.snapshot())
         return other
 

@@ -176,7 +176,7 @@ class World:
                 disk: DeviceDisk = MemoryDisk()
             case _:
                 assert self._directory is not None
-                disk = RocksdbDisk(Path(self._directory.name) / name)
+                disk = RocksdbDisk(Path(self._directory.name) / name, STORE_KEY if self.seed % 2 else None)
         self._all_files.append(disk)
         return disk
 

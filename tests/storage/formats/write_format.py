@@ -1,20 +1,23 @@
 """Writes a store in the present format, to be kept beside this file: `python tests/storage/formats/write_format.py`.
 
-Run it once for every new migration, with the software that writes that format. The files are never written again: they
-stand for the stores that are in people's hands.
+Run it once for every new migration or label, with the software that writes that format. The files are never written again:
+they stand for the stores that are in people's hands.
 """
 
 from __future__ import annotations
 
 import gzip
+import tarfile
 import tempfile
 from pathlib import Path
 
 from solidb_sync.storage.local_store import LocalStore
 from solidb_sync.storage.opening import MIGRATIONS
+from solidb_sync.storage.rocksdb.store_label import ENCRYPTED_FORMAT, PLAIN_FORMAT
 from solidb_sync.storage.sqlite.migrate import migrations_of
 
 HERE = Path(__file__).parent
+PASSPHRASE = "a passphrase of these tests"
 
 
 def fill(store: LocalStore) -> None:
@@ -27,11 +30,27 @@ def fill(store: LocalStore) -> None:
     store.add_subscription("notes", "doc.v > @x", {"x": 0})
 
 
+def write_directory(name: Path, key: str | None) -> None:
+    """Write a RocksDB store, closed, as an archive of its directory."""
+    if name.exists():
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "store"
+        with LocalStore.open(path, "phone", engine="rocksdb", encryption_key=key) as store:
+            fill(store)
+        with tarfile.open(name, "w:gz") as archive:
+            for file in sorted(path.rglob("*")):
+                if file.is_file() and not file.name.startswith("LOG"):
+                    archive.add(file, file.relative_to(path))
+
+
 def main() -> None:
-    """Write the file of the present format."""
+    """Write the files of the present formats that are not there yet."""
+    write_directory(HERE / f"rocksdb-{PLAIN_FORMAT}.tar.gz", None)
+    write_directory(HERE / f"rocksdb-{ENCRYPTED_FORMAT}-encrypted.tar.gz", PASSPHRASE)
     name = HERE / f"format-{len(migrations_of(MIGRATIONS)):02}.db.gz"
     if name.exists():
-        raise SystemExit(f"{name}: is there already, and stays as it is")
+        return
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "store.db"
         with LocalStore.open(path, "phone") as store:

@@ -65,6 +65,14 @@ def check_key(key: object) -> None:
         raise EncryptionError("encryption needs the extra: pip install 'solidb-sync[encryption]'") from problem
 
 
+def not_encrypted(path: str) -> EncryptionError:
+    """Return the error for a key given for a plain store."""
+    return EncryptionError(
+        f"{path}: a key was given, but the store is not encrypted; nothing was changed. "
+        "Open it without a key and call enable_encryption(key)."
+    )
+
+
 def derivation_for(key: UserKey, salt: bytes) -> Derivation | None:
     """Return how this key will be derived from now on."""
     return Derivation(salt) if isinstance(key, str) else None

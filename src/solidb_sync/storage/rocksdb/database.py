@@ -28,6 +28,9 @@ OPEN_FILES_MAX = 256
 ALL_FILES = -1
 FIRST_CHUNK, LATER_CHUNKS = 16, 512
 """How many entries a scan of a moment reads at once: most scans are short."""
+CHUNK_BYTES = 4 * 1024 * 1024
+"""It reads no more when it has so many bytes."""
+AFTER_ALL_TABLES = b"\xff"
 
 _FULL = ("no space left", "disk quota exceeded", "file too large")
 _LOCKED = ("lock hold by current process", "while lock file", "resource temporarily unavailable")
@@ -79,6 +82,10 @@ class MapView:
         """Yield the entries from `first` to before `end`, of the moment in which it begins."""
         return self.moment().scan(first, end)
 
+    def entries(self) -> Iterator[Entry]:
+        """Yield all entries."""
+        return self.scan(b"", AFTER_ALL_TABLES)
+
     def moment(self) -> Moment:
         """Return this moment of it."""
         try:
@@ -112,21 +119,25 @@ class Moment:
         while True:
             chunk = self._chunk(first, end, count)
             yield from chunk
-            if len(chunk) < count:
+            if len(chunk) < count and sum(len(value) for _, value in chunk) < CHUNK_BYTES:
                 return
             first = chunk[-1][0] + b"\0"
             count = LATER_CHUNKS
 
     def _chunk(self, first: bytes, end: bytes, count: int) -> list[Entry]:
+        """Return the next entries: fewer than `count` at the end, or when they have `CHUNK_BYTES` already."""
         found: list[Entry] = []
+        room = CHUNK_BYTES
         iterator = self._iterator
         try:
             iterator.seek(first)
-            while len(found) < count and iterator.valid():
+            while len(found) < count and room > 0 and iterator.valid():
                 key = iterator.key()
                 if key >= end:
                     return found
-                found.append((key, iterator.value()))
+                value = iterator.value()
+                found.append((key, value))
+                room -= len(value)
                 iterator.next()
             iterator.status()
         except Exception as problem:

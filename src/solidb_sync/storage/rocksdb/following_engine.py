@@ -6,6 +6,7 @@ to, which is before every read outside a moment that is held; so a moment is sim
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -17,7 +18,9 @@ from solidb_sync.storage.engine import EngineReader
 from solidb_sync.storage.rocksdb.database import Follower
 from solidb_sync.storage.rocksdb.ordered_map import OrderedMap
 from solidb_sync.storage.rocksdb.rocksdb_reads import RocksdbReads
+from solidb_sync.storage.rocksdb.sealed_map import SealedView
 from solidb_sync.storage.rocksdb.store_directory import data_directory
+from solidb_sync.storage.rocksdb.store_label import OpenLabel
 
 OPENING_ATTEMPTS = 5
 """The writer may replace files while a follower opens them; then it begins again."""
@@ -26,20 +29,23 @@ OPENING_ATTEMPTS = 5
 class FollowerMoments:
     """Those of a database that another process writes. Used by one thread at a time."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, label: OpenLabel) -> None:
         self._path = path
+        self._directory = data_directory(path, label.label)
         self._notes = tempfile.mkdtemp(prefix="solidb-follower-")
         try:
             self._follower = self._open()
         except BaseException:
             shutil.rmtree(self._notes, ignore_errors=True)
             raise
+        seal = label.seal()
+        self._view: OrderedMap = self._follower if seal is None else SealedView(self._follower, seal)
         self._is_held = False
 
     def _open(self) -> Follower:
         for attempt in range(OPENING_ATTEMPTS):
             try:
-                return Follower(data_directory(self._path), self._path, Path(self._notes))
+                return Follower(self._directory, self._path, Path(self._notes))
             except StorageError:
                 if attempt + 1 == OPENING_ATTEMPTS:
                     raise
@@ -49,8 +55,13 @@ class FollowerMoments:
     def view(self) -> OrderedMap:
         """What has been committed by now, or by the beginning of the moment that is held."""
         if not self._is_held:
-            self._follower.catch_up()
-        return self._follower
+            self._catch_up()
+        return self._view
+
+    def _catch_up(self) -> None:
+        if not os.path.isdir(self._directory):
+            raise StorageError(f"{self._path}: its encryption was changed meanwhile; open it again")
+        self._follower.catch_up()
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -58,7 +69,7 @@ class FollowerMoments:
         if self._is_held:
             yield
             return
-        self._follower.catch_up()
+        self._catch_up()
         self._is_held = True
         try:
             yield
@@ -78,10 +89,16 @@ class FollowerMoments:
 class FollowingEngine(RocksdbReads):
     """The reading half of a storage engine over a directory that must be there."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__(FollowerMoments(path))
+    def __init__(self, path: str, label: OpenLabel) -> None:
+        super().__init__(FollowerMoments(path, label))
         self._path = path
+        self._label = label
+
+    @property
+    def is_encrypted(self) -> bool:
+        """True when the store can't be read without a key."""
+        return self._label.is_encrypted
 
     def reader(self) -> EngineReader:
         """Return a reader with a follower of its own."""
-        return RocksdbReads(FollowerMoments(self._path))
+        return RocksdbReads(FollowerMoments(self._path, self._label))

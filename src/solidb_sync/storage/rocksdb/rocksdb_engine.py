@@ -31,10 +31,11 @@ from solidb_sync.storage.rocksdb.database import Database
 from solidb_sync.storage.rocksdb.index_entries import Index, bodies, end_of_entries, entries_of
 from solidb_sync.storage.rocksdb.key_layout import end_of, key_of, names_in, number_at_end, number_bytes, prefix_of
 from solidb_sync.storage.rocksdb.moments import DatabaseMoments
-from solidb_sync.storage.rocksdb.ordered_map import Buffer, OrderedMap
+from solidb_sync.storage.rocksdb.ordered_map import Buffer, Entry, OrderedMap
 from solidb_sync.storage.rocksdb.records_bytes import NOTHING, to_bytes, to_row
 from solidb_sync.storage.rocksdb.rocksdb_reads import RocksdbReads
 from solidb_sync.storage.rocksdb.sealed_database import SealedDatabase
+from solidb_sync.storage.rocksdb.store_label import OpenLabel
 
 DOCUMENTS_PER_REPORT = 1_000
 
@@ -42,14 +43,27 @@ DOCUMENTS_PER_REPORT = 1_000
 class RocksdbEngine(RocksdbReads, RocksdbBlobWrites):
     """Implements `StorageEngine` over one RocksDB database, which it owns."""
 
-    def __init__(self, database: Database | SealedDatabase, path: str) -> None:
+    def __init__(self, database: Database | SealedDatabase, path: str, label: OpenLabel, durability: str) -> None:
         super().__init__(self)
+        self.path = path
+        self.label = label
+        self.durability = durability
         self._database = database
-        self._path = path
         self._buffer: Buffer | None = None
         self._mark = 0
         self._outside = DatabaseMoments(database, path)
         self._forget()
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield everything that is kept, in no order that means anything."""
+        return self._database.entries()
+
+    def go_on_with(self, database: Database | SealedDatabase) -> None:
+        """Close the database and use another one that holds the same; between transactions, with all readers closed."""
+        former, self._database = self._database, database
+        self._outside = DatabaseMoments(database, self.path)
+        self._forget()
+        former.close()
 
     def _forget(self) -> None:
         """Forget what is held of a transaction: it is read again."""
@@ -75,7 +89,7 @@ class RocksdbEngine(RocksdbReads, RocksdbBlobWrites):
 
     def reader(self) -> EngineReader:
         """Return a reader of the last commit."""
-        return RocksdbReads(DatabaseMoments(self._database, self._path))
+        return RocksdbReads(DatabaseMoments(self._database, self.path))
 
     def backup(self, path: str) -> None:
         """Write a consistent copy to a new place."""

@@ -10,6 +10,8 @@ from solidb_sync.storage.rocksdb import records_bytes as read
 from solidb_sync.storage.rocksdb.key_layout import names_in
 from solidb_sync.storage.rocksdb.moments import PresentOnly
 from solidb_sync.storage.rocksdb.rocksdb_reads import RocksdbReads
+from solidb_sync.storage.rocksdb.sealed_map import EntrySeal
+from solidb_sync.storage.rocksdb.sealed_parts import SealedParts
 from solidb_sync.storage.rocksdb.sound_parts import SoundParts
 
 REPAIRED = (
@@ -21,8 +23,9 @@ CUT_OFF = "the last commits, with the end of the log"
 class RocksdbSalvageReads(RocksdbReads):
     """Reads the sound parts of a store."""
 
-    def __init__(self, parts: SoundParts) -> None:
-        super().__init__(PresentOnly(parts))
+    def __init__(self, parts: SoundParts, seal: EntrySeal | None) -> None:
+        self._found = parts if seal is None else SealedParts(parts, seal)
+        super().__init__(PresentOnly(self._found))
         self._parts = parts
         self._told = 0
 
@@ -50,8 +53,8 @@ class RocksdbSalvageReads(RocksdbReads):
         return [*found, *([REPAIRED] if parts.was_repaired else []), *([CUT_OFF] if parts.ends_early else [])]
 
     def _new_gaps(self) -> str:
-        count = self._parts.gaps - self._told
-        self._told = self._parts.gaps
+        count = self._found.gaps - self._told
+        self._told = self._found.gaps
         return f"what was in {count} damaged places; how many records is not known" if count else ""
 
     def close(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from solidb_sync.storage.rocksdb.database import Database
-from solidb_sync.storage.rocksdb.ordered_map import Entry, OrderedMap
+from solidb_sync.storage.rocksdb.ordered_map import Entry
 from solidb_sync.storage.rocksdb.sealed_map import EntrySeal, SealedView
 
 
@@ -24,7 +24,11 @@ class SealedDatabase:
         """Yield the entries from `first` to before `end`, of the moment in which it begins."""
         return self.moment().scan(first, end)
 
-    def moment(self) -> OrderedMap:
+    def entries(self) -> Iterator[Entry]:
+        """Yield all entries, in no order that means anything."""
+        return self.moment().entries()
+
+    def moment(self) -> SealedView:
         """Return this moment of it."""
         return SealedView(self._database.moment(), self._seal)
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from solidb_sync.errors import StorageCorruptError
 from solidb_sync.storage.rocksdb import key_layout as at
+from solidb_sync.storage.rocksdb.database import AFTER_ALL_TABLES
 from solidb_sync.storage.rocksdb.hidden_keys import NUMBERED, HiddenKeys
 from solidb_sync.storage.rocksdb.key_layout import end_of
 from solidb_sync.storage.rocksdb.ordered_map import Entry, OrderedMap
@@ -90,9 +91,16 @@ class SealedView:
             yield from self._scan_table(first, end)
 
     def _scan_table(self, first: bytes, end: bytes) -> Iterator[Entry]:
-        opened = (self._seal.open(*entry) for entry in self._below.scan(*self._seal.keys.range_of(first, end)))
+        opened = self._opened(self._below.scan(*self._seal.keys.range_of(first, end)))
         within = (entry for entry in opened if first <= entry[0] < end)
         return within if first[:1] in NUMBERED else self._sorted(within)
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield all entries, in no order that means anything."""
+        return self._opened(self._below.scan(b"", AFTER_ALL_TABLES))
+
+    def _opened(self, sealed: Iterator[Entry]) -> Iterator[Entry]:
+        return (self._seal.open(*entry) for entry in sealed)
 
     def _sorted(self, entries: Iterator[Entry]) -> Iterator[Entry]:
         room = HELD_BYTES_MAX

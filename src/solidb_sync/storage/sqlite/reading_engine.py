@@ -19,6 +19,11 @@ class ReadingEngine(SqliteReads):
     def __init__(self, location: FileLocation) -> None:
         super().__init__(open_connection(location, read_only=True), location)
 
+    @property
+    def is_encrypted(self) -> bool:
+        """True when the file can't be read without a key."""
+        return self._location.sealing is not None and self._location.sealing.is_encrypted
+
     def reader(self) -> EngineReader:
         """Return a reader with a connection of its own."""
         return SqliteReads(open_connection(self._location, read_only=True), self._location)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import apsw
 
 from solidb_sync.errors import EncryptionError, StorageCorruptError
-from solidb_sync.storage.keys.key_wrapping import UserKey, check_key
+from solidb_sync.storage.keys.key_wrapping import UserKey, check_key, not_encrypted
 from solidb_sync.storage.keys.store_header import OpenHeader, RandomBytes, new_header
 from solidb_sync.storage.sqlite.sealed.header_slots import (
     HEADER_BYTES,
@@ -105,7 +105,7 @@ def open_sealing(place: Place, key: UserKey | None, random_bytes: RandomBytes) -
         block = file.header_block()
     if block.startswith(SQLITE_MAGIC):
         if key is not None:
-            raise _not_encrypted(place.path)
+            raise not_encrypted(place.path)
         return None
     if not is_sealed(block):
         raise StorageCorruptError(f"{place.path}: damaged, or not a database; nothing was changed")
@@ -113,7 +113,7 @@ def open_sealing(place: Place, key: UserKey | None, random_bytes: RandomBytes) -
         raise StorageCorruptError(f"{place.path}: cut off in its header; restore a backup. Nothing was changed.")
     header = read_header(block, place.path)
     if key is not None and not header.needs_key:
-        raise _not_encrypted(place.path)
+        raise not_encrypted(place.path)
     try:
         return Sealing(place, OpenHeader(header, key, random_bytes))
     except EncryptionError as problem:
@@ -148,10 +148,3 @@ def wipe_older_header(sealing: Sealing) -> None:
     with raw_database(sealing.place.path, sealing.place.vfs) as file:
         if not slots_agree(file.header_block()):
             file.write_header(sealing.opened.header)
-
-
-def _not_encrypted(path: str) -> EncryptionError:
-    return EncryptionError(
-        f"{path}: a key was given, but the store is not encrypted; nothing was changed. "
-        "Open it without a key and call enable_encryption(key)."
-    )
