@@ -9,6 +9,7 @@ fetches everything again. Each recovery can be broken off anywhere and goes on w
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 from solidb_sync.client.author import Author
@@ -27,9 +28,9 @@ from solidb_sync.errors import ForbiddenError, OtherUserError, ProtocolError, Re
 from solidb_sync.protocol.limits import CHANGES_PER_BATCH_MAX, PROTOCOL
 from solidb_sync.protocol.messages import OfferAnswer, OfferRequest, ReceivedAnswer
 from solidb_sync.storage.conflict_log import record_conflicts
-from solidb_sync.storage.engine import StorageEngine
+from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.local_store import LocalStore
-from solidb_sync.storage.offers import OfferPage, begin_offering, next_offers, note_offered
+from solidb_sync.storage.offers import KeysAhead, OfferPage, begin_offering, next_offers, note_offered
 from solidb_sync.storage.records import StoredConflict
 from solidb_sync.storage.seen_runs import seen_runs
 
@@ -132,10 +133,11 @@ class RecoveringRound:
 
     async def _offer_everything(self, outcome: RoundOutcome) -> None:
         """Offer what is left to offer; nothing when no offering has been begun."""
+        ahead = KeysAhead()
         for _ in range(OFFERS_PER_ROUND_MAX):
             if not self._store.view(lambda reader: reader.replica()).offered:
                 return
-            page = self._store.view(lambda reader: next_offers(reader, count=CHANGES_PER_BATCH_MAX))
+            page = await self._next_page(ahead)
             try:
                 answer = await self._offer(page)
             except OtherUserError:
@@ -146,6 +148,14 @@ class RecoveringRound:
                 page = OfferPage([], page.upto, is_last=True)
             outcome.conflicts += await self._note(page, answer)
         raise ProtocolError(f"more than {OFFERS_PER_ROUND_MAX} pages were offered")
+
+    async def _next_page(self, ahead: KeysAhead) -> OfferPage:
+        def read(reader: EngineReader) -> OfferPage:
+            return next_offers(reader, ahead, count=CHANGES_PER_BATCH_MAX)
+
+        if not self._store.scans_in_threads:
+            return self._store.scan(read)
+        return await asyncio.to_thread(self._store.scan, read)
 
     async def _offer(self, page: OfferPage) -> OfferAnswer:
         replica = self._store.view(lambda reader: reader.replica())

@@ -74,6 +74,9 @@ class EngineReader(Protocol):
     def rows_after(self, collection: str, key: str, count: int) -> list[tuple[str, StoredRow]]:
         """Return the first `count` rows of a collection with a key beyond `key`, by key, tombstones too."""
 
+    def keys_after(self, collection: str, key: str, count: int) -> list[str]:
+        """Return the keys of the rows that `rows_after` would return."""
+
     def base(self, collection: str, key: str) -> StoredBase | None:
         """Return the base copy kept apart for a document with changes, if any."""
 

@@ -163,6 +163,10 @@ class MemoryEngine(MemoryBlobs):
         """Return the next rows of a collection by key."""
         return [(next_key, row) for next_key, row in self.all_rows(collection) if next_key > key][:count]
 
+    def keys_after(self, collection: str, key: str, count: int) -> list[str]:
+        """Return the next keys of a collection."""
+        return [next_key for next_key in self.keys(collection) if next_key > key][:count]
+
     def base(self, collection: str, key: str) -> StoredBase | None:
         """Return the base copy kept apart."""
         with self._guard:

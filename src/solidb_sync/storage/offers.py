@@ -8,6 +8,7 @@ spoke for when the offering began: vectors that were compacted say less than tha
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Container
 from dataclasses import dataclass
 
@@ -24,6 +25,8 @@ from solidb_sync.storage.records import ChangeState, Mark, StoredBase, StoredRow
 
 HAD_SETTING = "offered_from"
 NOT_BEGUN = '["",""]'
+KEYS_AHEAD_MAX = 100_000
+"""So many keys are found at once: 10 MB of them, when they are short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +83,39 @@ def begin_offering(engine: StorageEngine, known: Container[str], *, epoch: str) 
     forget_sequences(engine)
 
 
-def next_offers(reader: EngineReader, *, count: int) -> OfferPage:
-    """Return the next documents to offer, by collection and key, as many as fit into a request and at least one."""
+class KeysAhead:
+    """The keys of a collection from some place on, found many at once and handed out in parts.
+
+    An encrypted RocksDB store has no order of keys, and opens a whole collection to find the next ones: to ask it at every
+    page would take time by the square of the documents. Keys that come to a place it has looked at are not among them.
+    """
+
+    def __init__(self) -> None:
+        self._collection: str | None = None
+        self._lowest = ""
+        self._keys: list[str] = []
+        self._is_rest = False
+
+    def after(self, reader: EngineReader, collection: str, key: str, *, count: int) -> list[str]:
+        """Return the next keys of a collection beyond `key`, at most `count`; none when there are no more."""
+        if not self._covers(collection, key):
+            keys = reader.keys_after(collection, key, KEYS_AHEAD_MAX)
+            self._collection, self._lowest, self._keys = collection, key, keys
+            self._is_rest = len(keys) < KEYS_AHEAD_MAX
+        first = bisect_right(self._keys, key)
+        return self._keys[first : first + count]
+
+    def _covers(self, collection: str, key: str) -> bool:
+        if collection != self._collection or key < self._lowest:
+            return False
+        return self._is_rest or key < self._keys[-1]
+
+
+def next_offers(reader: EngineReader, ahead: KeysAhead, *, count: int) -> OfferPage:
+    """Return the next documents to offer, by collection and key, as many as fit into a request and at least one.
+
+    `ahead` is the same one for the pages that follow each other, and of no offering begun before.
+    """
     after_collection, after_key = decode(reader.replica().offered)
     had = msgspec.json.decode(reader.setting(HAD_SETTING) or "{}", type=_Had)
     documents: list[OfferedDocument] = []
@@ -90,13 +124,14 @@ def next_offers(reader: EngineReader, *, count: int) -> OfferPage:
         if collection < after_collection:
             continue
         key = after_key if collection == after_collection else ""
-        while rows := reader.rows_after(collection, key, count):
-            for key, row in rows:
-                offered = _offered(reader, collection, key, row, had)
+        while keys := ahead.after(reader, collection, key, count=count):
+            key = keys[-1]
+            for found, row in sorted(reader.rows_of(collection, keys).items()):
+                offered = _offered(reader, collection, found, row, had)
                 offered_bytes = 0 if offered is None else len(encode(offered))
                 if documents and (size + offered_bytes > PUSH_BYTES_MAX or len(documents) >= count):
                     return OfferPage(documents, encode(upto).decode(), is_last=False)
-                size, upto = size + offered_bytes, (collection, key)
+                size, upto = size + offered_bytes, (collection, found)
                 if offered is not None:
                     documents.append(offered)
     return OfferPage(documents, encode(upto).decode(), is_last=True)

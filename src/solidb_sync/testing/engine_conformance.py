@@ -100,6 +100,9 @@ class EngineConformance(TransactionsConformance):
             assert [key for key, _ in engine.rows_after("notes", "", 99)] == keys
             assert engine.rows_after("notes", keys[1], 2) == [(key, engine.row("notes", key)) for key in keys[2:4]]
             assert engine.rows_after("notes", keys[-1], 2) == engine.rows_after("others", "", 2) == []
+            assert engine.keys_after("notes", "", 99) == keys
+            assert engine.keys_after("notes", keys[1], 2) == keys[2:4]
+            assert engine.keys_after("notes", keys[-1], 2) == engine.keys_after("others", "", 2) == []
 
     def test_rows_of_many_keys_are_read_as_one_by_one(self) -> None:
         """Tombstones too; a key that is not there, or asked for twice, is no matter, nor an unknown collection."""

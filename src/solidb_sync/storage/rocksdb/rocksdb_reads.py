@@ -92,9 +92,17 @@ class RocksdbReads(RocksdbBlobReads):
 
     def rows_after(self, collection: str, key: str, count: int) -> list[tuple[str, StoredRow]]:
         """Return the next rows of a collection by key."""
+        return [(found, read.to_row(record)) for found, record in self._entries_after(collection, key, count)]
+
+    def keys_after(self, collection: str, key: str, count: int) -> list[str]:
+        """Return the next keys of a collection."""
+        return [found for found, _ in self._entries_after(collection, key, count)]
+
+    def _entries_after(self, collection: str, key: str, count: int) -> Iterator[tuple[str, bytes]]:
         prefix = prefix_of(at.ROWS, collection)
         rows = self._view.scan(key_of(at.ROWS, collection, key) + b"\0", end_of(prefix))
-        return [(found[len(prefix) :].decode(), read.to_row(record)) for found, record in _first(rows, count)]
+        for found, record in _first(rows, count):
+            yield found[len(prefix) :].decode(), record
 
     def base(self, collection: str, key: str) -> StoredBase | None:
         """Return the base copy kept apart."""

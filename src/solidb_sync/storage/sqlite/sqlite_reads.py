@@ -97,6 +97,11 @@ class SqliteReads(SqliteBlobReads):
         rows = self._all(found.read_after, (key, count)) if found else []
         return [(next_key, StoredRow(body, vector, stamp)) for next_key, body, vector, stamp in rows]
 
+    def keys_after(self, collection: str, key: str, count: int) -> list[str]:
+        """Return the next keys of a collection."""
+        found = self._statements(collection)
+        return [next_key for (next_key,) in self._all(found.keys_after, (key, count))] if found else []
+
     def base(self, collection: str, key: str) -> StoredBase | None:
         """Return the base copy kept apart."""
         number = self._number(collection)

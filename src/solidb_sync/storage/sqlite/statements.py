@@ -204,6 +204,7 @@ class CollectionStatements:
     write: str
     write_many: str
     read_after: str
+    keys_after: str
     drop: str
     mark_unseen: str
 
@@ -231,6 +232,7 @@ class CollectionStatements:
             read_live=f"SELECT k, json(body), vector, stamp FROM {table} WHERE body IS NOT NULL ORDER BY k",
             read_all=f"SELECT k, json(body), vector, stamp FROM {table} ORDER BY k",
             read_after=f"SELECT k, json(body), vector, stamp FROM {table} WHERE k > ? ORDER BY k LIMIT ?",
+            keys_after=f"SELECT k FROM {table} WHERE k > ? ORDER BY k LIMIT ?",
             write=f"""
                 INSERT INTO {table} (k, body, vector, stamp)
                 VALUES (?, jsonb(?), ?, ?)
