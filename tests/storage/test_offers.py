@@ -21,6 +21,7 @@ from solidb_sync.storage.rocksdb.ordered_map import Entry
 from solidb_sync.storage.rocksdb.rocksdb_engine import RocksdbEngine
 from solidb_sync.storage.rocksdb.sealed_database import SealedDatabase
 from solidb_sync.storage.rocksdb.sealed_map import EntrySeal
+from solidb_sync.storage.rocksdb.store_label import plain_label
 
 COLLECTIONS = ("notes", "tasks")
 
@@ -38,7 +39,8 @@ class CountingSeal(EntrySeal):
 @contextmanager
 def sealed_engine(path: Path) -> Iterator[tuple[RocksdbEngine, CountingSeal]]:
     seal = CountingSeal(b"k" * 32, b"s" * 16, os.urandom)
-    engine = RocksdbEngine(SealedDatabase(Database(str(path / "db"), str(path), durability="normal"), seal), str(path))
+    database = SealedDatabase(Database(str(path / "db"), str(path), durability="normal"), seal)
+    engine = RocksdbEngine(database, str(path), plain_label("phone"), "normal")
     try:
         yield engine, seal
     finally:
