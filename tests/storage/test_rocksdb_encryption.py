@@ -24,6 +24,8 @@ DEVICE = "the-device-of-nobody"
 WORDS = (SECRET, "field-of-secrets", "secrets", DEVICE)
 KEY, OTHER = KEYS
 ROWS = 60
+CHANGED_ROWS = 25
+CHANGED_FROM = {"enable": None, "rotate": b"1" * 32, "renew": b"1" * 32, "disable": b"1" * 32}
 NOT_OURS = ("LOG", "LOCK")
 """What RocksDB writes for itself as it is opened."""
 
@@ -349,3 +351,18 @@ def test_a_damaged_store_is_salvaged_under_its_key(path: Path) -> None:
         assert all(key == f"{SECRET}-{number}" for key, number in found.items())
     with pytest.raises(EncryptionError):
         salvage_store(path, path.parent / "again", encryption_key=OTHER)
+
+
+@pytest.mark.parametrize(("change", "fewest"), [("enable", 12), ("rotate", 6), ("renew", 12), ("disable", 10)])
+def test_k3_k4_k5_a_kill_at_any_file_operation_of_a_change_leaves_one_key_and_every_row(
+    path: Path, change: str, fewest: int
+) -> None:
+    """And nothing of what it was before, once it is opened again."""
+    key = CHANGED_FROM[change]
+    with LocalStore.open(path, "phone", engine="rocksdb", encryption_key=key) as store:
+        for number in range(CHANGED_ROWS):
+            store.put_document("secrets", f"{SECRET}-{number}", {"text": SECRET * 10}, {})
+    command = [sys.executable, str(Path(__file__).with_name("child_that_changes_keys.py")), str(path), change]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert ended.returncode == 0, ended.stderr
+    assert int(ended.stdout) > fewest

@@ -26,7 +26,7 @@ from solidb_sync.storage.inbox import keep_fetched
 from solidb_sync.storage.known_versions import base_seq
 from solidb_sync.storage.records import Mark, StoredRow
 
-DROPPED_AT_ONCE_MAX = 200
+DROPPED_AT_ONCE_MAX = 50
 Place = tuple[str, str]
 
 

@@ -18,7 +18,7 @@ import apsw
 BUSY_TIMEOUT_MS = 5_000
 WAITING_FACTOR = 4
 """How many times as long as it should be a log may get before a commit waits for its readers."""
-READERS_WAIT_MS = 250
+READERS_WAIT_MS = 100
 GATE_SECONDS_MAX = 2.0
 """How long a new snapshot waits at most, whatever keeps the writer."""
 
