@@ -29,6 +29,16 @@ PATHS = ["u.a", "u.a", "u.b", "u.b", "u.c", "u.n.a", "u.n.b", "u['a b']", "u.é"
          "u.a.b", "u.n"]  # fmt: skip
 COMPARISONS = ["==", "!=", "<", "<=", ">", ">="]
 KEYS = ["a", "B", "aa", "10", "9", "[1]", "{", "é", "😀", "\uffff", "0", "z", "-", "a:b"]
+KEY_ATOMS = [
+    "true",
+    "@flag == 1",
+    "u._key >= 'a'",
+    "u._id == 'users/a'",
+    "STARTS_WITH(u._key, 'a')",
+    "STARTS_WITH(u._key, @flag)",
+    "u._key LIKE 'a%'",
+    "u._key LIKE '\uffff%'",
+]
 INDEXABLE = [("a",), ("b",), ("n", "a"), ("a b",), ("ref",)]
 
 
@@ -215,9 +225,7 @@ class Generator:
             case 11:
                 return f"{path} == null" if self._chance(0.5) else f"{path} != null"
             case 12:
-                return self._pick(["true", "@flag == 1", "u._key >= 'a'", "u._id == 'users/a'"]).replace(
-                    "@flag", self._bind()
-                )
+                return self._pick(KEY_ATOMS).replace("@flag", self._bind())
             case _:
                 return path
 

@@ -5,7 +5,8 @@ value must lie. A data source with an index on the path gives the documents in t
 condition is then tested as ever, so an index only leaves out documents that a condition would have left out.
 
 A condition counts only if nothing that is evaluated before it can fail, nor it itself: an error stays where it is. Null is
-in no index, so an upper bound alone, which null is below, finds nothing here; nor do arrays and objects.
+in no index, so an upper bound alone, which null is below, finds nothing here; nor do arrays and objects. What a key begins
+with is a range of keys; of another path it is not, as a number is compared by its text there.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,14 +18,19 @@ from sdbql import plan
 from sdbql.conditions import is_total, terms, variables
 from sdbql.data_source import Document, Path, ValueRange
 from sdbql.frame import Evaluate, Frame, Layout
+from sdbql.limits import LIKE_PATTERN_LENGTH_MAX
+from sdbql.regular_expressions import like_prefix
 from sdbql.sqlite_constants import CHANCE
 from sdbql.sqlite_operands import path_of
 from sdbql.syntax_tree import Binary, Call, CollectionBind, CollectionRead, Expression, walk
 from sdbql.values import INTEGER_MAX, INTEGER_MIN, Value, compare
 
 MIRRORED = {"==": "==", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
-PREFERENCE = {"==": 0, "IN": 1, ">": 2, ">=": 2, "<": 3, "<=": 3}
+PREFERENCE = {"==": 0, "IN": 1, "STARTS_WITH": 2, "LIKE": 2, ">": 3, ">=": 3, "<": 4, "<=": 4}
 """Equalities first: they find the least."""
+PREFIXED = ("STARTS_WITH", "LIKE")
+KEY: Path = ("_key",)
+LAST_CHARACTER, BEFORE_SURROGATES, SURROGATES_END = chr(0x10FFFF), chr(0xD7FF), chr(0xE000)
 LOWER, UPPER = (">", ">="), ("<", "<=")
 
 Candidates = Callable[[Frame], list[Document] | None]
@@ -54,6 +60,8 @@ def _conditions(variable: str, stages: Iterable[plan.Keep | plan.Assign]) -> Ite
             later.add(stage.variable)
             continue
         for term in terms(stage.condition):
+            if isinstance(term, Call):
+                yield from _of_call(term, variable, later)
             if not is_total(term):
                 return
             if isinstance(term, Binary):
@@ -66,8 +74,17 @@ def _of_term(term: Binary, variable: str, later: set[str]) -> Iterator[IndexCond
         sides.append((term.right, MIRRORED[term.operator], term.left))
     for side, operator, value in sides:
         path = path_of_element(side, variable)
-        if path and operator in PREFERENCE and _is_known(value, later):
+        is_served = operator in PREFERENCE and (path == KEY or operator not in PREFIXED)
+        if path and is_served and _is_known(value, later):
             yield IndexCondition(path, operator, value)
+
+
+def _of_call(call: Call, variable: str, later: set[str]) -> Iterator[IndexCondition]:
+    """Yield `STARTS_WITH(u._key, text)`; with a text it can't fail, and with anything else no index is asked."""
+    if call.name.upper() == "STARTS_WITH" and len(call.arguments) == 2:
+        side, value = call.arguments
+        if path_of_element(side, variable) == KEY and is_total(value) and _is_known(value, later):
+            yield IndexCondition(KEY, "STARTS_WITH", value)
 
 
 def path_of_element(node: Expression, variable: str) -> Path:
@@ -130,9 +147,34 @@ def _ranges(conditions: list[tuple[IndexCondition, Evaluate]], frame: Frame) -> 
     if first.operator == "IN":
         elements = evaluate(frame)
         return equal_to(elements) if isinstance(elements, list) else None
+    if first.operator in PREFIXED:
+        return _beginning_with(evaluate(frame), is_pattern=first.operator == "LIKE")
     lowest = [evaluate(frame) for condition, evaluate in conditions if condition.operator in LOWER]
     highest = [evaluate(frame) for condition, evaluate in conditions if condition.operator in UPPER]
     return _between(lowest, highest)
+
+
+def _beginning_with(value: Value, *, is_pattern: bool) -> list[ValueRange] | None:
+    """Return the range of the texts that begin as a text does, or a LIKE pattern; None when that tells nothing."""
+    if not isinstance(value, str) or (is_pattern and len(value) > LIKE_PATTERN_LENGTH_MAX):
+        return None
+    prefix = like_prefix(value) if is_pattern else value
+    following = text_after(prefix)
+    return None if following is None else [ValueRange(prefix, following)]
+
+
+def text_after(prefix: str) -> str | None:
+    """Return a text that is behind all that begin with a prefix, None when there is none.
+
+    >>> text_after("ab"), text_after("a" + chr(0x10FFFF)), text_after("")
+    ('ac', 'b', None)
+    """
+    short = prefix.rstrip(LAST_CHARACTER)
+    return short[:-1] + _next_character(short[-1]) if short else None
+
+
+def _next_character(character: str) -> str:
+    return SURROGATES_END if character == BEFORE_SURROGATES else chr(ord(character) + 1)
 
 
 def equal_to(values: list[Value]) -> list[ValueRange] | None:

@@ -262,6 +262,20 @@ def compile_like(pattern: str) -> re.Pattern[str]:
     return re.compile("".join(parts), re.DOTALL)
 
 
+def like_prefix(pattern: str) -> str:
+    r"""Return what every text begins with that fits a LIKE pattern.
+
+    >>> like_prefix(r"a\_b%c"), like_prefix("_a")
+    ('a_b', '')
+    """
+    prefix = ""
+    for piece in re.findall(r"\\[%_\\]|.", pattern, re.DOTALL):
+        if piece in ("%", "_"):
+            break
+        prefix += piece[-1]
+    return prefix
+
+
 def is_like(value: str, pattern: str, spend: Spend = _free) -> bool:
     """Tell whether the whole text fits a LIKE pattern, in time of at most both lengths multiplied."""
     if len(pattern) > LIKE_PATTERN_LENGTH_MAX:
