@@ -12,9 +12,10 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from solidb_sync.json_value import canonical, decode, encode
+from solidb_sync.model.crdt.field_states import read_operations
 from solidb_sync.model.version_vector import Dot, VersionVector
 from solidb_sync.protocol.messages import ChangeError, ChangeResult, ServerChange
-from solidb_sync.storage.edits import Minted, record_delete, record_save
+from solidb_sync.storage.edits import Minted, record_delete, record_operations, record_save
 from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.inbox import Page, PageApplied, apply_page
 from solidb_sync.storage.new_dots import readdress
@@ -65,6 +66,13 @@ class Device:
             saved = record_save(engine, minted, (collection, key), canonical(document), merge=merge)
         return minted.change_id if saved else ""
 
+    def operate(self, key: str, field: str, add: int) -> str:
+        """Add to a counter; return the change id."""
+        minted = self.minted()
+        with self.transaction() as engine:
+            record_operations(engine, minted, (NOTES, key), read_operations({field: {"t": "counter", "add": add}}))
+        return minted.change_id
+
     def delete(self, key: str) -> str:
         """Delete a document."""
         minted = self.minted()
@@ -104,9 +112,10 @@ class Device:
         with self.transaction() as engine:
             return apply_page(engine, page, wants_facts=True)
 
-    def readdress(self, *known: str, incarnation: int = 1) -> None:
-        """Begin a new incarnation; the changes with these ids are known to the server."""
+    def readdress(self, *known: str, incarnation: int = 1, has_server_lost: bool = False) -> None:
+        """Begin a new incarnation; the changes with these ids are known to the server, which may have lost its past."""
         with self.transaction() as engine:
+            lost = Dot(engine.replica().actor, engine.replica().counter) if has_server_lost else None
             engine.save_replica(replace(engine.replica(), incarnation=incarnation, counter=0, settled=0))
             pending = engine.changes(state=ChangeState.PENDING)
             applied = {
@@ -114,7 +123,7 @@ class Device:
                 for change in pending
                 if change.change_id in known
             }
-            readdress(engine, pending, known=applied)
+            readdress(engine, pending, known=applied, lost=lost)
 
     # what is there
 

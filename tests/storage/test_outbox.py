@@ -325,6 +325,26 @@ def test_a_change_applied_on_top_of_a_held_one_leaves_the_effect_of_both(device:
     assert device.visible("a") == {"v": 1, "w": 2, "z": 3, "new": 4}
 
 
+def test_an_operation_sent_again_a_second_time_is_after_what_counts_by_its_own_dot(device: Any) -> None:
+    """5.17: the one before it counts by the dot of its first life, so no server need ever have it by that of the second.
+
+    A server that was put back twice counted what came after it twice (recovery worlds, dense, seed 83).
+    """
+    device.operate("k", "n", 1)
+    device.operate("k", "n", 2)
+    device.readdress(incarnation=1, has_server_lost=True)
+    device.operate("k", "n", 4)
+    device.operate("k", "n", 8)
+    device.readdress(incarnation=2, has_server_lost=True)
+    former = [device.wire(f"c{number}").former for number in range(1, 5)]
+    assert [(found.actor, found.counter, found.after, found.last) for found in former] == [
+        ("phone", 1, 0, 2),
+        ("phone", 2, 1, 2),
+        ("phone~1", 3, 0, 4),
+        ("phone~1", 4, 3, 4),
+    ]
+
+
 def test_a_known_change_that_the_base_copy_has_is_forgotten(device: Any, server: Any) -> None:
     """No pull would ever come to cover it."""
     device.save("a", {"v": 1})

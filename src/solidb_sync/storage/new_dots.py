@@ -50,6 +50,8 @@ class _Moving:
         self._lost = lost
         self._earlier: dict[str, tuple[int, VersionVector]] = {}
         """Of each name that earlier changes were counted under, the highest count of them, and the dots they have now."""
+        self._before: dict[Dot, int] = {}
+        """Of each edit that counts by the dot of an earlier life, its actor's edit of the document before it."""
         self._accepted: dict[str, int] = {}
         """Of each name this store has counted under, the dots that the server has."""
 
@@ -65,12 +67,19 @@ class _Moving:
 
     def _former(self, engine: StorageEngine, change: StoredChange, wire: WireChange) -> FormerDot | UnsetType:
         """Return the first dot under which others may know the operations of a change."""
+        before = decode_change(change.wire).base_version.get(change.actor, 0)
         if wire.former is not UNSET:
+            self._before[Dot(change.actor, change.counter)] = before
             return wire.former if actor_belongs_to(wire.former.actor, engine.replica().client_id) else UNSET
         if self._lost is None or change.actor != self._lost.actor or not has_operations(change):
             return UNSET
-        after = decode_change(change.wire).base_version.get(change.actor, 0)
-        return FormerDot(change.actor, change.counter, self._lost.counter, after)
+        return FormerDot(change.actor, change.counter, self._lost.counter, self._counted_by_itself(change.actor, before))
+
+    def _counted_by_itself(self, actor: str, counter: int) -> int:
+        """Return this edit, or the next one before it, that counts by its own dot: no vector need ever name the others."""
+        while (found := self._before.get(Dot(actor, counter))) is not None:
+            counter = found
+        return counter
 
     def hold(self, engine: StorageEngine, change: StoredChange, applied: Applied) -> None:
         """Hold a change under the dot that the server has recorded."""
