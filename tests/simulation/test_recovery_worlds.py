@@ -7,10 +7,11 @@ import pytest
 from solidb_sync.client import recovery
 from solidb_sync.server import history, maintenance
 from solidb_sync.storage.offers import OfferPage
-from solidb_sync.testing.recovery_world import recover
+from solidb_sync.testing.recovery_world import DENSE, recover
 from solidb_sync.testing.simulated_server import quiet_log
 
 SEEDS = 60
+DENSE_SEEDS = 40
 BLOCKS = 4
 
 SEEDS_THAT_FAILED_ONCE = {
@@ -29,6 +30,14 @@ def test_what_only_one_device_writes_ends_as_it_left_it_and_every_count_is_there
     with quiet_log():
         for seed in range(block, SEEDS, BLOCKS):
             recover(seed)
+
+
+@pytest.mark.parametrize("block", range(BLOCKS))
+def test_counts_are_right_after_a_server_was_put_back_again_and_again(block: int) -> None:
+    """Forty worlds in which that comes seven times as often, with more increments."""
+    with quiet_log():
+        for seed in range(block, DENSE_SEEDS, BLOCKS):
+            recover(seed, DENSE)
 
 
 @pytest.mark.parametrize("seed", SEEDS_THAT_FAILED_ONCE)

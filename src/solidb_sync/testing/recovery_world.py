@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,19 @@ MAINTENANCE_PATH = endpoints.path_for(endpoints.MAINTENANCE, DATABASE)
 EMPTY_PATH = f"/_api/database/{DATABASE}/collection/{EMPTIED}/truncate"
 
 Body = dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """How often each step of a world is taken, by its number in `_step`, and how many backups there are to choose from."""
+
+    weights: tuple[int, ...]
+    newest_backups: int | None = None
+
+
+USUAL = Story((18, 12, 4, 7, 6, 3, 5, 4, 3, 1, 2, 2, 1))
+DENSE = Story((18, 12, 4, 7, 15, 3, 5, 4, 4, 6, 2, 2, 1), newest_backups=3)
+"""Many increments, and a server that is put back again and again to a moment not long ago."""
 
 
 class RestorableServer:
@@ -134,8 +148,9 @@ class RecoveryDevice:
 class RecoveryWorld:
     """Everything that one seed makes."""
 
-    def __init__(self, seed: int, loop: VirtualClockLoop) -> None:
+    def __init__(self, seed: int, loop: VirtualClockLoop, story: Story = USUAL) -> None:
         self.seed = seed
+        self.story = story
         self.chance = random.Random(f"recovery {seed}")
         self.loop = loop
         self.network = FaultyNetwork(loop, self.chance, FAULTS)
@@ -183,7 +198,7 @@ class RecoveryWorld:
 
     async def _step(self, device: RecoveryDevice) -> None:
         chance, manager, number = self.chance, device.manager, self.chance.randrange(1_000)
-        match chance.choices(range(13), [18, 12, 4, 7, 6, 3, 5, 4, 3, 1, 2, 2, 1])[0]:
+        match chance.choices(range(13), self.story.weights)[0]:
             case 0:
                 await self._sync(device)
             case 1:
@@ -198,8 +213,8 @@ class RecoveryWorld:
             case 3:
                 await manager.save_document(SHARED, chance.choice("ab"), {chance.choice("xyz"): number})
             case 4:
-                await manager.crdt_increment(*COUNT_PLACE, "n", number)
-                self.counts[device.unsettled()[-1]] = number
+                await manager.crdt_increment(*COUNT_PLACE, "n", number + 1)
+                self.counts[device.unsettled()[-1]] = number + 1
             case 5:
                 await manager.delete_document(SHARED, chance.choice("ab"))
             case 6:
@@ -210,7 +225,7 @@ class RecoveryWorld:
                 self.backups.append(self.server.files.snapshot())
             case 9:
                 self.was_restored = True
-                self.server.start(chance.choice(self.backups))
+                self.server.start(chance.choice(self.backups[-(self.story.newest_backups or 0) :]))
             case 10:
                 device.open()
             case 11:
@@ -261,10 +276,10 @@ class RecoveryWorld:
         self._check_devices()
 
 
-def recover(seed: int) -> None:
+def recover(seed: int, story: Story = USUAL) -> None:
     """Live through the world of a seed; raises `AssertionError` when a promise was broken."""
     loop = VirtualClockLoop()
-    world = RecoveryWorld(seed, loop)
+    world = RecoveryWorld(seed, loop, story)
     try:
         run(world.live(), loop=loop)
     finally:
