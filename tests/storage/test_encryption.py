@@ -169,6 +169,9 @@ def test_k3_a_change_of_the_key_that_failed_leaves_no_later_call_waiting(path: P
     for _ in range(3):
         threading.Thread(target=save, daemon=True).start()
         assert isinstance(told.get(timeout=10), StorageError)
+    for use in (lambda: store.get_document("secrets", SECRET), lambda: store.list_documents("secrets"), store.verify):
+        with pytest.raises(StorageError, match=r"its encryption failed \(the progress bar broke\); close"):
+            use()
     store.close()
     try:
         opened = LocalStore.open(path, "phone")
@@ -304,9 +307,12 @@ def test_k8_encryption_is_enabled_on_an_open_store_only_and_once(path: Path) -> 
     store.close()
     with pytest.raises(StorageError, match="closed"):
         store.enable_encryption(KEY)
-    other = LocalStore.open(path.parent / "encrypted.db", "phone", encryption_key=KEY)
-    with other, pytest.raises(EncryptionError, match="encrypted already"):
-        other.enable_encryption(OTHER)
+    with LocalStore.open(path.parent / "encrypted.db", "phone", encryption_key=KEY) as other:
+        other.put_document("notes", "k", {"a": 1}, {})
+        with pytest.raises(EncryptionError, match="encrypted already"):
+            other.enable_encryption(OTHER)
+        assert other.get_document("notes", "k") == ({"a": 1}, {})
+        other.put_document("notes", "later", {}, {})
     with LocalStore.open("unused", "phone", engine="memory") as memory, pytest.raises(EncryptionError, match="in memory"):
         memory.enable_encryption(KEY)
 
@@ -322,6 +328,7 @@ def test_another_process_reads_an_encrypted_store_while_it_is_written(path: Path
             assert len(reading.list_documents("secrets")) == ROWS + 1
             with pytest.raises(StoreLockedError):
                 store.disable_encryption()
+            assert store.get_document("secrets", f"{SECRET}-0") is not None
             store.put_document("secrets", "more still", {}, {})
             assert len(reading.list_documents("secrets")) == ROWS + 2
         store.disable_encryption()

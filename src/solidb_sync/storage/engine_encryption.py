@@ -27,6 +27,10 @@ class EngineEncryption(Protocol):
     def is_encrypted(self) -> bool:
         """True when what is kept can't be read without a key."""
 
+    @property
+    def is_in_use(self) -> bool:
+        """False after a change that failed half way: the store has to be opened again."""
+
     def encrypt(self, key: Key, random_bytes: RandomBytes, progress: Progress | None) -> None:
         """Encrypt everything."""
 
@@ -51,6 +55,11 @@ class SqliteEncryption:
         """True when the file can't be read without a key."""
         sealing = self._engine.location.sealing
         return sealing is not None and sealing.is_encrypted
+
+    @property
+    def is_in_use(self) -> bool:
+        """True while the file is open."""
+        return self._engine.is_open
 
     def encrypt(self, key: Key, random_bytes: RandomBytes, progress: Progress | None) -> None:
         """Encrypt every page."""
@@ -80,6 +89,11 @@ class RocksdbEncryption:
         """True when the entries can't be read without a key."""
         return self._engine.label.is_encrypted
 
+    @property
+    def is_in_use(self) -> bool:
+        """True: what fails leaves the old entries in use."""
+        return True
+
     def encrypt(self, key: Key, random_bytes: RandomBytes, progress: Progress | None) -> None:
         """Encrypt every entry."""
         change_keys.encrypt(self._engine, key, random_bytes, progress)
@@ -107,6 +121,11 @@ class NoEncryption:
     def is_encrypted(self) -> bool:
         """True when it is read with a key."""
         return self._is_encrypted
+
+    @property
+    def is_in_use(self) -> bool:
+        """True: nothing ever fails half way."""
+        return True
 
     def encrypt(self, key: Key, random_bytes: RandomBytes, progress: Progress | None) -> None:
         """Refuse."""

@@ -281,11 +281,13 @@ class LocalStore(StoreEncryption):
     def transact(self, work: Callable[[StorageEngine], Result]) -> Result:
         """Run `work` in one transaction and return its result when it is durable; blocks the calling thread."""
         self._guard.check()
+        self._check_whole()
         return self._committer.run_blocking(lambda: self._guarded(work))
 
     async def commit(self, work: Callable[[StorageEngine], Result]) -> Result:
         """Run `work` in one transaction and return its result when it is durable, without blocking the event loop."""
         self._guard.check()
+        self._check_whole()
         return await self._committer.run(lambda: self._guarded(work))
 
     def _guarded(self, work: Callable[[StorageEngine], Result]) -> Result:
@@ -297,6 +299,7 @@ class LocalStore(StoreEncryption):
     def _check_open(self) -> None:
         if self._is_closed:
             raise StorageError(f"{self.path}: the store is closed")
+        self._check_whole()
 
     @property
     def scans_in_threads(self) -> bool:

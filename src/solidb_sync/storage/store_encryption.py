@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import apsw
 
+from solidb_sync.errors import StorageError
 from solidb_sync.storage.committer import Committer
 from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.engine_encryption import EngineEncryption, encryption_of
@@ -23,6 +24,7 @@ class StoreEncryption:
     """What a store can do about its encryption; the store gives the attributes."""
 
     path: str
+    _half_changed: str = ""
     _engine: StorageEngine
     _committer: Committer
     _reader: EngineReader
@@ -70,6 +72,7 @@ class StoreEncryption:
 
     def _run_alone(self, work: Callable[[], None]) -> None:
         self._guard.check()
+        self._check_whole()
         try:
             self._committer.run_alone(work)
         except apsw.Error as problem:
@@ -81,10 +84,29 @@ class StoreEncryption:
         try:
             with self._reading:
                 self._close_readers()
-                change(encryption_of(self._engine))
-                self._reader = self._engine.reader()
+                self._change_closed(change)
         finally:
             self._scanning.release(SCANS_AT_ONCE_MAX)
+
+    def _change_closed(self, change: Callable[[EngineEncryption], None]) -> None:
+        encryption = encryption_of(self._engine)
+        try:
+            change(encryption)
+        except BaseException as problem:
+            if encryption.is_in_use:
+                self._reader = self._engine.reader()
+            else:
+                self._half_changed = str(problem) or type(problem).__name__
+            raise
+        self._reader = self._engine.reader()
+
+    def _check_whole(self) -> None:
+        """Raise `StorageError` after a change of the encryption that failed half way."""
+        if self._half_changed:
+            raise StorageError(
+                f"{self.path}: a change of its encryption failed ({self._half_changed}); close the store and open it again, "
+                "with the key it had or the one it was to get"
+            )
 
     def _close_readers(self) -> None:
         raise NotImplementedError

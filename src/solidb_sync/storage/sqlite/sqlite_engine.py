@@ -13,7 +13,7 @@ from contextlib import suppress
 import apsw
 from msgspec.structs import replace
 
-from solidb_sync.errors import StoreLockedError
+from solidb_sync.errors import EncryptionError, StoreLockedError
 from solidb_sync.json_value import encode
 from solidb_sync.model.version_vector import Dot
 from solidb_sync.storage.engine import EngineReader, IndexProgress
@@ -59,6 +59,7 @@ class SqliteEngine(HeldChanges, SqliteBlobWrites, SqliteTransactions):
             raise
         SqliteReads.__init__(self, connection, location)
         SqliteTransactions.__init__(self, connection, location.path)
+        self.is_open = True
         self._replica: Replica | None = None
         self._replica_is_written = True
         self._actor = ""
@@ -81,13 +82,14 @@ class SqliteEngine(HeldChanges, SqliteBlobWrites, SqliteTransactions):
     def open_again(self, change: Callable[[FileLocation], FileLocation]) -> None:
         """Close the file, let `change` do something to it, and go on with it where `change` says it is.
 
-        Between transactions only, and with all readers closed. `StoreLockedError` from `change` means that nothing was
-        changed, and the file is opened as it was; after any other error the store has to be opened again.
+        Between transactions only, and with all readers closed. `StoreLockedError` and `EncryptionError` from `change` mean
+        that nothing was changed, and the file is opened as it was; after any other error the store has to be opened again.
         """
         self._connection.close()
+        self.is_open = False
         try:
             changed = change(self._location)
-        except StoreLockedError:
+        except (StoreLockedError, EncryptionError):
             self._open(self._location)
             raise
         self._open(changed)
