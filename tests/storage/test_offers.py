@@ -54,7 +54,7 @@ def of_the_server(number: int) -> StoredRow:
 def fill(engine: StorageEngine, each: int) -> None:
     """Keep so many documents of the server in each of two collections, and begin to offer them."""
     engine.begin()
-    engine.save_replica(Replica("phone", "s" * 16))
+    engine.save_replica(Replica("phone", "s" * 16, cursor=9))
     for collection in COLLECTIONS:
         for number in range(each):
             engine.put_row(collection, f"k{number:04}", of_the_server(number))
@@ -134,3 +134,17 @@ def test_an_offering_begun_again_with_keys_of_its_own_offers_what_came_meanwhile
     engine.put_row("notes", "a first", of_the_server(1))
     engine.commit()
     assert next_offers(engine.reader(), KeysAhead(), count=99).documents[0].key == "a first"
+
+
+def test_an_offering_that_begins_again_before_its_end_still_says_what_was_here_when_the_first_began() -> None:
+    """A server put back twice took an older version, whose vector it had compacted, for one this device had never had.
+
+    It kept that version and logged the device's newer one as a conflict (recovery worlds, dense, seed 311).
+    """
+    engine = MemoryEngine(Replica("phone", "s" * 16))
+    fill(engine, 2)
+    assert [page.base_seq for page in next_offers(engine.reader(), KeysAhead(), count=9).documents] == [9] * 4
+    engine.begin()
+    begin_offering(engine, set(), epoch="f")
+    engine.commit()
+    assert [page.base_seq for page in next_offers(engine.reader(), KeysAhead(), count=9).documents] == [9] * 4

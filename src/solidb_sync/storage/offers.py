@@ -61,8 +61,10 @@ def begin_offering(engine: StorageEngine, known: Container[str], *, epoch: str) 
         if change.change_id not in known:
             engine.replace_change(replace(change, state=ChangeState.PENDING))
     replica = engine.replica()
-    had = _Had(0 if replica.is_resyncing else replica.cursor, replica.covered, (*replica.excluded, *engine.backfills()))
-    engine.put_setting(HAD_SETTING, msgspec.json.encode(had).decode())
+    if not replica.offered:  # else the server lost its past once more: nothing was fetched since, and what was here still is
+        cursor = 0 if replica.is_resyncing else replica.cursor
+        had = _Had(cursor, replica.covered, (*replica.excluded, *engine.backfills()))
+        engine.put_setting(HAD_SETTING, msgspec.json.encode(had).decode())
     for collection in engine.backfills():
         engine.drop_backfill(collection)
     engine.clear_unseen()
