@@ -16,6 +16,7 @@ from solidb_sync.server import apply_changes, collect_changes, judge_change, pro
 from solidb_sync.server.views import selected_changes
 from solidb_sync.server.working_set import WorkingSet
 from solidb_sync.storage import sent_form
+from solidb_sync.testing.attachment_mutants import ATTACHMENT_MUTANTS
 from solidb_sync.testing.client_mutants import RARE_CLIENT_MUTANTS
 from solidb_sync.testing.decision_mutants import DECISION_MUTANTS, REFUSED_DECISION_MUTANTS
 from solidb_sync.testing.eviction_mutants import EVICTION_MUTANTS
@@ -163,5 +164,6 @@ FEATURE_MUTANTS: tuple[tuple[frozenset[str], tuple[Mutant, ...]], ...] = (
     (frozenset({"decisions"}), DECISION_MUTANTS),
     (frozenset({"decisions", "resets", "rejections"}), REFUSED_DECISION_MUTANTS),
     (frozenset({"evictions"}), EVICTION_MUTANTS),
+    (frozenset({"attachments"}), ATTACHMENT_MUTANTS),
     (FEATURES, RARE_CLIENT_MUTANTS),
 )

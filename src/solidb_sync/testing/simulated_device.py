@@ -56,6 +56,7 @@ class SimulatedDevice:
         configured: tuple[str, ...] = (),
         key: bytes | None = None,
         has_decisions: bool = False,
+        attachments: str = "eager",
     ) -> None:
         self.name = name
         self.device_id = device_id
@@ -68,6 +69,10 @@ class SimulatedDevice:
         """What the store is sealed with, None for one that anybody can read."""
         self.clock = clock
         self.has_decisions = has_decisions
+        self.attachments = attachments
+        """When the bytes of files are fetched: as `SyncConfig` says it."""
+        self.restores = 0
+        """How often a backup was put in the place of everything."""
         self._server = server
         self._ledger = ledger
         self._findings = findings
@@ -80,7 +85,10 @@ class SimulatedDevice:
         self._context.run(_LIFE.set, self.life)
         self.store = self.files.open_store(self.device_id, clock=self.clock, random_bytes=self._rng.randbytes, key=self.key)
         self.config = SyncConfig(
-            batch_size=self._rng.randint(1, 5), auto_sync=self.is_in_background, collections=self.configured
+            batch_size=self._rng.randint(1, 5),
+            auto_sync=self.is_in_background,
+            collections=self.configured,
+            attachments=self.attachments,
         )
         self.transport = SimulatedTransport(self.life, self.network, self._server)
         jitter = random.Random(self._rng.random())
@@ -123,6 +131,14 @@ class SimulatedDevice:
         result: SyncResult = syncing.result()
         return result
 
+    async def while_alive(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Do something that may touch the network; "died" when the program did on the way."""
+        doing = self.in_own_task(work)
+        dying = asyncio.ensure_future(self.life.death.wait())
+        await asyncio.wait([doing, dying], return_when=asyncio.FIRST_COMPLETED)
+        dying.cancel()
+        return doing.result() if doing.done() else "died"
+
     async def crash(self, *, with_power: bool) -> None:
         """End the program, or the machine under it, whatever it is doing."""
         self.end()
@@ -135,6 +151,7 @@ class SimulatedDevice:
     async def restore(self, snapshot: DeviceSnapshot) -> None:
         """End the program and put an old backup in the place of everything."""
         self.end()
+        self.restores += 1
         self.files.restore(snapshot.files)
         self.truth = snapshot.truth.copy(self.name)
         await self._bury()

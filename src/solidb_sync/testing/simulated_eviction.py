@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from typing import TYPE_CHECKING, Any
 
@@ -46,11 +45,7 @@ class EvictionSteps:
         if not evicted:
             return None
         place = self._rng.choice(evicted)
-        reading = device.in_own_task(self._read_one(device, place))
-        dying = asyncio.ensure_future(device.life.death.wait())
-        await asyncio.wait([reading, dying], return_when=asyncio.FIRST_COMPLETED)
-        dying.cancel()
-        return place, reading.result() if reading.done() else "died"
+        return place, await device.while_alive(self._read_one(device, place))
 
     async def _read_one(self, device: SimulatedDevice, place: Place) -> str:
         try:
@@ -65,11 +60,13 @@ class EvictionSteps:
 
     def _check(self, device: SimulatedDevice, place: Place, document: dict[str, Any] | None) -> None:
         """8 monotonic reads: what is fetched is a version of the server's, and none from before the one that was evicted."""
-        body = plain(None if document is None else {name: at for name, at in document.items() if not name.startswith("_")})
+        body = plain(_own_fields(document))
         unseen = device.truth.evicted.get(place)
         if body is None or unseen is None:
             return  # nothing was fetched, or it is in the store, where it is checked with all else
-        if not any(version.body == body and version.seq >= unseen.seq for version in self._world.ledger.versions[place]):
+        if not any(
+            _own_fields(version.body) == body and version.seq >= unseen.seq for version in self._world.ledger.versions[place]
+        ):
             broken("8 monotonic reads", f"{device.name} fetched {body} for {place}, evicted at {unseen.seq}")
 
     async def read_all(self) -> None:
@@ -80,3 +77,8 @@ class EvictionSteps:
                 device.observe()
             if device.evicted():
                 broken("21 convergence", f"{device.name} can't get {device.evicted()} back")
+
+
+def _own_fields(document: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return a document without what the system keeps in it."""
+    return None if document is None else {name: value for name, value in document.items() if not name.startswith("_")}

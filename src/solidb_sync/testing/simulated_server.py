@@ -11,6 +11,7 @@ import logging
 import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,12 @@ from solidb_sync.protocol import endpoints
 from solidb_sync.protocol.client_settings import DEFAULT_SETTINGS, settings_hash, settings_text
 from solidb_sync.protocol.messages import ClientSettings, RegisterRequest
 from solidb_sync.server.application import build_app
+from solidb_sync.server.attachments import Attachments, AttachmentStores
+from solidb_sync.server.collect_attachments import collect_attachments
 from solidb_sync.server.config import ServerConfig
+from solidb_sync.server.databases import Database
 from solidb_sync.server.live.doorbell import Doorbell
+from solidb_sync.server.storage.attachment_files import PART
 from solidb_sync.server.storage.backend import DatabaseBackend, ReadSession, WriteSession
 from solidb_sync.server.storage.records import ConflictRecord, Echo, StoredDocument
 from solidb_sync.server.storage.records import Outcome as StoredOutcome
@@ -59,6 +64,7 @@ class SimulatedServer:
         *,
         trace: Callable[[str], None],
         findings: list[AssertionError],
+        attachments: Path | None = None,
     ) -> None:
         self.files = files
         self.doorbell: Doorbell | None = None
@@ -71,6 +77,8 @@ class SimulatedServer:
         self._ledger = ledger
         self._trace = trace
         self._findings = findings
+        self._attachment_directory = attachments
+        """Where the bytes of files are, None for worlds without any: real files, which no fault strikes."""
         self._invariants = ServerInvariants(ledger)
         self._settings: dict[str, ClientSettings] = {"": DEFAULT_SETTINGS}
         """All settings that were ever registered, by the hash that a request names them by."""
@@ -88,7 +96,16 @@ class SimulatedServer:
         )
         config = ServerConfig(Path("simulated"), admin_key=ADMIN_KEY)
         app = build_app(config, self._backend, self.clock, random_bytes=self._rng.randbytes)
+        if self._attachment_directory is not None:
+            self._attachments = Attachments(
+                str(self._attachment_directory),
+                bytes_max=config.attachment_bytes_max,
+                total_bytes_max=config.attachments_total_bytes_max,
+            )
+            app.state.context = replace(app.state.context, attachments=_OneStore(self._attachments))
         self.doorbell = app.state.context.doorbell
+        self._databases = app.state.context.databases
+        self._retention_ms = config.retention_ms
         self._send = asgi_send(app)
         self._checked_upto = 0
         await self._look_at(sorted({*self._in_doubt, *self._ledger.outcomes}))
@@ -227,10 +244,40 @@ class SimulatedServer:
         found: list[StoredOutcome] = await self._database().write(lambda session: session.outcomes(ids))
         return sorted(found)
 
+    def attached(self) -> set[str]:
+        """Return the digests of the files of which every byte is here."""
+        return {name for name in self._attachments.files.names() if not name.endswith(PART)}
+
+    async def collect_attached(self, *, after_retention: bool = False) -> int:
+        """Forget the bytes that nothing has named for long enough, as maintenance does; `after_retention`: much later."""
+        later = 2 * self._retention_ms if after_retention else 0
+        return await collect_attachments(
+            self._open_database(),
+            self._attachments,
+            now_ms=lambda: self.clock.now_ms() + later,
+            retention_ms=self._retention_ms,
+        )
+
+    def _open_database(self) -> Database:
+        database: Database | None = self._databases.find(DATABASE, create=True)
+        assert database is not None
+        return database
+
     def _database(self) -> DatabaseBackend:
         database = self._backend.database(DATABASE, create=True)
         assert database is not None
         return database
+
+
+class _OneStore(AttachmentStores):
+    """The attachments of a server with one database, in a directory of its own."""
+
+    def __init__(self, only: Attachments) -> None:
+        self._only = only
+
+    def of(self, database: Database) -> Attachments:
+        """Return those of the one database."""
+        return self._only
 
 
 def stored_documents(session: ReadSession, after: int) -> dict[Place, StoredDocument]:

@@ -9,6 +9,7 @@ import asyncio
 import random
 from typing import TYPE_CHECKING
 
+from solidb_sync.testing.simulated_attachments import AttachmentSteps
 from solidb_sync.testing.simulated_conflicts import ConflictSteps
 from solidb_sync.testing.simulated_decisions import DecisionSteps
 from solidb_sync.testing.simulated_deltas import DeltaSteps
@@ -39,6 +40,7 @@ class Steps:
         self._status = StatusSteps(world, edits, rng)
         self._decisions = DecisionSteps(world, edits, rng)
         self._evictions = EvictionSteps(world, edits, rng)
+        self._attachments = AttachmentSteps(world, edits, rng)
         self._choices: Choices = {
             **edits.choices(),
             "sync": (22, sync),
@@ -54,6 +56,7 @@ class Steps:
             **self._status.choices(),
             **self._decisions.choices(),
             **self._evictions.choices(),
+            **self._attachments.choices(),
         }
         self._names = list(self._choices)
         self._weights = [weight for weight, _ in self._choices.values()]
@@ -63,7 +66,10 @@ class Steps:
         name = self._rng.choices(self._names, self._weights)[0]
         device = self._rng.choice(self._world.devices)
         line = f"{asyncio.get_running_loop().time():.3f} {device.name} {name}"
-        return f"{line} {await self._choices[name][1](device)}"
+        line = f"{line} {await self._choices[name][1](device)}"
+        if self._world.weather.has_attachments:
+            self._attachments.look()
+        return line
 
     async def take_last(self) -> None:
         """Take the steps that need a world without faults."""
@@ -74,6 +80,8 @@ class Steps:
             for device in self._world.devices[:DEVICES_ASKED_ABOUT_MAX]:
                 await self._status.see_what_waits(device)
             await self._world.sync_until_quiet()
+        if self._world.weather.has_attachments:
+            await self._attachments.finish()
         if self._world.weather.has_decisions:
             await self._decisions.decide_all()
 

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 from solidb_sync.client.transport.transport import TransportAnswer
 from solidb_sync.errors import ConnectionError
 from solidb_sync.protocol import endpoints
+from solidb_sync.protocol.attachments import is_attachment_path
 from solidb_sync.testing.faulty_network import Answer, FaultyNetwork, NetworkError, Request
 from solidb_sync.testing.simulated_disks import DeviceDisk
 from solidb_sync.testing.simulated_server import DATABASE, HEADERS, SimulatedServer
@@ -28,6 +29,7 @@ class DeviceLife:
         self.is_over = False
         self.is_in_local_call = False
         self.requests = 0
+        """How many were sent, but for those of the lane of attachments."""
         self.dies_after_points = 0
         """How many points of a round it has left to live; 0 is no limit."""
         self.death = asyncio.Event()
@@ -54,6 +56,9 @@ class SimulatedTransport:
         """What a broken proxy gives instead of the server's answer to the next request."""
         self.heard: list[Exchange] | None = None
         """Where to note the pushes and pulls whose answers arrive, while somebody counts them."""
+        self.attachments_go = asyncio.Event()
+        """Cleared while every transfer of attached bytes hangs."""
+        self.attachments_go.set()
 
     @property
     def database(self) -> str | None:
@@ -65,9 +70,12 @@ class SimulatedTransport:
     ) -> TransportAnswer:
         """Send one request and return the answer, if one comes."""
         assert not self._life.is_in_local_call, "20 no network: a local operation sent a request"
+        is_attachment = is_attachment_path(path)
+        if is_attachment:
+            await self.attachments_go.wait()
         await self._life.pass_point()
-        self._life.requests += 1
-        if self.old_answer is not None:
+        self._life.requests += not is_attachment
+        if self.old_answer is not None and not is_attachment:
             answered, self.old_answer = self.old_answer, None
             return answered
         answer = await self._carry(Request(method, path, urlencode(query or {}), HEADERS, body or b""))

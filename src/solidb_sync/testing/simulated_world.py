@@ -22,6 +22,7 @@ from solidb_sync.testing.simulated_device import COLLECTIONS, SimulatedDevice
 from solidb_sync.testing.simulated_disks import DeviceDisk, MemoryDisk, RocksdbDisk, SqliteDisk
 from solidb_sync.testing.simulated_server import SimulatedServer
 from solidb_sync.testing.simulated_subscriptions import subscribe
+from solidb_sync.testing.small_chunks import cut_small
 from solidb_sync.testing.virtual_loop import VirtualClock, VirtualClockLoop
 
 STEPS_MIN, STEPS_MAX = 50, 130
@@ -29,7 +30,19 @@ DEVICES = (2, 2, 2, 3, 3, 3, 4, 4, 5, 8)
 """How many devices a world begins with: few of them meet more often."""
 
 FEATURES = frozenset(
-    {"rejections", "strategies", "fields", "filters", "deltas", "status", "resets", "sealed", "decisions", "evictions"}
+    {
+        "rejections",
+        "strategies",
+        "fields",
+        "filters",
+        "deltas",
+        "status",
+        "resets",
+        "sealed",
+        "decisions",
+        "evictions",
+        "attachments",
+    }
 )
 """What a part of the worlds has besides what all may have."""
 
@@ -62,6 +75,7 @@ class Weather:
     has_decisions: bool
     """True when people decide conflicts by hand, and take decisions back."""
     has_evictions: bool
+    has_attachments: bool
     devices: int
 
 
@@ -100,6 +114,8 @@ def make_weather(rng: random.Random, feature: Callable[[str], float]) -> Weather
         has_sealed_stores=feature("sealed") < 0.1,
         has_decisions=feature("decisions") < 0.25,
         has_evictions=feature("evictions") < 0.2,
+        # Documents with files are large: which of them the server refuses is not for this account.
+        has_attachments=not has_rejections and feature("attachments") < 0.2,
         devices=rng.choice(DEVICES),
     )
 
@@ -113,7 +129,8 @@ class World:
         self.seed = seed
         self.engine = engine
         """What keeps the stores of its devices, of `ENGINES`."""
-        self._directory = tempfile.TemporaryDirectory(prefix="simulated-") if engine == "rocksdb" else None
+        self._directory: tempfile.TemporaryDirectory[str] | None = None
+        """For what a world keeps in real files."""
         self.trace: list[str] = []
         self.actions_done = 0
         self.ledger = Ledger()
@@ -128,6 +145,8 @@ class World:
         if self.weather.document_bytes_max is not None:
             for module in (judge_change, known_edit, plain_batch, proposed_change):
                 self._planter.setattr(module, "DOCUMENT_BYTES_MAX", self.weather.document_bytes_max)
+        if self.weather.has_attachments:
+            cut_small(self._planter)
         self.server = SimulatedServer(
             self._new_files("server", empty_server()),
             VirtualClock(loop),
@@ -135,6 +154,7 @@ class World:
             self.ledger,
             trace=self.trace.append,
             findings=self.findings,
+            attachments=self._real_directory() / "attachments" if self.weather.has_attachments else None,
         )
 
     def close(self) -> None:
@@ -168,6 +188,11 @@ class World:
         self._all_files.append(files)
         return files
 
+    def _real_directory(self) -> Path:
+        if self._directory is None:
+            self._directory = tempfile.TemporaryDirectory(prefix="simulated-")
+        return Path(self._directory.name)
+
     def _new_disk(self, name: str) -> DeviceDisk:
         match self.engine:
             case "sqlite":
@@ -175,8 +200,7 @@ class World:
             case "memory":
                 disk: DeviceDisk = MemoryDisk()
             case _:
-                assert self._directory is not None
-                disk = RocksdbDisk(Path(self._directory.name) / name, STORE_KEY if self.seed % 2 else None)
+                disk = RocksdbDisk(self._real_directory() / name, STORE_KEY if self.seed % 2 else None)
         self._all_files.append(disk)
         return disk
 
@@ -212,6 +236,7 @@ class World:
             configured=configured,
             key=STORE_KEY if self.weather.has_sealed_stores and self.engine == "sqlite" else None,
             has_decisions=self.weather.has_decisions,
+            attachments="on_demand" if self.weather.has_attachments and len(self.devices) % 2 else "eager",
         )
         self.devices.append(device)
         await device.start()
