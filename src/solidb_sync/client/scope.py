@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from solidb_sync.storage.departures import doubt
+from solidb_sync.storage.departures import doubt, trust
 from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.other_users import readdress_all
 from solidb_sync.storage.records import Replica, Subscription
@@ -121,9 +121,10 @@ def subscribe_to(engine: StorageEngine, subscriptions: Sequence[Subscription], *
 
 
 def exclude(engine: StorageEngine, collection: str) -> None:
-    """Stop syncing a collection; what is queued for it stays queued."""
+    """Stop syncing a collection; what is queued for it stays queued, and what is here of it stays."""
     engine.drop_subscription(collection)
     engine.drop_backfill(collection)
+    trust(engine, collection)
     replica = engine.replica()
     covered = None if replica.covered is None else tuple(name for name in replica.covered if name != collection)
     excluded = tuple(sorted({*replica.excluded, collection}))

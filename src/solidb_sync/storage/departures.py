@@ -96,6 +96,14 @@ def doubt(engine: StorageEngine, collection: str) -> None:
             engine.mark(Mark.LEAVING, collection, key)
 
 
+def trust(engine: StorageEngine, collection: str) -> None:
+    """Let the rows of a collection stay of which nothing is fetched any more: no answer will say which of them have to go."""
+    for mark in (Mark.DOUBTED, Mark.LEAVING):
+        for place in engine.marked(mark):
+            if place[0] == collection:
+                engine.unmark(mark, *place)
+
+
 def drop_clean_rows(engine: StorageEngine, collection: str, *, but: Container[Place], upto: int) -> list[DocumentChanged]:
     """Drop the rows of a collection that was emptied or dropped at the server; those with changes of this device stay.
 
