@@ -82,6 +82,10 @@ class Below:
     def get(self, key: bytes) -> bytes | None:
         return self.entries.get(key)
 
+    def has(self, first: bytes, end: bytes) -> bool:
+        """Return whether there is an entry from `first` to before `end`."""
+        return any(True for _ in self.scan(first, end))
+
     def scan(self, first: bytes, end: bytes) -> Iterator[Entry]:
         return iter([(key, value) for key, value in sorted(self.entries.items()) if first <= key < end])
 
@@ -105,7 +109,9 @@ def test_a_buffer_reads_as_if_it_were_written(
         buffer.drop(key) if value is None else buffer.put(key, value)
         list(buffer.scan(b"A", b"Z"))
     buffer.take_back_to(mark)
-    assert list(buffer.scan(first, end)) == [(key, value) for key, value in sorted(expected.items()) if first <= key < end]
+    within = [(key, value) for key, value in sorted(expected.items()) if first <= key < end]
+    assert list(buffer.scan(first, end)) == within
+    assert buffer.has(first, end) == bool(within)
     assert all(buffer.get(key) == expected.get(key) for key in [bytes([65 + number]) for number in range(8)])
     written = {**committed, **buffer.writes()}
     assert {key: value for key, value in written.items() if value is not None} == expected

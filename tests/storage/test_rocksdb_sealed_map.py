@@ -35,6 +35,10 @@ class Kept:
     def get(self, key: bytes) -> bytes | None:
         return self.entries.get(key)
 
+    def has(self, first: bytes, end: bytes) -> bool:
+        """Return whether there is an entry from `first` to before `end`."""
+        return any(True for _ in self.scan(first, end))
+
     def scan(self, first: bytes, end: bytes) -> Iterator[Entry]:
         return iter([(key, self.entries[key]) for key in sorted(self.entries) if first <= key < end])
 
@@ -70,6 +74,7 @@ def test_every_scan_of_an_index_is_that_of_a_plain_map(
     ranges = [(low, low + b"\xff"), (low, high + b"\xff"), (low, prefix + b"\xff"), (prefix, prefix + b"\xff")]
     for first, end in ranges:
         assert list(sealed.scan(first, end)) == list(plain.scan(first, end))
+        assert sealed.has(first, end) == plain.has(first, end)
 
 
 @pytest.mark.parametrize("table", [at.ROWS, at.BASES, at.CHANGES_OF, at.COLLECTIONS, at.MARKS + b"\1"])
@@ -85,6 +90,7 @@ def test_every_scan_of_a_table_is_that_of_a_plain_map(
     beyond = key_of(table, collection, key) + b"\0"
     for first, end in [(table, end_of(table)), (prefix, end_of(prefix)), (beyond, end_of(prefix)), (beyond, end_of(beyond))]:
         assert list(sealed.scan(first, end)) == list(plain.scan(first, end))
+        assert sealed.has(first, end) == plain.has(first, end)
     for found in plain.entries:
         assert sealed.get(found) == plain.get(found)
 

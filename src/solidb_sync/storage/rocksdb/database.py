@@ -82,6 +82,10 @@ class MapView:
         """Yield the entries from `first` to before `end`, of the moment in which it begins."""
         return self.moment().scan(first, end)
 
+    def has(self, first: bytes, end: bytes) -> bool:
+        """Return whether there is an entry from `first` to before `end`."""
+        return any(True for _ in self.scan(first, end))
+
     def entries(self) -> Iterator[Entry]:
         """Yield all entries."""
         return self.scan(b"", AFTER_ALL_TABLES)
@@ -123,6 +127,10 @@ class Moment:
                 return
             first = chunk[-1][0] + b"\0"
             count = LATER_CHUNKS
+
+    def has(self, first: bytes, end: bytes) -> bool:
+        """Return whether there is an entry from `first` to before `end`."""
+        return any(True for _ in self.scan(first, end))
 
     def _chunk(self, first: bytes, end: bytes, count: int) -> list[Entry]:
         """Return the next entries: fewer than `count` at the end, or when they have `CHUNK_BYTES` already."""

@@ -25,6 +25,9 @@ class OrderedMap(Protocol):
     def scan(self, first: bytes, end: bytes) -> Iterator[Entry]:
         """Yield the entries from `first` to before `end`, of one moment, by key."""
 
+    def has(self, first: bytes, end: bytes) -> bool:
+        """Return whether there is an entry from `first` to before `end`."""
+
 
 class Buffer:
     """A map with writes laid over it. None as a value stands for a key that is dropped."""
@@ -45,14 +48,21 @@ class Buffer:
 
     def scan(self, first: bytes, end: bytes) -> Iterator[Entry]:
         """Yield entries as they are now; what is written while they are read is not among them."""
-        keys = self._sorted_keys()
-        mine = [
-            (key, self._values[key])
-            for key in keys[bisect_left(keys, first) : bisect_left(keys, end)]
-            if key in self._values
-        ]
+        mine = self._mine(first, end)
         theirs = self._below.scan(first, end)
         return _merged(mine, theirs) if mine else theirs
+
+    def has(self, first: bytes, end: bytes) -> bool:
+        """Return whether there is an entry now."""
+        mine = self._mine(first, end)
+        if any(value is not None for _, value in mine):
+            return True
+        return any(True for _ in self.scan(first, end)) if mine else self._below.has(first, end)
+
+    def _mine(self, first: bytes, end: bytes) -> list[tuple[bytes, bytes | None]]:
+        keys = self._sorted_keys()
+        within = keys[bisect_left(keys, first) : bisect_left(keys, end)]
+        return [(key, self._values[key]) for key in within if key in self._values]
 
     def put(self, key: bytes, value: bytes) -> None:
         """Set a value."""

@@ -268,7 +268,7 @@ class RocksdbReads(RocksdbBlobReads):
         return self._moments.view.scan(prefix, end_of(prefix))
 
     def _has(self, prefix: bytes) -> bool:
-        return any(True for _ in self._all(prefix))
+        return self._moments.view.has(prefix, end_of(prefix))
 
     def _change(self, number: int) -> StoredChange:
         found = self._get(at.CHANGES + number_bytes(number))

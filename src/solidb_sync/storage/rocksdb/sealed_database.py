@@ -24,6 +24,10 @@ class SealedDatabase:
         """Yield the entries from `first` to before `end`, of the moment in which it begins."""
         return self.moment().scan(first, end)
 
+    def has(self, first: bytes, end: bytes) -> bool:
+        """Return whether there is an entry from `first` to before `end`."""
+        return self.moment().has(first, end)
+
     def entries(self) -> Iterator[Entry]:
         """Yield all entries, in no order that means anything."""
         return self.moment().entries()

@@ -90,10 +90,17 @@ class SealedView:
         else:
             yield from self._scan_table(first, end)
 
+    def has(self, first: bytes, end: bytes) -> bool:
+        """Return whether there is an entry from `first` to before `end`, both of one table; opens no more than it takes."""
+        return any(True for _ in self._within(first, end))
+
     def _scan_table(self, first: bytes, end: bytes) -> Iterator[Entry]:
-        opened = self._opened(self._below.scan(*self._seal.keys.range_of(first, end)))
-        within = (entry for entry in opened if first <= entry[0] < end)
+        within = self._within(first, end)
         return within if first[:1] in NUMBERED else self._sorted(within)
+
+    def _within(self, first: bytes, end: bytes) -> Iterator[Entry]:
+        opened = self._opened(self._below.scan(*self._seal.keys.range_of(first, end)))
+        return (entry for entry in opened if first <= entry[0] < end)
 
     def entries(self) -> Iterator[Entry]:
         """Yield all entries, in no order that means anything."""

@@ -65,6 +65,10 @@ class SoundParts:
                 return
             at = beyond[0][0] + b"\0"
 
+    def has(self, first: bytes, end: bytes) -> bool:
+        """Return whether there is an entry from `first` to before `end`."""
+        return any(True for _ in self.scan(first, end))
+
     def _onward(self, first: bytes, end: bytes) -> Iterator[Entry]:
         iterator = self._at(lambda found: found.seek(first))
         while iterator.valid():
