@@ -97,7 +97,7 @@ def doubt(engine: StorageEngine, collection: str) -> None:
 
 
 def trust(engine: StorageEngine, collection: str) -> None:
-    """Let the rows of a collection stay of which nothing is fetched any more: no answer will say which of them have to go."""
+    """Let the rows of a collection stay of which nothing is fetched any more: no answer will say which have to go."""
     for mark in (Mark.DOUBTED, Mark.LEAVING):
         for place in engine.marked(mark):
             if place[0] == collection:
