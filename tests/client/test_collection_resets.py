@@ -122,6 +122,32 @@ async def test_a_discarded_edit_of_a_dropped_collection_takes_its_document_along
     assert await phone.get_document("notes", "b") == await laptop.get_document("notes", "b") is not None
 
 
+async def test_a_save_over_a_refused_edit_of_a_dropped_collection_is_sent_whatever_it_says(
+    phone: SyncManager, device: DeviceMaker, server: ServerProcess, database: str
+) -> None:
+    """The version under the refused edit is not at the server any more: to save the same again is not to save nothing."""
+    await phone.crdt_increment("notes", "a", "count", 5)
+    await phone.sync_now()
+    await phone.save_document("notes", "b", {"n": 3})
+    await phone.crdt_increment("notes", "a", "count", 1)
+    await reset(server, database, "DELETE")
+    await phone.sync_now()
+    assert len(await phone.rejected_changes()) == 2
+    await phone.save_document("notes", "b", {"n": 2})
+    await phone.save_document("notes", "a", {"n": 1, "count": 5})
+    assert (await phone.status()).pending == 2
+    laptop = device("laptop")
+    for manager in (phone, laptop, phone):
+        assert (await manager.sync_now()).success
+    for manager in (phone, laptop):
+        assert await manager.get_document("notes", "b") == {"_key": "b", "_id": "notes/b", "n": 2}
+        assert await manager.get_document("notes", "a") == {"_key": "a", "_id": "notes/a", "n": 1, "count": 5}
+    await laptop.crdt_increment("notes", "a", "count", 1)
+    for manager in (laptop, phone):
+        assert (await manager.sync_now()).success
+    assert (await phone.get_document("notes", "a") or {})["count"] == 6
+
+
 @pytest.mark.parametrize("batch_size", [1, 2, 3])
 async def test_own_documents_never_go_while_the_pages_that_tell_of_an_emptying_come(
     device: DeviceMaker, server: ServerProcess, database: str, batch_size: int

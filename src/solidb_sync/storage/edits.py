@@ -16,7 +16,7 @@ from solidb_sync.storage.conflict_log import reopen_conflicts
 from solidb_sync.storage.engine import StorageEngine
 from solidb_sync.storage.field_edits import Ground, Plan, ground, plan_operations, plan_save
 from solidb_sync.storage.known_versions import base_seq
-from solidb_sync.storage.overlay import keep_base_apart, rebuild, without_refused
+from solidb_sync.storage.overlay import forget_what_went, keep_base_apart, rebuild, without_refused
 from solidb_sync.storage.records import ChangeState, Mark, StoredChange, StoredRow, StoredStates
 from solidb_sync.storage.text_forms import delta_fields, encode_change, text_with_dot
 
@@ -52,7 +52,7 @@ def record_save(
     """Insert or update a document; None when it changes nothing."""
     collection, key = place
     row = engine.row(collection, key)
-    refused = engine.rejected_of(collection, key)
+    refused = _to_take_over(engine, place)
     if engine.has_states() and engine.states(collection, key) is not None:
         return _save_over_fields(engine, minted, place, row, document, merge=merge, refused=refused)
     if refused:
@@ -79,7 +79,7 @@ def record_delete(engine: StorageEngine, minted: Minted, place: tuple[str, str])
     check_is_here(engine, place, "delete it")
     if row is None or row.body is None:
         return None
-    refused = engine.rejected_of(collection, key)
+    refused = _to_take_over(engine, place)
     under = without_refused(engine, place, refused) if refused else row
     change = WireChange(collection, key, "delete")
     fact = _record(engine, minted, under, change, _Sides(decode(row.body), None, None))
@@ -87,6 +87,17 @@ def record_delete(engine: StorageEngine, minted: Minted, place: tuple[str, str])
     if refused and engine.has_states():
         rebuild(engine, *place)
     return fact
+
+
+def _to_take_over(engine: StorageEngine, place: tuple[str, str]) -> list[StoredChange]:
+    """Return the refused changes of a document whose place a new edit is about to take.
+
+    When it went from the server with its whole collection, nothing of it is left under them there: the edit brings all back.
+    """
+    refused = engine.rejected_of(*place)
+    if refused and engine.is_marked(Mark.EMPTIED, *place) and len(engine.changes_of(*place)) == len(refused):
+        forget_what_went(engine, place)
+    return refused
 
 
 def check_is_here(engine: StorageEngine, place: tuple[str, str], then: str) -> None:
@@ -162,7 +173,7 @@ def record_target(
     With nothing to settle, an edit that changes nothing is not recorded. Otherwise it is, because it says that the conflict
     is closed; nothing is told of it then, and None returned. What the server refused before is taken over, as by a save.
     """
-    row, refused = engine.row(*place), engine.rejected_of(*place)
+    row, refused = engine.row(*place), _to_take_over(engine, place)
     before: JsonDocument | None = None if row is None or row.body is None else decode(row.body)
     if target is not None and engine.states(*place) is not None:
         on = ground(engine, place, row, refused)

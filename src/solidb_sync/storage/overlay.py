@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from msgspec import UNSET, Raw
+from msgspec.structs import replace
 
 from solidb_sync.json_value import JsonDocument, decode, encode
 from solidb_sync.model.crdt.authorship import Authorship
@@ -80,6 +81,18 @@ def forget_base(engine: StorageEngine, collection: str, key: str) -> None:
     """Keep no base copy apart any more: the visible row is going to be the server's version."""
     engine.drop_base(collection, key)
     _show_states(engine, collection, key, None)
+
+
+def forget_what_went(engine: StorageEngine, place: tuple[str, str]) -> None:
+    """Let the server's version of a document be nothing: it went from there with its whole collection.
+
+    Its vector stays, for that is what has been seen here, and its body, for edits that are sent with all of it.
+    """
+    base, states = engine.base(*place), engine.states(*place)
+    if base is not None:
+        engine.put_base(*place, replace(base, is_deleted=True))
+    if states is not None:
+        engine.put_states(*place, replace(states, base=""))
 
 
 def base_states(engine: EngineReader, collection: str, key: str) -> FieldStates:

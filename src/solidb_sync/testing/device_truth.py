@@ -7,7 +7,7 @@ edits that it no longer keeps. Which version of each document that is, the ledge
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import msgspec
@@ -308,6 +308,10 @@ class DeviceTruth:
         if base is None and place[0] in self.selections:
             del self.held[place]
             return None
+        went = self._version_that_went(place, base, ledger)
+        if went is not None:
+            self.held[place] = went
+            return went
         found = ledger.find(place, body, vector)
         where = f"{self.device}: {place} at cursor {view.cursor}"
         if found is None:
@@ -318,6 +322,13 @@ class DeviceTruth:
             broken("15 cursor coverage", f"{where} holds the version of {found.seq}; it should hold that of {expected.seq}")
         self.held[place] = found
         return found
+
+    def _version_that_went(self, place: Place, base: StoredBase | None, ledger: Ledger) -> Version | None:
+        """Return the emptying of a collection if a base copy says that: nothing, but seen is still what was seen before."""
+        held, went = self.held.get(place), ledger.version_at(place, self.cursor)
+        if base is None or not base.is_deleted or held is None or not went.is_reset or _decode(base.vector) != held.vector:
+            return None
+        return replace(went, vector=held.vector, ids=held.ids)
 
     def _check_screen(self, place: Place, row: StoredRow | None, held: Version | None, writes: Sequence[Write]) -> None:
         """7 read your writes: what is shown is the base copy with the device's own edits over it."""
