@@ -322,6 +322,8 @@ async def test_what_the_server_has_may_be_evicted_and_comes_again_when_it_is_ope
     assert (await phone.attachment_usage()).bytes_evictable == len(CONTENT) + 5, "of one the server has not said it has it"
     await phone.delete_attachment("notes", "n3", "a")
     await phone.sync_now()
+    assert await phone.collect_attachments() == 0, "others were told of it"
+    assert (await phone.sync_attachments()).sent == 1
     assert await phone.collect_attachments() == 1
     usage = await phone.attachment_usage()
     assert (usage.files, usage.bytes_here, usage.bytes_evictable) == (2, len(CONTENT) + 5, len(CONTENT) + 5)

@@ -122,7 +122,24 @@ def test_a_push_whose_answer_was_lost_is_no_push_of_a_twin(server: Any) -> None:
     answer = phone.push(first, phone.insert("b", {}), pushes=0)
     assert [result["status"] for result in answer["results"]] == ["duplicate", "applied"]
     assert (answer["replica"], answer["pushes"]) == (None, 2)
-    assert phone.push(first, pushes=0)["pushes"] == 2
+    assert phone.push(first, pushes=0)["pushes"] == 0, "it has yet to show that it knows of the second"
+
+
+def test_a_twin_that_shares_unsent_changes_is_known_by_what_it_does_not_have(server: Any) -> None:
+    """Both begin with what they had in common, as a push does whose answer was lost; the twin goes on with its own."""
+    phone, twin = server.device("phone"), server.device("phone")
+    phone.push(phone.insert("a", {"n": 1}), pushes=0)
+    twin.counter = 1
+    common = phone.insert("b", {"n": 1})
+    twin.counter = phone.counter
+    assert phone.push(common, phone.insert("c", {"by": "phone"}), pushes=1)["pushes"] == 2
+    twin.counter += 1
+    answer = twin.push(common, twin.insert("c", {"by": "twin"}), pushes=1)
+    assert answer["replica"]["reset"] == "rolled_back"
+    assert server.document("c") == {"by": "phone"}
+    answer = twin.push(common, pushes=1)
+    assert (answer["replica"], answer["pushes"]) == (None, 1), "that may be a push whose answer was lost, in parts"
+    assert twin.push(twin.insert("d", {}), pushes=answer["pushes"])["replica"]["reset"] == "rolled_back"
 
 
 def test_a_restored_store_that_sends_an_edit_of_its_first_life_under_a_new_counter_is_known(server: Any) -> None:

@@ -11,7 +11,8 @@ from functools import partial
 from solidb_sync.client.attachment_calls import AttachmentCalls
 from solidb_sync.errors import ProtocolError, StorageCorruptError
 from solidb_sync.model.attachment import CHUNK_BYTES, Attachment
-from solidb_sync.storage.attachments import add_chunks, begin_arrival, confirm, finish_arrival, forget, read_chunk
+from solidb_sync.storage.attachment_custody import confirm
+from solidb_sync.storage.attachments import add_chunks, begin_arrival, finish_arrival, forget, read_chunk
 from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.local_store import LocalStore
 from solidb_sync.storage.records import BlobState, StoredBlob

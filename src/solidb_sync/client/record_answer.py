@@ -11,6 +11,7 @@ from solidb_sync.client.known_floors import note_first_sent, note_floor
 from solidb_sync.client.known_views import note_numbers
 from solidb_sync.errors import ProtocolError
 from solidb_sync.protocol.messages import ReceivedAnswer
+from solidb_sync.storage.attachment_custody import send_again
 from solidb_sync.storage.conflict_log import close_conflicts, record_conflicts
 from solidb_sync.storage.departures import drop_left
 from solidb_sync.storage.edits import DocumentChanged
@@ -82,6 +83,8 @@ def record_answer(
             close_conflicts(engine, answer.resolved)
         if page.is_last and page.collection is None and not needs_whole and engine.has_marks(Mark.LEAVING):
             facts = [*facts, *drop_left(engine)]
+    if answer.missing_attachments:
+        send_again(engine, answer.missing_attachments)
     if answer.hlc:
         note_seen_stamp(engine, answer.hlc)
     made_progress = bool(settled.acknowledged or settled.rejected or settled.asked_in_full)

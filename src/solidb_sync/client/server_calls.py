@@ -66,8 +66,10 @@ class ServerCalls:
         """Push changes, which are JSON text already, and pull a page."""
         request.database = self.database
         answer = await self._post(endpoints.DELTA, encode_sync_request(request, changes))
-        self.saw_attachments = self.saw_attachments or MARKER_BYTES in answer.body
-        return _decoded(decode_sync_answer, answer)
+        decoded = _decoded(decode_sync_answer, answer)
+        has_to_do = MARKER_BYTES in answer.body or bool(decoded.missing_attachments)
+        self.saw_attachments = self.saw_attachments or has_to_do
+        return decoded
 
     async def register(
         self,

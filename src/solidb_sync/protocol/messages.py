@@ -312,6 +312,8 @@ class SyncAnswer(Struct, Generic[Changes], omit_defaults=True):
     `floor`: tombstones up to this sequence are gone; unset for none. `runs`: the last runs of the server, the present one at
     the end, told to a device whose last answer came from another one.
     `register`: the server holds other settings of this device than it names; nothing was done, it registers and asks again.
+    `missing_attachments`: some digests of attached bytes that documents name and the server has not got; who has them sends
+    them again.
     `views`: the numbers of the views that this answer begins. `views_lost`: the views of these collections can't be gone by;
     nothing was pulled, the device begins new ones.
     `Changes` is `list[ServerChange]` for a device; a server may have their JSON text instead.
@@ -338,6 +340,7 @@ class SyncAnswer(Struct, Generic[Changes], omit_defaults=True):
     floor: int | UnsetType = UNSET
     runs: list[str] | UnsetType = UNSET
     hlc: str = ""
+    missing_attachments: list[str] = []
 
 
 SentAnswer = SyncAnswer[list[ServerChange] | Raw]

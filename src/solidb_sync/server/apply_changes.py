@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from itertools import groupby
 
 from solidb_sync.protocol.limits import PROTOCOL
@@ -69,7 +70,8 @@ def apply_changes(session: WriteSession, call: SyncCall, now_ms: int) -> PushOut
         changes = call.changes
     working = WorkingSet(session, head, actor, now_ms, stored=call.stored, settings_hash=call.named_settings)
     working.load(changes)
-    replica = replica_reset(call, actor, begins_with_known=_begins_with_known(working, call, changes))
+    sending = _sending(working, call, changes)
+    replica = replica_reset(call, actor, is_sent_again=sending is not Sending.NEW)
     if replica is None and actor.is_fenced and not all(change.id in working.known for change in changes):
         replica = Replica("fenced", f"{call.actor!r} has used one counter for two changes")
     if replica is not None:
@@ -80,6 +82,8 @@ def apply_changes(session: WriteSession, call: SyncCall, now_ms: int) -> PushOut
     working.finish(call.client_id)
     outcome.conflicts = _conflicts_in_order(session, outcome)
     outcome.highest, outcome.newest, outcome.pushes = working.highest, working.newest, working.pushes
+    if sending is Sending.PART_AGAIN and call.pushes is not None:
+        outcome.pushes = min(call.pushes, working.pushes)
     outcome.newest_before = head.newest
     outcome.is_news = working.newest > head.newest
     if outcome.is_news:
@@ -129,16 +133,39 @@ def _apply_plain(
     )
 
 
-def _begins_with_known(working: WorkingSet, call: SyncCall, changes: list[ProposedChange]) -> bool:
-    """Return whether a push begins with a change that was taken under the dot it is sent with.
+class Sending(Enum):
+    """What a push shows of what its device knows to have been sent.
 
-    Under another dot it proves nothing: a restored store also gives new dots to what it had not sent when it was copied.
+    AGAIN: its answer was lost, it has the newest change that was taken. PART_AGAIN: so it seems, but that one is not in it.
     """
-    known = working.known.get(changes[0].id) if changes else None
-    return known is not None and (known.actor, known.counter) == (call.actor, changes[0].counter)
+
+    NEW = 0
+    PART_AGAIN = 1
+    AGAIN = 2
 
 
-def replica_reset(call: SyncCall, actor: ActorState | None, *, begins_with_known: bool = False) -> Replica | None:
+def _sending(working: WorkingSet, call: SyncCall, changes: list[ProposedChange]) -> Sending:
+    """Return whether a push is sent again: it begins with a change taken under the dot it is sent with.
+
+    Under another dot it proves nothing: a restored store also gives new dots to what it had not sent when it was copied. And
+    what goes on behind the newest change that was taken has that one, too: a copy of the store that has changes of its own
+    behind the common ones has not. A part of what was sent is told apart by what follows it, so until then the device is not
+    told of pushes that may be its twin's.
+    """
+
+    def is_taken(change: ProposedChange) -> bool:
+        known = working.known.get(change.id)
+        return known is not None and (known.actor, known.counter) == (call.actor, change.counter)
+
+    if not changes or not is_taken(changes[0]):
+        return Sending.NEW
+    if any(change.counter == working.highest and is_taken(change) for change in changes):
+        return Sending.AGAIN
+    goes_on = any(change.counter > working.highest for change in changes)
+    return Sending.NEW if goes_on else Sending.PART_AGAIN
+
+
+def replica_reset(call: SyncCall, actor: ActorState | None, *, is_sent_again: bool = False) -> Replica | None:
     """Return why this life of the store has to end when the server has seen more of it than it knows of itself.
 
     That is so when it knows a higher counter, or more pushes than the device knows to have been taken. A push whose
@@ -153,7 +180,7 @@ def replica_reset(call: SyncCall, actor: ActorState | None, *, begins_with_known
             f"the server knows of {known} changes of {call.actor!r}, the device of {call.last_counter}",
         )
     behind = 0 if call.pushes is None else actor.pushes - call.pushes
-    if behind > 0 and not (begins_with_known and behind <= ANSWERS_LOST_MAX):
+    if behind > 0 and not (is_sent_again and behind <= ANSWERS_LOST_MAX):
         return Replica("rolled_back", f"the server has taken {behind} pushes of {call.actor!r} the device knows nothing of")
     return None
 

@@ -2,11 +2,14 @@
 
 An attachment that is only asked about counts as used from then on, so that a device that was told "it is here" need not send
 it even if nothing names it yet. One writer at a time for each digest: two devices that send the same one help each other.
+What somebody wants and is not here is asked for, in the answers to the devices, until one that has it has sent it.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
+from itertools import islice
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
@@ -15,6 +18,9 @@ from solidb_sync.protocol.attachments import NOT_FOUND, TOO_LARGE, WRONG_DIGEST,
 from solidb_sync.server.databases import Database
 from solidb_sync.server.refusals import RequestRefused, bad_request, not_found
 from solidb_sync.server.storage.attachment_files import PART, AttachmentFiles
+
+MISSED_MAX = 10_000
+MISSED_TOLD_AT_ONCE_MAX = 20
 
 
 class Known(NamedTuple):
@@ -39,6 +45,7 @@ class Attachments:
         self._bytes_max = bytes_max
         self._total_bytes_max = total_bytes_max
         self._total: int | None = None
+        self._missed: dict[str, None] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def alone(self, digest: str) -> asyncio.Lock:
@@ -69,7 +76,10 @@ class Attachments:
         if not piece and offset < length:
             raise bad_request("body: empty, but the attachment is not complete")
         async with self.alone(digest):
-            return await asyncio.to_thread(self._take, digest, offset, length, piece)
+            taken = await asyncio.to_thread(self._take, digest, offset, length, piece)
+        if taken.is_complete:
+            self._missed.pop(digest, None)
+        return taken
 
     def _take(self, digest: str, offset: int, length: int, piece: bytes) -> PieceTaken:
         known = self._known(digest)
@@ -92,15 +102,35 @@ class Attachments:
         return PieceTaken(length, is_complete=True)
 
     async def piece(self, digest: str, *, offset: int, size: int) -> Piece:
-        """Return a piece of an attachment; `RequestRefused` (404) when it is not complete here."""
-        return await asyncio.to_thread(self._piece, digest, offset, size)
+        """Return a piece of an attachment; `RequestRefused` (404) when it is not complete here, which is then missed."""
+        piece = await asyncio.to_thread(self._piece, digest, offset, size)
+        if piece is None:
+            self.miss([digest])
+            raise not_found(NOT_FOUND, f"attachment {digest}: not here, or not complete yet")
+        return piece
 
-    def _piece(self, digest: str, offset: int, size: int) -> Piece:
+    def _piece(self, digest: str, offset: int, size: int) -> Piece | None:
         length = self.files.length(digest)
         content = None if length is None else self.files.read(digest, offset, size)
-        if length is None or content is None:
-            raise not_found(NOT_FOUND, f"attachment {digest}: not here, or not complete yet")
-        return Piece(content, length)
+        return None if length is None or content is None else Piece(content, length)
+
+    def miss(self, digests: Iterable[str]) -> None:
+        """Ask the devices for attachments that are not here, or not complete; of too many the oldest are not asked for."""
+        self._missed.update(dict.fromkeys(digests))
+        for digest in list(islice(self._missed, max(0, len(self._missed) - MISSED_MAX))):
+            del self._missed[digest]
+
+    def miss_only(self, digests: Iterable[str]) -> None:
+        """Ask for these attachments, and no longer for what was asked for before."""
+        self._missed.clear()
+        self.miss(digests)
+
+    def next_missed(self) -> list[str]:
+        """Return some of the attachments that are missed, the next ones each time, to be told to a device."""
+        told = list(islice(self._missed, MISSED_TOLD_AT_ONCE_MAX))
+        for digest in told:
+            self._missed[digest] = self._missed.pop(digest)
+        return told
 
     async def drop(self, name: str) -> None:
         """Delete what nothing names any more."""

@@ -21,11 +21,15 @@ DOCUMENTS_AT_ONCE = 1_000
 async def collect_attachments(
     database: Database, attachments: Attachments, *, now_ms: Callable[[], int], retention_ms: int
 ) -> int:
-    """Mark what is unused and drop what has been so for long; return how many files were dropped."""
+    """Mark what is unused and drop what has been so for long; return how many files were dropped.
+
+    What is named and is not here is asked for. A database that has never had an attachment is not read through.
+    """
     names = await asyncio.to_thread(attachments.files.names)
-    if not names:
+    if names is None:
         return 0
     named = await _named(database)
+    attachments.miss_only(sorted(named.difference(names)))
     dropped = 0
     for name in names:
         async with attachments.alone(name.removesuffix(PART)):

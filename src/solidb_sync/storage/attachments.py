@@ -18,10 +18,11 @@ from msgspec.structs import replace
 from solidb_sync.errors import StorageCorruptError, StorageError
 from solidb_sync.json_value import decode
 from solidb_sync.model.attachment import MARKER, Attachment, attachments_in, digests_in
+from solidb_sync.storage.attachment_custody import doubt
 from solidb_sync.storage.conflict_log import is_own
 from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.other_users import changes_put_away
-from solidb_sync.storage.records import BlobState, Mark, StoredBlob
+from solidb_sync.storage.records import PROMISED, UNCONFIRMED, BlobState, Mark, StoredBlob
 
 PUT_PREFIX = "put-"
 DIGEST_BYTES = 32
@@ -77,11 +78,13 @@ def finish_put(engine: StorageEngine, name: str, attachment: Attachment) -> None
     known = engine.blob(attachment.digest)
     if known is not None and known.state is BlobState.WHOLE:
         engine.drop_chunks(put.chunks, put.stored)
-        engine.put_blob(replace(known, confirmed=-1))  # the server may have dropped it meanwhile: it is asked again
+        doubt(engine, known)  # the server may have dropped it meanwhile: it is asked again
         return
+    confirmed = UNCONFIRMED
     if known is not None:
         engine.drop_chunks(known.chunks, known.stored)
-    engine.put_blob(StoredBlob(attachment.digest, put.chunks, attachment.length, put.stored, BlobState.WHOLE))
+        confirmed = min(known.confirmed, UNCONFIRMED)
+    engine.put_blob(StoredBlob(attachment.digest, put.chunks, attachment.length, put.stored, BlobState.WHOLE, confirmed))
 
 
 def finish_arrival(engine: StorageEngine, digest: str) -> None:
@@ -97,13 +100,6 @@ def forget(engine: StorageEngine, name: str) -> None:
     if blob is not None:
         engine.drop_chunks(blob.chunks, blob.stored)
         engine.drop_blob(name)
-
-
-def confirm(engine: StorageEngine, digest: str) -> None:
-    """Take note that the server has bytes."""
-    blob = engine.blob(digest)
-    if blob is not None:
-        engine.put_blob(replace(blob, confirmed=engine.replica().incarnation))
 
 
 def read_chunk(reader: EngineReader, blob: StoredBlob, number: int) -> bytes:
@@ -232,13 +228,18 @@ def evict_oldest(engine: StorageEngine, bytes_wanted: int) -> int:
 def collect(engine: StorageEngine, *, being_put: Collection[str] = ()) -> int:
     """Forget bytes that nothing names, and puts that were never finished; return how many were forgotten.
 
-    At most `COLLECTED_AT_ONCE_MAX`; ask again until none was.
+    But for those that were promised and have yet to be sent: another device may have seen the edit that named them, and
+    bring it back. At most `COLLECTED_AT_ONCE_MAX`; ask again until none was.
     """
     blobs = engine.blobs()
     if not blobs:
         return 0
     named = _named(engine)
-    unused = [blob.name for blob in blobs if blob.name not in named and blob.name not in being_put]
+    unused = [blob.name for blob in blobs if blob.name not in named and blob.name not in being_put and not _is_owed(blob)]
     for name in unused[:COLLECTED_AT_ONCE_MAX]:
         forget(engine, name)
     return len(unused[:COLLECTED_AT_ONCE_MAX])
+
+
+def _is_owed(blob: StoredBlob) -> bool:
+    return blob.state is BlobState.WHOLE and blob.confirmed == PROMISED

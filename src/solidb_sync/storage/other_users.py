@@ -18,6 +18,7 @@ from msgspec import Struct, field, json
 from msgspec.structs import replace
 
 from solidb_sync.model.version_vector import Dot
+from solidb_sync.storage.attachment_custody import doubt
 from solidb_sync.storage.departures import show_without
 from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.new_dots import readdress
@@ -116,7 +117,7 @@ def change_hands(engine: StorageEngine, *, client_id: str, owner: str, author: s
     _bring_back(engine, client_id, owner)
     _save(engine, replace(users_of(engine), author=author, after=0))
     for blob in engine.blobs():
-        engine.put_blob(replace(blob, confirmed=-1))  # an incarnation of another client has nothing to say of it
+        doubt(engine, blob)  # an incarnation of another client has nothing to say of it
     return put_away
 
 

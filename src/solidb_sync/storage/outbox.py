@@ -16,10 +16,12 @@ from msgspec.structs import replace
 
 from solidb_sync.errors import ProtocolError
 from solidb_sync.json_value import encode
+from solidb_sync.model.attachment import MARKER, digests_in
 from solidb_sync.model.crdt.field_states import states_text
 from solidb_sync.model.delta_policy import DeltaPolicy
 from solidb_sync.model.version_vector import Dot, VersionVector
 from solidb_sync.protocol.messages import ChangeResult
+from solidb_sync.storage.attachment_custody import promise
 from solidb_sync.storage.dependants import dependants
 from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.overlay import base_states, fold, rebuild
@@ -183,6 +185,7 @@ def settle(engine: StorageEngine, sent: list[StoredChange], results: list[Change
         _mark_seen(engine, sent, results)
     if engine.has_marks(Mark.EMPTIED) or engine.has_marks(Mark.LEAVING):
         _note_made_anew(engine, sent, results)
+    _note_promised(engine, sent, results)
     if _settle_quickly(engine, sent, _checked(sent, results)):
         return Settled(acknowledged=len(sent))
     settled = Settled()
@@ -225,6 +228,13 @@ def _note_made_anew(engine: StorageEngine, sent: list[StoredChange], results: li
             engine.unmark(Mark.EMPTIED, change.collection, change.key)
         if result.status == "applied":  # now, not before the page that told it to leave
             engine.unmark(Mark.LEAVING, change.collection, change.key)
+
+
+def _note_promised(engine: StorageEngine, sent: list[StoredChange], results: list[ChangeResult]) -> None:
+    """Note which attached bytes others may have been told of."""
+    for change, result in zip(sent, results, strict=False):
+        if MARKER in change.wire and OUTCOMES.get(result.original or result.status) in (Outcome.DONE, Outcome.HELD):
+            promise(engine, digests_in(change.wire))
 
 
 def _forget_what_went(engine: StorageEngine, applied: StoredChange) -> None:

@@ -103,12 +103,16 @@ class BlobState(IntEnum):
     EVICTED = 2
 
 
+UNCONFIRMED = -1
+PROMISED = -2
+
+
 class StoredBlob(Struct, frozen=True, gc=False):
     """What is known here of some attached bytes.
 
     `name`: their digest, or a name of the store's own while they are being put and it is not known yet. `chunks`: the name
     their chunks are kept under, never used twice; `stored` is how many are here. `confirmed`: the incarnation of this device
-    to which the server has said that it has them.
+    to which the server has said that it has them; `UNCONFIRMED`, or `PROMISED` when it has taken an edit that names them.
     """
 
     name: str
@@ -116,7 +120,7 @@ class StoredBlob(Struct, frozen=True, gc=False):
     length: int
     stored: int
     state: BlobState
-    confirmed: int = -1
+    confirmed: int = UNCONFIRMED
 
 
 class Replica(Struct, frozen=True, gc=False):

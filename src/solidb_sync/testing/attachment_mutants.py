@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from solidb_sync.client import attachment_edits, attachment_transfers
+from solidb_sync.client import attachment_edits, attachment_transfers, record_answer
 from solidb_sync.server import collect_attachments
 from solidb_sync.server.attachments import Attachments
 from solidb_sync.server.storage.attachment_files import PART, AttachmentFiles
@@ -54,9 +54,14 @@ def unsent_files_evicted(patch: Planter) -> None:
     patch.setattr(attachments, "evictable_blobs", evictable_blobs)
 
 
-def files_of_sent_edits_collected(patch: Planter) -> None:
-    """Bytes are forgotten as soon as the edit that named them is sent."""
-    patch.setattr(attachments, "_named", lambda reader, **_: attachments._in_changes(reader))
+def owed_files_collected(patch: Planter) -> None:
+    """Bytes that nothing names here are forgotten before they are sent, though others were told of them."""
+    patch.setattr(attachments, "_is_owed", lambda blob: False)
+
+
+def missed_files_not_sent_again(patch: Planter) -> None:
+    """A device goes by it for ever that the server has bytes which it once had."""
+    patch.setattr(record_answer, "send_again", lambda engine, digests: None)
 
 
 def broken_puts_kept(patch: Planter) -> None:
@@ -83,7 +88,8 @@ ATTACHMENT_MUTANTS: tuple[Mutant, ...] = (
     pieces_taken_anywhere,
     beginnings_taken_for_the_whole,
     unsent_files_evicted,
-    files_of_sent_edits_collected,
+    owed_files_collected,
+    missed_files_not_sent_again,
     broken_puts_kept,
     named_files_dropped_by_the_server,
 )

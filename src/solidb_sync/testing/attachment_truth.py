@@ -46,11 +46,17 @@ class AttachmentTruth:
     put: dict[tuple[Place, str], set[str]] = field(default_factory=dict)
     """What was ever put at a place under a name."""
     lost: set[str] = field(default_factory=set)
-    """What nobody has any more: its only holders were put back to backups from before they had it, or nothing named it."""
+    """What nobody has any more: its only holders were put back to backups from before they had it, or nothing named it.
+
+    What a document at the server has ever named is owed to whoever saw that: it may only go when the server has had it.
+    """
+    endangered: set[str] = field(default_factory=set)
+    """What the server has lost when it had taken charge of it: devices may drop it before they hear of that."""
     chunks: set[str] = field(default_factory=set)
     """Every name under which any store ever kept bytes."""
     _held: dict[str, tuple[object, Held]] = field(default_factory=dict)
     _holders: dict[str, set[str]] = field(default_factory=dict)
+    _owed: set[str] = field(default_factory=set)
     _restores: dict[str, int] = field(default_factory=dict)
 
     def begin(self, place: Place, name: str, content: bytes) -> str:
@@ -70,10 +76,12 @@ class AttachmentTruth:
     def look(self, devices: Iterable[SimulatedDevice], at_server: set[str], ledger: Ledger) -> None:
         """2 no lost local write: of every file that the server's documents or unsent edits name, somebody has the bytes.
 
-        What they don't name may go, also when a device that has not heard of it yet still shows it.
+        And of every one that they have named, until the server has had it. What else they don't name may go, also when a
+        device that has not heard of it yet still shows it.
         """
         holders: dict[str, set[str]] = {digest: {SERVER} for digest in at_server}
         named = {digest: SERVER for place in ledger.versions for digest in _named_at(ledger, place)}
+        self._owed = (self._owed | named.keys()) - at_server
         restored = set()
         for device in devices:
             held = self._read(device)
@@ -84,10 +92,11 @@ class AttachmentTruth:
             for digest in held.whole:
                 holders.setdefault(digest, set()).add(device.name)
             named |= dict.fromkeys(held.unsettled, device.name)
+        named = {**dict.fromkeys(self._owed, "whoever saw it at " + SERVER), **named}
         gone = {
             digest
             for digest, who in self._holders.items()
-            if digest not in holders and (who & restored or digest not in named)
+            if digest not in holders and (who & restored or digest in self.endangered or digest not in named)
         }
         self.lost = (self.lost | gone) - holders.keys()
         self._holders = holders

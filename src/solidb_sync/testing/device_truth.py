@@ -248,8 +248,9 @@ class DeviceTruth:
                 broken("25 conflict closure", f"{self.device}: {change_id} is open again, {deciding} decides it")
 
     def screen(self, place: Place) -> frozenset[str]:
-        """Return the edits that the document on this device's screen includes."""
-        own = {edit.id for edit in self.kept.values() if edit.place == place}
+        """Return the edits that the document on this device's screen includes, with those its own edits were made on."""
+        mine = [edit for edit in self.kept.values() if edit.place == place]
+        own = {edit.id for edit in mine}.union(*(edit.knew for edit in mine))
         version = self.held.get(place)
         return frozenset(own) if version is None else version.ids | own
 

@@ -110,19 +110,6 @@ def deltas_since_the_cursor(patch: Planter) -> None:
     patch.setattr(server_round, "collect_changes", collect)
 
 
-def reuse_skips_one_change(patch: Planter) -> None:
-    """A counter that comes twice fences nobody: the change is passed over, those after it are taken."""
-    original = judge_change.judge_change
-
-    def judge(working: Any, change: Any, *, own_entry: int) -> Any:
-        try:
-            return original(working, change, own_entry=own_entry)
-        except judge_change.CounterReused:
-            return judge_change.Verdict(change, Dot(working.actor, change.counter), "duplicate", original="skipped")
-
-    patch.setattr(apply_changes, "judge_change", judge)
-
-
 def server_keeps_the_cursor(patch: Planter) -> None:
     """The server remembers how far each client is and moves on with every answer, whether or not that arrives."""
     original = server_round.sync_round
@@ -290,7 +277,6 @@ SERVER_MUTANTS: tuple[Mutant, ...] = (
     conflicts_not_logged,
     delete_over_an_edit_in_silence,
     revived_from_its_delta,
-    reuse_skips_one_change,
     dependants_not_skipped,
     base_taken_on_trust,
     newest_before_commit,

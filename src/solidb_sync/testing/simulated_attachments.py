@@ -46,6 +46,7 @@ class AttachmentSteps:
             "put a file that breaks off": (2, self._break_off),
             "crash in a put": (3, self._crash_in_put),
             "delete a file": (3, self._delete),
+            "regret a file": (3, self._regret),
             "open a file": (8, self._open),
             "sync files": (12, self._sync),
             "sync files on the side": (4, self._sync_on_the_side),
@@ -53,6 +54,7 @@ class AttachmentSteps:
             "evict files": (4, self._evict),
             "collect files": (3, self._collect),
             "collect files at the server": (2, self._collect_at_server),
+            "the server loses a file": (5, self._lose_at_server),
         }
         return {name: (weight if self._world.weather.has_attachments else 0, step) for name, (weight, step) in steps.items()}
 
@@ -137,6 +139,17 @@ class AttachmentSteps:
         place, name = chosen
         return place, name, await self._edits.local(device, lambda: device.manager.delete_attachment(*place, name))
 
+    async def _regret(self, device: SimulatedDevice) -> object:
+        """Put a file that others are told of, and take it away before it is sent."""
+        put = await self._put(device)
+        if not isinstance(put, tuple):
+            return put
+        place, name, _ = put
+        await device.while_alive(device.manager.sync_now())
+        await self._edits.local(device, lambda: device.manager.delete_attachment(place[0], place[1], name))
+        await device.while_alive(device.manager.sync_now())
+        return place, name, await self._edits.local(device, device.manager.collect_attachments)
+
     async def _open(self, device: SimulatedDevice) -> object:
         """Open a file over the network as it is: it may come, or be out of reach."""
         chosen = self._named(device)
@@ -181,6 +194,16 @@ class AttachmentSteps:
         bytes_wanted = self._rng.choice([None, CHUNK_BYTES_FEW])
         return await self._edits.local(device, lambda: device.manager.evict_attachments(bytes_wanted))
 
+    async def _lose_at_server(self, device: SimulatedDevice) -> object:
+        """Take a file away from the server, as a damaged disk does: it asks for it again."""
+        at_server = sorted(self._world.server.attached())
+        if not at_server:
+            return None
+        lost = self._rng.choice(at_server)
+        self._world.server.lose_attached(lost)
+        self.truth.endangered.add(lost)
+        return len(at_server)
+
     async def _collect(self, device: SimulatedDevice) -> object:
         return await self._edits.local(device, device.manager.collect_attachments)
 
@@ -191,6 +214,7 @@ class AttachmentSteps:
 
     async def finish(self) -> None:
         """Let everybody have everything, and throw away what nobody names; the network has no faults any more."""
+        await self._world.server.collect_attached()  # finds what the server has lost: the next rounds ask for it
         await self._see_documents_pass()
         await self._move_everything()
         for device in self._world.devices:

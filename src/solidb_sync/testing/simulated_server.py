@@ -246,7 +246,11 @@ class SimulatedServer:
 
     def attached(self) -> set[str]:
         """Return the digests of the files of which every byte is here."""
-        return {name for name in self._attachments.files.names() if not name.endswith(PART)}
+        return {name for name in self._attachments.files.names() or () if not name.endswith(PART)}
+
+    def lose_attached(self, digest: str) -> None:
+        """Lose a file."""
+        self._attachments.files.drop(digest)
 
     async def collect_attached(self, *, after_retention: bool = False) -> int:
         """Forget the bytes that nothing has named for long enough, as maintenance does; `after_retention`: much later."""

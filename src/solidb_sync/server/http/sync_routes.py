@@ -102,7 +102,9 @@ async def _round(
     context = context_of(request)
     database = open_database(request, principal, name, is_write=is_write or bool(call.changes))
     await check_client_is_of(principal, database, call.client_id)
-    return await sync_round(database, call, clock=context.clock, doorbell=context.doorbell, can_pull=can_pull)
+    answer = await sync_round(database, call, clock=context.clock, doorbell=context.doorbell, can_pull=can_pull)
+    answer.missing_attachments = context.attachments.of(database).next_missed()
+    return answer
 
 
 async def status(request: Request) -> StatusAnswer:

@@ -83,13 +83,13 @@ class AttachmentFiles:
 
     def total_bytes(self) -> int:
         """Return how many bytes all of it takes."""
-        return sum(self._size(name) or 0 for name in self.names())
+        return sum(self._size(name) or 0 for name in self.names() or ())
 
-    def names(self) -> list[str]:
-        """Return the names of attachments and parts."""
+    def names(self) -> list[str] | None:
+        """Return the names of attachments and parts, None when there has never been one."""
         with self._named("the directory"):
             if not self._directory.is_dir():
-                return []
+                return None
             return sorted(entry.name for entry in self._directory.iterdir() if not entry.name.endswith(MARK))
 
     def unused_since(self, name: str) -> int | None:
