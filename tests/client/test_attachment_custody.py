@@ -10,6 +10,7 @@ import pytest
 from device_types import DeviceMaker
 from server_process import ServerProcess
 from solidb_sync import AttachmentNotHereError, SyncManager
+from solidb_sync.errors import ProtocolError
 
 pytestmark = pytest.mark.anyio
 
@@ -81,6 +82,26 @@ async def test_bytes_the_server_has_lost_are_sent_again_after_its_maintenance(
     await maintain(server, database)
     laptop = device("laptop")
     assert (await laptop.sync_now()).success
+    assert await content_at(laptop) == CONTENT
+
+
+async def test_bytes_damaged_at_the_server_are_dropped_there_and_sent_again(
+    device: DeviceMaker, server: ServerProcess, database: str
+) -> None:
+    phone = await attached(device("phone"))
+    await phone.sync_attachments()
+    laptop = device("laptop")
+    assert (await laptop.sync_now()).success
+    for file in server.data.glob(f"**/{DIGEST}"):
+        content = bytearray(file.read_bytes())
+        content[1000] ^= 4
+        file.write_bytes(content)
+    with pytest.raises(ProtocolError, match="not what the digest says"):
+        await content_at(laptop)
+    with pytest.raises(AttachmentNotHereError, match="not here, or not complete yet"):
+        await content_at(laptop)
+    assert (await phone.sync_now()).success
+    assert (await phone.sync_attachments()).sent == 1
     assert await content_at(laptop) == CONTENT
 
 

@@ -27,9 +27,10 @@ class AttachmentCalls:
         self._database = database
         self._client_id = client_id
 
-    async def ask(self, digest: str) -> AtServer:
-        """Ask how much of an attachment the server has."""
-        answer = await self._transport.exchange("HEAD", attachment_path(self._database, digest))
+    async def ask(self, digest: str, *, check: bool = False) -> AtServer:
+        """Ask how much of an attachment the server has; `check` has it read all of it, and drop what is damaged."""
+        query = {"check": "true"} if check else None
+        answer = await self._transport.exchange("HEAD", attachment_path(self._database, digest), query=query)
         if answer.status != 404:
             checked_answer(answer)
             return AtServer(is_complete=True, offset=0)

@@ -64,6 +64,7 @@ class AttachmentTransfers:
             await self._store.commit(partial(add_chunks, name=attachment.digest, first=number, pieces=[piece]))
         if whole.hexdigest() != attachment.digest:
             await self._store.commit(partial(forget, name=attachment.digest))
+            await self._calls.ask(attachment.digest, check=True)  # it may be the server's disk, not the way
             raise ProtocolError(f"attachment {attachment.digest}: the bytes that came are not what the digest says")
         await self._store.commit(partial(finish_arrival, digest=attachment.digest))
 

@@ -62,6 +62,14 @@ class Attachments:
         self.files.unmark(digest if length is not None else digest + PART)
         return Known(length, self.files.part_length(digest) if length is None else 0)
 
+    async def check(self, digest: str) -> None:
+        """Read a complete attachment; drop it, and miss it, when its content is not what the digest says any more."""
+        async with self.alone(digest):
+            if not await asyncio.to_thread(self.files.is_damaged, digest):
+                return
+            await self.drop(digest)
+        self.miss([digest])
+
     async def take(self, digest: str, *, offset: int, length: int, piece: bytes) -> PieceTaken:
         """Take a piece; the last one makes the attachment complete when its digest is right.
 
@@ -133,7 +141,7 @@ class Attachments:
         return told
 
     async def drop(self, name: str) -> None:
-        """Delete what nothing names any more."""
+        """Delete what nothing names any more, or is damaged."""
         dropped = await asyncio.to_thread(self.files.drop, name)
         if self._total is not None:
             self._total -= dropped

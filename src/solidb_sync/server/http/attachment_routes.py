@@ -26,8 +26,10 @@ _RANGE = re.compile(r"bytes=(\d{1,15})-(\d{0,15})")
 
 
 async def ask(request: Request) -> Response:
-    """HEAD: say how long an attachment is, or (404) how much of it is here."""
+    """HEAD: say how long an attachment is, or (404) how much of it is here; `check`: after reading it all."""
     asked = _asked(request, is_write=False)
+    if query.boolean(request, "check"):
+        await asked.attachments.check(asked.digest)
     known = await asked.attachments.known(asked.digest)
     if known.length is None:
         return Response(status_code=404, headers={OFFSET_HEADER: str(known.part)})

@@ -71,6 +71,15 @@ class AttachmentFiles:
             flush_directory(str(self._directory))
         return True
 
+    def is_damaged(self, digest: str) -> bool:
+        """Return whether there is a complete attachment whose content is not what the digest says; reads all of it."""
+        with self._named(digest):
+            try:
+                with (self._directory / digest).open("rb") as file:
+                    return hashlib.file_digest(file, "sha256").hexdigest() != digest
+            except FileNotFoundError:
+                return False
+
     def read(self, digest: str, offset: int, size: int) -> bytes | None:
         """Return a piece of a complete attachment, None when there is none."""
         with self._named(digest):
