@@ -98,7 +98,7 @@ async def test_bytes_damaged_at_the_server_are_dropped_there_and_sent_again(
         file.write_bytes(content)
     with pytest.raises(ProtocolError, match="not what the digest says"):
         await content_at(laptop)
-    with pytest.raises(AttachmentNotHereError, match="not here, or not complete yet"):
+    with pytest.raises(AttachmentNotHereError, match="at the server neither"):
         await content_at(laptop)
     assert (await phone.sync_now()).success
     assert (await phone.sync_attachments()).sent == 1
