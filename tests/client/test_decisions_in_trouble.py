@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from conflict_devices import LWW, MANUAL, MERGE_MANUAL, clash, document, pair, settled, shown
@@ -51,6 +53,22 @@ async def test_a_conflict_is_open_again_when_a_save_takes_over_the_refused_decis
     await laptop.resolve_conflict("notes", "a", ConflictResolution.ACCEPT_REMOTE)
     await settled(laptop)
     assert (await laptop._server.open_conflicts("laptop", after="")).conflicts == []
+
+
+async def test_a_conflict_that_was_settled_elsewhere_stays_so_when_a_refused_decision_is_discarded(
+    device: DeviceMaker, server: ServerProcess, database: str
+) -> None:
+    """Invariant 25 (seed 2267)."""
+    laptop = await with_a_refused_decision(device, server, database)
+    (conflict,) = await laptop.conflict_log()
+    client = server.client(database)
+    body = json.dumps({"conflict": conflict.id, "resolution": "accept_remote"}).encode()
+    assert (await client.exchange("POST", f"/_api/sync/resolve/{database}", body=body)).status == 200
+    await client.close()
+    await settled(laptop)
+    (refused,) = await laptop.rejected_changes()
+    assert await laptop.discard_rejected(refused.id)
+    assert await laptop.get_conflicts() == []
 
 
 async def test_a_decision_that_revives_a_document_shows_the_counters_that_outlived_it(device: DeviceMaker) -> None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import msgspec
 from msgspec import UNSET, Raw
+from msgspec.structs import replace as with_fields
 
 from solidb_sync.json_value import JsonDocument, decode, encode
 from solidb_sync.model.version_vector import VersionVector
@@ -19,7 +20,7 @@ from solidb_sync.reconcile.joined_sides import Side
 from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.overlay import base_states, fold
 from solidb_sync.storage.records import StoredChange, StoredConflict
-from solidb_sync.storage.text_forms import decode_change
+from solidb_sync.storage.text_forms import decode_change, encode_change, wire_delta
 
 AUTO_RESOLVED, PENDING, RESOLVED, REPLACED, UNDONE = "auto_resolved", "pending", "resolved", "replaced", "undone"
 
@@ -61,11 +62,22 @@ def record_conflicts(engine: StorageEngine, conflicts: list[WireConflict], stamp
 
 
 def close_conflicts(engine: StorageEngine, ids: Iterable[str]) -> None:
-    """Note that open conflicts have been settled."""
+    """Note that conflicts have been settled; a decision of this device that was refused has nothing to settle any more."""
     for known in ids:
         stored = engine.conflict(known)
         if stored is not None and stored.status == PENDING:
             engine.put_conflict(replace(stored, status=RESOLVED))
+        elif stored is not None:
+            for refused in engine.rejected_of(stored.collection, stored.key):
+                _settle_no_more(engine, refused, known)
+
+
+def _settle_no_more(engine: StorageEngine, refused: StoredChange, conflict_id: str) -> None:
+    """Take a conflict off what a refused decision settles, unless it does nothing else: then it says no more as it is."""
+    wire = decode_change(refused.wire)
+    if conflict_id in wire.resolves and (wire.operation != "update" or wire_delta(wire)):
+        wire.resolves = [known for known in wire.resolves if known != conflict_id]
+        engine.replace_change(with_fields(refused, wire=encode_change(wire)))
 
 
 def reopen_conflicts(engine: StorageEngine, dropped: Iterable[StoredChange]) -> None:
