@@ -17,6 +17,7 @@ from solidb_sync import LocalStore, SyncConfig, SyncManager, blocking
 
 BOTH_FACES = {
     "test_deltas",
+    "test_encryption",
     "test_events",
     "test_indexes",
     "test_monitoring",

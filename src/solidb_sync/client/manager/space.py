@@ -24,7 +24,10 @@ class SpaceMethods(ManagerParts):
     """Usage, limits, eviction and local expiry. What is dropped here is clean and synced, and stays on the server."""
 
     async def storage_usage(self) -> StorageUsage:
-        """Return the bytes the store takes, by what they are for, and how many documents are here and evicted."""
+        """Return the bytes the store takes, by what they are for, and how many documents are here and evicted.
+
+        It reads the sizes of everything in a snapshot, on another thread: some 55 ms (SQLite) for 10,000 documents.
+        """
         limit_bytes = self._room.limit_bytes
         return await self._scan(lambda reader: storage_usage(reader, limit_bytes))
 
