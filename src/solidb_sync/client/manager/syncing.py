@@ -69,9 +69,9 @@ class SyncMethods(ManagerParts):
     async def full_resync(self, *, discard_local: bool = False) -> SyncResult:
         """Fetch everything again, for a store that is suspected to differ from the server.
 
-        Unsent edits are kept and sent, unless `discard_local` drops them for good. Rows stay readable meanwhile, and what the
-        server does not have any more goes at the end. It does not raise for want of a server: the result has `success=False`
-        and `errors`. Broken off, by a crash too, it goes on with the next round once the server was reached.
+        Unsent edits are kept and sent, unless `discard_local` drops them for good. Rows stay readable meanwhile, and what
+        the server does not have any more goes at the end. It does not raise for want of a server: the result has
+        `success=False` and `errors`. Broken off, by a crash too, it goes on with the next round once the server was reached.
         """
         if not self._connectivity.is_on:
             return _offline_by_hand()
