@@ -9,8 +9,9 @@ import pytest
 
 from device_types import DeviceMaker
 from server_process import ServerProcess
-from solidb_sync import AttachmentNotHereError, SyncManager
+from solidb_sync import AttachmentNotHereError, LocalStore, SyncConfig, SyncManager
 from solidb_sync.errors import ProtocolError
+from solidb_sync.server.attachments import MISSED_MAX, MISSED_TOLD_AT_ONCE_MAX, Attachments
 
 pytestmark = pytest.mark.anyio
 
@@ -139,6 +140,40 @@ async def test_bytes_others_were_told_of_are_kept_until_they_are_sent(device: De
     assert (await phone.get_document("visits", "v") or {})["customer"] == "Bea"
     assert (await phone.sync_attachments()).sent == 1
     assert await content_at(laptop) == CONTENT
+
+
+async def test_bytes_too_long_for_the_server_are_forgotten_with_their_document(tmp_path: Path) -> None:
+    """It will never take them, so to keep them for its sake would be to keep them for ever."""
+    server = ServerProcess(tmp_path / "server", options=("--attachment-bytes-max", "100"))
+    with LocalStore.open(tmp_path / "phone.db", "phone") as store:
+        phone = await attached(SyncManager(store, server.client("small"), SyncConfig(auto_sync=False)))
+        await phone.delete_attachment("visits", "v", "roof")
+        assert (await phone.sync_now()).success
+        assert await phone.collect_attachments() == 0
+        (problem,) = (await phone.sync_attachments()).errors
+        assert "at most 100 are taken in one attachment" in problem
+        assert await phone.collect_attachments() == 1
+        await phone.stop()
+    server.stop()
+
+
+async def test_what_arrived_while_maintenance_looked_is_asked_for_once_more_only(tmp_path: Path) -> None:
+    attachments = Attachments(str(tmp_path), bytes_max=1000, total_bytes_max=1000)
+    digest = hashlib.sha256(b"here").hexdigest()
+    await attachments.take(digest, offset=0, length=4, piece=b"here")
+    attachments.miss_only([digest])
+    assert attachments.next_missed() == [digest]
+    assert (await attachments.known(digest)).length == 4
+    assert attachments.next_missed() == []
+
+
+async def test_all_that_is_missed_gets_its_turn_and_of_too_many_the_latest(tmp_path: Path) -> None:
+    attachments = Attachments(str(tmp_path), bytes_max=1000, total_bytes_max=1000)
+    missed = [f"{number:064x}" for number in range(MISSED_MAX + 5)]
+    attachments.miss(missed)
+    rounds = -(-MISSED_MAX // MISSED_TOLD_AT_ONCE_MAX)
+    told = [digest for _ in range(rounds) for digest in attachments.next_missed()]
+    assert sorted(told) == missed[5:]
 
 
 async def test_bytes_nobody_was_told_of_and_bytes_that_were_sent_are_forgotten(device: DeviceMaker) -> None:

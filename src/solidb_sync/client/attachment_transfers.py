@@ -9,14 +9,15 @@ import hashlib
 from functools import partial
 
 from solidb_sync.client.attachment_calls import AttachmentCalls
-from solidb_sync.errors import ProtocolError, StorageCorruptError
+from solidb_sync.errors import ProtocolError, ServerError, StorageCorruptError
 from solidb_sync.model.attachment import CHUNK_BYTES, Attachment
-from solidb_sync.storage.attachment_custody import confirm
+from solidb_sync.storage.attachment_custody import confirm, release
 from solidb_sync.storage.attachments import add_chunks, begin_arrival, finish_arrival, forget, read_chunk
 from solidb_sync.storage.engine import EngineReader, StorageEngine
 from solidb_sync.storage.local_store import LocalStore
 from solidb_sync.storage.records import BlobState, StoredBlob
 
+TOO_LARGE_STATUS = 413
 STALLS_MAX = 10
 """How many pieces in a row the server may ask to be sent from a place it was at before."""
 
@@ -31,8 +32,13 @@ class AttachmentTransfers:
     async def send(self, blob: StoredBlob) -> None:
         """Send what the server has not, until it says that it has all of it."""
         at_server = await self._calls.ask(blob.name)
-        if not at_server.is_complete:
-            await self._send_from(blob, at_server.offset)
+        try:
+            if not at_server.is_complete:
+                await self._send_from(blob, at_server.offset)
+        except ServerError as problem:
+            if problem.status == TOO_LARGE_STATUS:
+                await self._store.commit(partial(release, digest=blob.name))
+            raise
         await self._store.commit(partial(confirm, digest=blob.name))
 
     async def _send_from(self, blob: StoredBlob, offset: int) -> None:

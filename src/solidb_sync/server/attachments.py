@@ -55,7 +55,10 @@ class Attachments:
     async def known(self, digest: str) -> Known:
         """Return how much of an attachment is here, and let it count as used."""
         async with self.alone(digest):
-            return await asyncio.to_thread(self._known, digest)
+            known = await asyncio.to_thread(self._known, digest)
+        if known.length is not None:
+            self._missed.pop(digest, None)
+        return known
 
     def _known(self, digest: str) -> Known:
         length = self.files.length(digest)

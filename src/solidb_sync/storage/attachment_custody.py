@@ -29,6 +29,13 @@ def promise(engine: StorageEngine, digests: Iterable[str]) -> None:
             engine.put_blob(replace(blob, confirmed=PROMISED))
 
 
+def release(engine: StorageEngine, digest: str) -> None:
+    """Owe bytes to nobody any more, because the server takes none that are so long."""
+    blob = engine.blob(digest)
+    if blob is not None and blob.confirmed == PROMISED:
+        engine.put_blob(replace(blob, confirmed=UNCONFIRMED))
+
+
 def doubt(engine: StorageEngine, blob: StoredBlob) -> None:
     """Go by what the server once said of bytes no longer: it is asked again, and sent them when it has not got them."""
     if blob.confirmed > UNCONFIRMED:
